@@ -1,0 +1,1 @@
+"""A throw-away Kubernetes control plane: etcd, kube-apiserver and kube-controller-manager as local processes."""

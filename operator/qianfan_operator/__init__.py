@@ -1,0 +1,1 @@
+"""A Kubernetes operator that fine-tunes, publishes and serves Baidu Qianfan models."""

@@ -1,0 +1,77 @@
+"""Every reason that a condition or an event of ours can carry, each with the sentence that the documentation prints.
+
+Reasons are part of the API: closed, of low cardinality, the same words in conditions and events (design 8).
+"""
+
+import enum
+
+
+class Reason(enum.StrEnum):
+    """One CamelCase word; its meaning is `sentence`."""
+
+    sentence: str
+
+    def __new__(cls, word: str, sentence: str) -> "Reason":
+        """Make a member that is its word and knows its sentence."""
+        member = str.__new__(cls, word)
+        member._value_ = word
+        member.sentence = sentence
+        return member
+
+    # On the way.
+    CREATING = "Creating", "The cloud resource is being created."
+    TRAINING = "Training", "The run is training."
+    PUBLISHING = "Publishing", "The model version is being published."
+    DEPLOYING = "Deploying", "The endpoint is being deployed."
+    CONFIRMING = "Confirming", "A create may or may not have arrived; the cloud is being searched before anything is repeated."
+    UPDATING = "Updating", "The endpoint is switching to another model version and goes on serving."
+    STOPPING = "Stopping", "The run is being stopped."
+    WAITING_FOR_RUN = "WaitingForRun", "The new attempt starts when the working run has ended."
+    PAYMENT_REQUIRED = "PaymentRequired", "The private-pool service waits until somebody pays for it in the console."
+    PROGRESSING_WITH_RETRY = "ProgressingWithRetry", "The last pass met an obstacle that may pass; it is tried again."
+    DELETING = "Deleting", "The object is being deleted."
+
+    # Good ends.
+    SUCCEEDED = "Succeeded", "The run has finished."
+    AVAILABLE = "Available", "The resource can be used."
+    STOPPED = "Stopped", "The run is stopped."
+    PAUSED = "Paused", "Nothing is changed in the cloud while `spec.paused` is true."
+
+    # References and credentials.
+    DEPENDENCY_NOT_READY = "DependencyNotReady", "A referenced object is missing or not ready yet."
+    DEPENDENCY_FAILED = "DependencyFailed", "A referenced object failed, was stopped, or refers back to this one."
+    CREDENTIALS_NOT_FOUND = "CredentialsNotFound", "The Secret with the access keys, or a key in it, is missing."
+    CREDENTIALS_FORBIDDEN = "CredentialsForbidden", "The operator may not read the Secret; a Role must allow it."
+    CREDENTIALS_INVALID = "CredentialsInvalid", "The cloud refuses the access key or its signature."
+    ACCOUNT_CHANGED = "AccountChanged", "The Secret now holds an access key of which it is not known that it sees the same account."
+    ACCESS_DENIED = "AccessDenied", "The access key is known to the cloud but may not do this."
+
+    # The cloud.
+    CLOUD_UNAVAILABLE = "CloudUnavailable", "The cloud could not be asked; the last known state is kept."
+    UNKNOWN_STATE = "UnknownState", "The cloud reports a state that this version does not know."
+    REFUSED = "Refused", "The cloud refuses the request as it is written."
+    QUOTA_EXCEEDED = "QuotaExceeded", "The account's quota or balance does not allow it."
+    NAME_TAKEN = "NameTaken", "The name is in use by something that is not ours."
+    TASK_EXISTS = "TaskExists", "A task of that name exists, and the cloud cannot tell whose it is."
+    CREATE_OUTCOME_UNKNOWN = "CreateOutcomeUnknown", "A paid create may have happened, and the cloud cannot tell."
+    DUPLICATE_CLOUD_RESOURCE = "DuplicateCloudResource", "Two cloud resources exist where one was wanted."
+
+    # Bad ends.
+    TRAINING_FAILED = "TrainingFailed", "The run failed in the cloud."
+    PUBLISHING_FAILED = "PublishingFailed", "The model version failed to publish."
+    DEPLOYING_FAILED = "DeployingFailed", "The endpoint failed to deploy."
+    STOPPED_EXTERNALLY = "StoppedExternally", "The run was stopped outside of this object."
+    DEADLINE_EXCEEDED = "DeadlineExceeded", "The run was stopped because it ran longer than `spec.activeDeadlineSeconds`."
+    SERVICE_STOPPED = "ServiceStopped", "The endpoint served and has been stopped in the cloud."
+    GONE = "Gone", "The cloud resource existed and is no longer there."
+    DRIFTED = "Drifted", "The cloud resource was changed outside of this object."
+
+    # What the spec asks and cannot be done.
+    INVALID_SPEC = "InvalidSpec", "The spec cannot be used as it is."
+    ATTEMPT_MISMATCH = "AttemptMismatch", "The selected attempt does not exist or was made from other inputs."
+    ALREADY_BOUND = "AlreadyBound", "`spec.adopt` names something else than what this object holds."
+    ALREADY_MANAGED = "AlreadyManaged", "Another object holds the same cloud resource."
+    UPDATE_UNSUPPORTED = "UpdateUnsupported", "The cloud does not offer the call that this change needs."
+    UPDATE_FAILED = "UpdateFailed", "The endpoint did not switch to the other model version in time; the old one serves on."
+    DELETION_BLOCKED = "DeletionBlocked", "The cloud resource cannot be released; see the message for the ways out."
+    IN_USE = "InUse", "The cloud resource is in use by another object."

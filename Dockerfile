@@ -1,0 +1,25 @@
+# Two stages: `build` makes a virtual environment with the pinned dependencies, `final` is that environment and nothing more.
+# The operator: python -m qianfan_operator. The simulator, for demos: python -m qianfan_simulator.
+ARG BASE=python:3.13-slim
+
+FROM ${BASE} AS build
+WORKDIR /src
+RUN python3 -m venv /opt/qianfan
+# Dependencies first: this layer stays while only the code changes.
+COPY constraints.txt pyproject.toml ./
+RUN /opt/qianfan/bin/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['dependencies'], sep='\n')" > needs.txt \
+    && /opt/qianfan/bin/pip install --no-cache-dir -r needs.txt -c constraints.txt
+COPY README.md LICENSE ./
+COPY operator/ operator/
+RUN /opt/qianfan/bin/pip install --no-cache-dir --no-deps . \
+    && /opt/qianfan/bin/python -m compileall -q /opt/qianfan/lib \
+    && /opt/qianfan/bin/pip uninstall --yes --quiet pip
+
+FROM ${BASE} AS final
+COPY --from=build /opt/qianfan /opt/qianfan
+ENV PATH=/opt/qianfan/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+# A number, so that runAsNonRoot can be checked.
+USER 65532:65532
+EXPOSE 8080
+ENTRYPOINT []
+CMD ["python", "-m", "qianfan_operator"]

@@ -1,0 +1,79 @@
+# `make` lists the targets. Each sets up what it needs: Python 3.11 or newer is all that must be there.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+IMAGE  ?= qianfan-operator:$(VERSION)
+ENGINE ?= $(firstword $(foreach engine,docker podman buildah,$(shell command -v $(engine) 2>/dev/null)))
+
+# The tests that start a real control plane; the others need none and take seconds.
+ON_CONTROL_PLANE := $(wildcard tests/admission tests/devcluster tests/e2e tests/packaging/cluster)
+
+.DEFAULT_GOAL := help
+.PHONY: help init test test-fast test-cluster lint format types crds demo bench image cluster simulator lock clean
+
+help:           ## List the targets
+	@sed -n 's/^\([a-z-]*\):.*##/\1 ##/p' $(MAKEFILE_LIST) | awk -F' ## *' '{ printf "  make %-13s %s\n", $$1, $$2 }'
+
+init: $(READY)  ## Make the virtual environment with the pinned dependencies
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or newer is needed; name one: make PYTHON=python3.13 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' \
+	  || { echo "Python's venv module is missing; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -e '.[dev]' -c constraints.txt
+	@touch $@
+
+test: lint types test-fast test-cluster  ## Run every check there is, the quick ones first
+
+test-fast: $(READY)  ## Run the tests that need no control plane
+	$(BIN)/python -m pytest tests $(addprefix --ignore=,$(ON_CONTROL_PLANE))
+
+test-cluster: $(READY)  ## Run the tests on a real control plane (the first time builds it: minutes)
+	$(BIN)/python -m pytest $(ON_CONTROL_PLANE)
+
+lint: $(READY)  ## Check style, formatting and the contracts between modules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	PYTHONPATH=operator $(BIN)/lint-imports
+
+format: $(READY)  ## Format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+types: $(READY)  ## Check the types
+	$(BIN)/mypy
+
+crds: $(READY)  ## Write crds/*.yaml from the models
+	$(BIN)/python -m qianfan_operator.crds
+
+demo: $(READY)  ## From manifests to an endpoint, no account needed (KEEP=1 leaves it running; KUBECONFIG=... uses your cluster)
+	@$(BIN)/python -m qianfan_devcluster.demo $(if $(KEEP),--keep) $(if $(KUBECONFIG),--kubeconfig '$(KUBECONFIG)') $(DEMO)
+
+bench: $(READY)  ## Measure latency, memory, CPU and writes
+	$(BIN)/python bench
+
+image:          ## Build the image with docker, podman or buildah
+	@test -n "$(ENGINE)" || { echo "No container engine: install docker, podman or buildah" >&2; exit 1; }
+	$(ENGINE) build --tag $(IMAGE) .
+
+cluster: $(READY)  ## Start a throw-away control plane with the definitions, until Ctrl-C
+	@$(BIN)/python -m qianfan_devcluster --crds crds
+
+simulator: $(READY)  ## Start the simulated cloud, until Ctrl-C
+	@$(BIN)/python -m qianfan_simulator --port 8900
+
+lock: $(READY)  ## Renew constraints.txt with the newest versions that fit
+	@set -e; new=$$(mktemp -d); trap 'rm -rf "$$new"' EXIT; \
+	$(PYTHON) -m venv "$$new/venv"; \
+	"$$new/venv/bin/python" -m pip install --quiet --upgrade '.[dev]' hatchling; \
+	sed -n '/^#/p' constraints.txt > "$$new/pins"; \
+	"$$new/venv/bin/python" -m pip freeze --exclude pip --exclude qianfan-operator >> "$$new/pins"; \
+	cp "$$new/pins" constraints.txt; git --no-pager diff --stat -- constraints.txt
+
+clean:          ## Remove what was made here (the control plane's binaries stay in the user's cache)
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find operator tests bench -name __pycache__ -type d -prune -exec rm -rf {} +

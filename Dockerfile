@@ -4,16 +4,16 @@ ARG BASE=python:3.13-slim
 
 FROM ${BASE} AS build
 WORKDIR /src
-RUN python3 -m venv /opt/qianfan
+RUN python3 -m venv /opt/build && python3 -m venv --without-pip /opt/qianfan
 # Dependencies first: this layer stays while only the code changes.
 COPY constraints.txt pyproject.toml ./
-RUN /opt/qianfan/bin/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['dependencies'], sep='\n')" > needs.txt \
-    && /opt/qianfan/bin/pip install --no-cache-dir -r needs.txt -c constraints.txt
+RUN /opt/build/bin/pip install --no-cache-dir hatchling -c constraints.txt \
+    && /opt/build/bin/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['dependencies'], sep='\n')" > needs.txt \
+    && /opt/build/bin/pip --python /opt/qianfan/bin/python install --no-cache-dir -r needs.txt -c constraints.txt
 COPY README.md LICENSE ./
 COPY operator/ operator/
-RUN /opt/qianfan/bin/pip install --no-cache-dir --no-deps . \
-    && /opt/qianfan/bin/python -m compileall -q /opt/qianfan/lib \
-    && /opt/qianfan/bin/pip uninstall --yes --quiet pip
+RUN /opt/build/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /dist . \
+    && /opt/build/bin/pip --python /opt/qianfan/bin/python install --no-cache-dir --no-deps /dist/*.whl
 
 FROM ${BASE} AS final
 COPY --from=build /opt/qianfan /opt/qianfan
@@ -21,5 +21,4 @@ ENV PATH=/opt/qianfan/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 # A number, so that runAsNonRoot can be checked.
 USER 65532:65532
 EXPOSE 8080
-ENTRYPOINT []
 CMD ["python", "-m", "qianfan_operator"]

@@ -11,6 +11,8 @@ ENGINE ?= $(firstword $(foreach engine,docker podman buildah,$(shell command -v 
 ON_CONTROL_PLANE := $(wildcard tests/admission tests/devcluster tests/e2e tests/packaging/cluster)
 
 .DEFAULT_GOAL := help
+# Checks in the order written, also with -j.
+.NOTPARALLEL:
 .PHONY: help init test test-fast test-cluster lint format types crds demo bench image cluster simulator lock clean
 
 help:           ## List the targets
@@ -23,8 +25,9 @@ $(READY): pyproject.toml constraints.txt
 	  || { echo "Python 3.11 or newer is needed; name one: make PYTHON=python3.13 $(MAKECMDGOALS)" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' \
 	  || { echo "Python's venv module is missing; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet -e '.[dev]' -c constraints.txt
+	@echo 'Setting up $(VENV) (this once)'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet -e '.[dev]' -c constraints.txt
 	@touch $@
 
 test: lint types test-fast test-cluster  ## Run every check there is, the quick ones first

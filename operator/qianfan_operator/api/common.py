@@ -1,0 +1,233 @@
+"""What the three resources share: metadata, conditions, the common fields of spec and status, and how they are read.
+
+A field that is `X | None` may be absent and has no default. Every other optional field of a spec carries the operator's
+default as its Python default, and nowhere else: reading `spec.attempt` always gives the value to act by, whether the
+user wrote it is in `model_fields_set`, and the generated schema mentions the default in words only, because a default
+written into objects would show up as a difference in GitOps tools (design 2).
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic.alias_generators import to_camel
+
+GROUP = "qianfan.dev"
+VERSION = "v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"
+CATEGORY = "qianfan"
+
+FINALIZER = f"{GROUP}/cloud-resource"
+RECONCILE_ANNOTATION = f"{GROUP}/reconcile-requested-at"
+
+SECRET_NAME = "qianfan-credentials"  # noqa: S105 - the name of a Secret, not a secret
+ACCESS_KEY = "QIANFAN_ACCESS_KEY"
+SECRET_KEY = "QIANFAN_SECRET_KEY"  # noqa: S105 - the name of a key in it
+
+DeletionPolicy = Literal["Delete", "Orphan"]
+UpdatePolicy = Literal["Manual", "Follow"]
+
+Int32 = Annotated[int, Field(json_schema_extra={"format": "int32"})]
+Int64 = Annotated[int, Field(json_schema_extra={"format": "int64"})]
+OpenObject = Mapping[str, Any]
+
+LIST_MAP = "x-kubernetes-list-map-keys"
+LIST_TYPE = "x-kubernetes-list-type"
+
+
+class Part(BaseModel):
+    """A frozen piece of a resource: camelCase outside, snake_case inside, deaf to what it does not know."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="ignore",  # an older operator must survive a newer CRD
+        alias_generator=to_camel,
+        populate_by_name=True,
+        protected_namespaces=(),
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_absent(cls, data: Any) -> Any:
+        """Read `field: null` as if the field were not there, as kubectl's users mean it."""
+        return {name: value for name, value in data.items() if value is not None} if isinstance(data, Mapping) else data
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form, in camelCase; absent fields are left out."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+class Metadata(Part):
+    """What the operator reads of `metadata`."""
+
+    name: str
+    namespace: str = ""
+    uid: str = ""
+    resource_version: str = ""
+    generation: int = 0
+    creation_timestamp: AwareDatetime | None = None
+    deletion_timestamp: AwareDatetime | None = None
+    finalizers: tuple[str, ...] = ()
+    annotations: Mapping[str, str] = Field(default_factory=dict)
+
+
+class Condition(Part):
+    """One observation about the object, in the form that all Kubernetes tools read."""
+
+    type: str = Field(description="What is observed, for example Ready, Synced, Reconciling or Stalled.")
+    status: str = Field("Unknown", description="True, False or Unknown.")
+    reason: str = Field("", description="One word for the cause, from a closed list.")
+    message: str = Field("", description="A sentence for people; it changes only with the situation.")
+    last_transition_time: str = Field("", description="When `status` last changed (RFC 3339).")
+    observed_generation: Int64 = Field(0, description="The generation of the spec that this condition judges.")
+
+
+class Pending(Part):
+    """A create that costs money or cannot be repeated blindly, announced before it is sent (design 5)."""
+
+    operation: str = Field(description="The call that is about to be sent, for example createJob.")
+    nonce: str = Field("", description="Distinguishes this intent from every other one.")
+    attempt: Int32 | None = Field(None, description="The attempt that it belongs to; jobs only.")
+    inputs: OpenObject = Field(default_factory=dict, description="The resolved ids and names that go into the call.")
+    account: str | None = Field(None, description="Short hash of the access key id that signs the call.")
+    started_at: str | None = Field(None, description="When the intent was written (RFC 3339, the cloud's clock).")
+
+
+class LastError(Part):
+    """The last refusal or failure of the cloud, in its own words."""
+
+    operation: str | None = Field(None, description="The call that failed, for example createTask.")
+    code: str | None = Field(None, description="The cloud's error code, or a word for a failure below it.")
+    message: str | None = Field(None, description="The cloud's message.")
+    request_id: str | None = Field(
+        None, description="The cloud's request id (`log_id` or `requestId`) for its support."
+    )
+    time: str | None = Field(None, description="When this error was first seen (RFC 3339).")
+
+
+class CredentialsRef(Part):
+    """The Secret that holds the access keys."""
+
+    name: str = Field(
+        SECRET_NAME,
+        min_length=1,
+        max_length=253,
+        description=f"Name of a Secret in the same namespace with the keys {ACCESS_KEY} and {SECRET_KEY}.",
+    )
+
+
+class CommonSpec(Part):
+    """The fields that every spec has."""
+
+    created_policy: ClassVar[DeletionPolicy]
+
+    credentials_ref: CredentialsRef = Field(
+        CredentialsRef(),
+        description="The Secret with the access key pair to call the cloud with. A Secret of any name but the default"
+        " needs a Role that lets the operator read it.",
+    )
+    deletion_policy: DeletionPolicy | None = Field(
+        None,
+        description="What deleting this object does in the cloud: Delete stops or removes what it created, Orphan"
+        " leaves everything as it is. Default: Delete for a job and a service, Orphan for a model and for whatever was"
+        " adopted. May be changed while the object is being deleted.",
+    )
+    paused: bool = Field(
+        False,
+        description="While true, nothing is changed in the cloud; observing goes on and deleting works. A run that is"
+        " training goes on, and goes on costing; to stop it, set `desiredState` of its job.",
+    )
+
+    def deletion_policy_for(self, *, adopted: bool) -> DeletionPolicy:
+        """Resolve the policy: as written, else by kind; what others made is not destroyed unasked (design 2.1)."""
+        return self.deletion_policy or ("Orphan" if adopted else self.created_policy)
+
+
+class CommonStatus(Part):
+    """The fields that every status has."""
+
+    observed_generation: Int64 = Field(
+        -1,
+        description="The generation of the spec that this status is about; -1 until the operator has seen the object.",
+    )
+    conditions: tuple[Condition, ...] = Field(
+        (),
+        description="What is true of the object now. Ready answers whether it can be used, Synced whether the cloud is"
+        " as written, Reconciling and Stalled whether to wait or to act.",
+        json_schema_extra={LIST_TYPE: "map", LIST_MAP: ["type"]},
+    )
+    inputs_hash: str | None = Field(None, description="Hash of what was sent to the cloud, after its scheme's version.")
+    pending: Pending | None = Field(None, description="The create whose outcome is not recorded yet.")
+    adopted: bool | None = Field(None, description="True if the cloud resource was taken over instead of created.")
+    account: str | None = Field(None, description="Short hash of the access key id in use.")
+    last_handled_reconcile_at: str | None = Field(
+        None, description=f"The value of the annotation {RECONCILE_ANNOTATION} that was last acted on."
+    )
+    last_error: LastError | None = Field(None, description="The last error of the cloud; kept until another one.")
+    console_url: str | None = Field(None, description="The page of the Qianfan console that shows the cloud resource.")
+
+    def condition(self, type_: str) -> Condition | None:
+        """Return the condition of this type, if there is one."""
+        return next((condition for condition in self.conditions if condition.type == type_), None)
+
+
+class Column(Part):
+    """One column of `kubectl get`; `wide` ones need `-o wide`."""
+
+    name: str
+    json_path: str
+    type: Literal["string", "integer", "boolean", "date"] = "string"
+    wide: bool = False
+
+
+class Resource(Part):
+    """One object as it was read; each kind narrows `spec` and `status`."""
+
+    api_version: ClassVar[str] = API_VERSION
+    kind: ClassVar[str]
+    plural: ClassVar[str]
+    singular: ClassVar[str]
+    short_name: ClassVar[str]
+    columns: ClassVar[tuple[Column, ...]]
+    selectable: ClassVar[tuple[str, ...]] = ()
+
+    metadata: Metadata
+    spec: CommonSpec
+    status: CommonStatus
+
+    @classmethod
+    def parse(cls, raw: Mapping[str, Any]) -> Self:
+        """Read an object of any version of the operator; raises pydantic.ValidationError (see `explain`)."""
+        return cls.model_validate(raw)
+
+    @classmethod
+    def salvage(cls, raw: Mapping[str, Any]) -> Self:
+        """Read what can be read of an object whose spec does not parse: enough to observe it and to delete it.
+
+        Fields of the spec that cannot be read are left out; if one of them decides what deleting destroys, the object
+        counts as Orphan.
+        """
+        try:
+            return cls.parse(raw)
+        except ValidationError as error:
+            bad = {at[1] for at in (detail["loc"] for detail in error.errors()) if len(at) > 1 and at[0] == "spec"}
+        spec = raw.get("spec")
+        kept = {name: value for name, value in spec.items() if name not in bad} if isinstance(spec, Mapping) else {}
+        if bad & {"adopt", "deletionPolicy"} or not isinstance(spec, Mapping):
+            kept["deletionPolicy"] = "Orphan"
+        return cls.parse({**raw, "spec": kept})
+
+
+_OPENING = re.compile(r"^\w+ should")
+
+
+def explain(error: ValidationError) -> str:
+    """One line for a condition's message: what must be mended, in the user's own field names, in a fixed order."""
+    found: dict[str, str] = {}
+    for detail in error.errors(include_url=False, include_input=False):
+        at = [part for part in detail["loc"] if part not in ("int", "str")]  # the branches of an id
+        path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in at).lstrip(".")
+        words = "must be set" if detail["type"] == "missing" else _OPENING.sub("must", detail["msg"])
+        found.setdefault(path, words if len(at) == len(detail["loc"]) else "must be an integer or a string")
+    return "; ".join(f"{path} {words}" for path, words in sorted(found.items()))

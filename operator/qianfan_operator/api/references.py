@@ -1,0 +1,76 @@
+"""How specs name things: other objects by name, things of the cloud by id.
+
+The old console shows ids as integers, the new one as prefixed strings; a spec takes both. V1 and V2 swap the words task
+and job [wire 3.4], so a string is also checked for its prefix: here, as everywhere in the API, *task* is the named
+folder (`job-...`) and *job* the run in it (`task-...`).
+"""
+
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, Field, WithJsonSchema
+
+from qianfan_operator.api.cel import VALIDATIONS, exactly_one, rule
+from qianfan_operator.api.common import Int32, Part
+
+
+def _id(prefix: str) -> WithJsonSchema:
+    """Write the schema of an id of the cloud: a positive integer, or a string with this prefix."""
+    schema: dict[str, Any] = {
+        "x-kubernetes-int-or-string": True,
+        VALIDATIONS: [
+            rule(
+                f"type(self) == int ? int(self) > 0 : string(self).startsWith('{prefix}')",
+                f"must be a positive integer or a string that begins with `{prefix}`",
+            )
+        ],
+    }
+    return WithJsonSchema(schema)
+
+
+TaskId = Annotated[int | str, _id("job-")]
+JobId = Annotated[int | str, _id("task-")]
+ModelId = Annotated[int | str, _id("am-")]
+ModelVersionId = Annotated[int | str, _id("amv-")]
+ServiceId = Annotated[int | str, _id("svco-")]
+
+ObjectName = Annotated[str, Field(min_length=1, max_length=253)]
+
+
+class JobRef(Part):
+    """A QianfanJob of the same namespace."""
+
+    name: ObjectName = Field(description="Name of the QianfanJob.")
+    attempt: Int32 | None = Field(
+        None, ge=1, description="The attempt whose run is meant; left out, the one that the job has selected."
+    )
+
+
+class RunRef(Part):
+    """One training run in the cloud, by its ids."""
+
+    task_id: TaskId = Field(description="Id of the task: the integer, or the `job-...` string of the new console.")
+    job_id: JobId = Field(description="Id of the run in it: the integer, or the `task-...` string of the new console.")
+
+
+class RunSource(Part):
+    """A finished run: of a QianfanJob, or one that the cloud already has."""
+
+    model_config = ConfigDict(json_schema_extra={VALIDATIONS: [exactly_one("jobRef", "run")]})
+
+    job_ref: JobRef | None = Field(None, description="The QianfanJob of the same namespace that trains it.")
+    run: RunRef | None = Field(None, description="A run that exists in the cloud, by its ids.")
+
+
+class ModelRef(Part):
+    """A QianfanModel of the same namespace."""
+
+    name: ObjectName = Field(description="Name of the QianfanModel.")
+
+
+class ModelVersionRef(Part):
+    """One model version in the cloud, by its ids."""
+
+    model_id: ModelId = Field(description="Id of the model: the integer, or the `am-...` string.")
+    model_version_id: ModelVersionId = Field(
+        description="Id of the model version: the integer, or the `amv-...` string."
+    )

@@ -1,0 +1,165 @@
+"""QianfanService: one endpoint that serves a model version (design 2.4)."""
+
+from typing import ClassVar, Literal
+
+from pydantic import ConfigDict, Field
+
+from qianfan_operator.api.cel import VALIDATIONS, exactly_one, recorded, rule, unchanged
+from qianfan_operator.api.common import (
+    Column,
+    CommonSpec,
+    CommonStatus,
+    DeletionPolicy,
+    Int32,
+    Int64,
+    Part,
+    Resource,
+    UpdatePolicy,
+)
+from qianfan_operator.api.references import ModelRef, ModelVersionRef, ServiceId
+
+_FIXED = "Fixed once the service is applied for."
+
+
+class ServiceSource(Part):
+    """The model version that is served."""
+
+    model_config = ConfigDict(json_schema_extra={VALIDATIONS: [exactly_one("modelRef", "modelVersion")]})
+
+    model_ref: ModelRef | None = Field(None, description="The QianfanModel of the same namespace that publishes it.")
+    model_version: ModelVersionRef | None = Field(None, description="A version that exists in the cloud, by its ids.")
+
+
+class ServiceAdopt(Part):
+    """A service that exists in the cloud."""
+
+    service_id: ServiceId = Field(description="Id of the service: the integer, or the `svco-...` string.")
+
+
+class ServiceSpec(CommonSpec):
+    """Which model version to serve, and how. A changed source switches the endpoint; its URL stays."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            VALIDATIONS: [
+                rule(
+                    "has(self.adopt) || has(self.source) && has(self.serviceName) && has(self.uri) ||"
+                    " (oldSelf.hasValue() && !(has(oldSelf.value().source) && has(oldSelf.value().serviceName) &&"
+                    " has(oldSelf.value().uri)))",
+                    "must set `source`, `serviceName` and `uri`; or set `adopt`",
+                    on_create_too=True,
+                )
+            ]
+        }
+    )
+    created_policy: ClassVar[DeletionPolicy] = "Delete"
+
+    source: ServiceSource | None = Field(
+        None, description="The model version to serve. Another one is switched to behind the same URL."
+    )
+    update_policy: UpdatePolicy = Field(
+        "Manual",
+        description="With a `source.modelRef`: Manual keeps the version that it first resolved to, Follow switches to"
+        " every new version of that QianfanModel.",
+    )
+    service_name: str | None = Field(
+        None, min_length=2, max_length=20, description=f"Name of the service in the cloud. {_FIXED}"
+    )
+    uri: str | None = Field(
+        None,
+        min_length=2,
+        max_length=20,
+        pattern="^[a-z0-9]([a-z0-9_-]*[a-z0-9])$",
+        description="Last part of the endpoint's address: lower-case letters, digits, `_` and `-`. The cloud puts eight"
+        f" characters and `_` in front of it. {_FIXED}",
+    )
+    replicas: Int32 = Field(1, ge=1, description=f"Number of replicas. {_FIXED}")
+    pool_type: Literal["Public", "Private"] = Field(
+        "Private",
+        description=f"The resource pool: Public is shared, Private is the account's own and must be paid for. {_FIXED}",
+    )
+    description: str | None = Field(
+        None, max_length=400, description="Description of the service in the cloud, after the operator's mark."
+    )
+    payment_deadline_seconds: Int64 = Field(
+        86400,
+        ge=1,
+        description="Seconds that a service may wait for its payment in the console before it counts as stalled.",
+    )
+    adopt: ServiceAdopt | None = Field(
+        None, description="Take over a service that exists in the cloud instead of applying for one."
+    )
+
+
+class SwitchTarget(Part):
+    """The ids of the model version that an endpoint is switched to."""
+
+    model_id: Int64 | None = Field(None, description="Integer id of the model.")
+    model_id_str: str | None = Field(None, description="String id of the model (`am-...`).")
+    model_version_id: Int64 | None = Field(None, description="Integer id of the model version.")
+    model_version_id_str: str | None = Field(None, description="String id of the model version (`amv-...`).")
+
+
+class Switch(Part):
+    """A switch to another model version, recorded before it is asked for."""
+
+    to: SwitchTarget = Field(SwitchTarget(), description="The model version that is switched to.")
+    since: str | None = Field(None, description="When the switch was recorded (RFC 3339).")
+
+
+class ServiceStatus(CommonStatus):
+    """The endpoint as the cloud shows it."""
+
+    service_name: str | None = Field(None, description="Name of the service in the cloud.")
+    uri: str | None = Field(None, description="The last part of the address, as the cloud assigned it.")
+    service_id: Int64 | None = Field(None, description="Integer id of the service.")
+    service_uuid: str | None = Field(None, description="String id of the service (`svco-...`).")
+    service_status: str | None = Field(
+        None,
+        description="The cloud's word for the state: New, Deploying, Done, Failed or Stopped when this was written.",
+    )
+    url: str | None = Field(None, description="The address to send inference requests to.")
+    model_id: Int64 | None = Field(None, description="Integer id of the model that is served.")
+    model_version_id: Int64 | None = Field(None, description="Integer id of the model version that is served.")
+    replicas: Int32 | None = Field(None, description="Number of replicas that was applied for.")
+    pool_type: str | None = Field(None, description="The resource pool: Public or Private.")
+    online_time: str | None = Field(None, description="When the endpoint went online (RFC 3339).")
+    unpaid_since: str | None = Field(None, description="Since when the service waits for payment (RFC 3339).")
+    switch: Switch | None = Field(None, description="The switch to another model version that is under way.")
+
+
+_FIXED_FIELDS = {"serviceName": None, "uri": None, "replicas": "1", "poolType": "'Private'"}
+
+
+class QianfanService(Resource):
+    """One endpoint that serves a model version."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            VALIDATIONS: [
+                rule(
+                    f"!({recorded('serviceId')}) || ({unchanged(name, default)})",
+                    f"`{name}` may not change once the service was applied for: another service is another object",
+                    at=f".spec.{name}",
+                )
+                for name, default in _FIXED_FIELDS.items()
+            ]
+        }
+    )
+    kind: ClassVar[str] = "QianfanService"
+    plural: ClassVar[str] = "qianfanservices"
+    singular: ClassVar[str] = "qianfanservice"
+    short_name: ClassVar[str] = "qfs"
+    columns: ClassVar[tuple[Column, ...]] = (
+        Column(name="State", json_path=".status.serviceStatus"),
+        Column(name="URL", json_path=".status.url"),
+        Column(name="Service", json_path=".status.serviceId", type="integer", wide=True),
+        Column(name="Pool", json_path=".status.poolType", wide=True),
+        Column(name="Model", json_path=".spec.source.modelRef.name", wide=True),
+        Column(name="Version-ID", json_path=".status.modelVersionId", type="integer", wide=True),
+        Column(name="Message", json_path='.status.conditions[?(@.type=="Ready")].message', wide=True),
+    )
+    selectable: ClassVar[tuple[str, ...]] = (".spec.source.modelRef.name",)
+
+    spec: ServiceSpec
+    status: ServiceStatus = ServiceStatus()

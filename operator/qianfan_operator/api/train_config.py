@@ -1,0 +1,89 @@
+"""What is trained: the objects inside a job's spec that go into createJob, under the cloud's own names [wire 2.2]."""
+
+from typing import Annotated
+
+from pydantic import ConfigDict, Field
+
+from qianfan_operator.api.cel import VALIDATIONS, exactly_one, rule, rules
+from qianfan_operator.api.common import LIST_TYPE, Int32, Int64, OpenObject, Part
+
+DECIMAL = r"^[0-9]{1,20}(\.[0-9]{1,40})?([eE][-+]?[0-9]{1,3})?$"
+
+Rate = Annotated[
+    str,
+    Field(
+        pattern=DECIMAL,
+        max_length=64,
+        json_schema_extra=rules(
+            rule("double(self) > 0.0 && double(self) < 1.0", "must be a decimal greater than 0 and less than 1")
+        ),
+    ),
+]
+Ratio = Annotated[
+    str,
+    Field(
+        pattern=DECIMAL,
+        max_length=64,
+        json_schema_extra=rules(rule("double(self) >= 0.0 && double(self) <= 1.0", "must be a decimal from 0 to 1")),
+    ),
+]
+Count = Annotated[Int32, Field(ge=1)]
+
+
+class TrainConfig(Part):
+    """The hyper-parameters. Which of them a model takes, and their ranges, is the cloud's to say.
+
+    Decimals are strings, because floats do not survive every tool on the way.
+    """
+
+    epoch: Count = Field(description="Number of passes over the training data.")
+    learning_rate: Rate = Field(description='Step size of the optimizer, a decimal string such as "0.00002" or "2e-5".')
+    batch_size: Count | None = Field(None, description="Samples per training step.")
+    max_seq_len: Count | None = Field(None, description="Longest sequence, in tokens; longer samples are cut.")
+    logging_steps: Count | None = Field(None, description="Steps between two entries in the training log.")
+    warmup_ratio: Ratio | None = Field(
+        None, description="Share of the steps in which the learning rate rises; a decimal string."
+    )
+    weight_decay: Ratio | None = Field(None, description="Regularisation that shrinks the weights; a decimal string.")
+    lora_rank: Count | None = Field(None, description="Rank of the LoRA matrices.")
+    lora_alpha: Count | None = Field(None, description="Scale of the LoRA update.")
+    lora_dropout: Ratio | None = Field(
+        None, description="Share of LoRA inputs dropped while training; a decimal string."
+    )
+    lora_all_linear: bool | None = Field(None, description="Whether LoRA is put on all linear layers.")
+    scheduler_name: str | None = Field(
+        None,
+        min_length=1,
+        max_length=64,
+        description="How the learning rate changes over time, for example linear, cosine, polynomial, constant or"
+        " constant_with_warmup.",
+    )
+    lora_target_modules: tuple[Annotated[str, Field(min_length=1, max_length=128)], ...] | None = Field(
+        None,
+        max_length=64,
+        description="The modules that LoRA is put on, for example self_attn.q_proj.",
+        json_schema_extra={LIST_TYPE: "set"},
+    )
+    extra: OpenObject = Field(
+        default_factory=dict,
+        description="Further keys of the cloud's trainConfig, sent as they are: for those that this version of the"
+        " operator does not know. The fields above do not belong here.",
+    )
+
+
+class TrainsetItem(Part):
+    """One data set: of the platform, or in the account's own object storage."""
+
+    model_config = ConfigDict(json_schema_extra={VALIDATIONS: [exactly_one("id", "bosPath")]})
+
+    id: Int64 | None = Field(
+        None,
+        ge=1,
+        description="Integer id of a released data set of the platform; not its `ds-...` string (wire type 1).",
+    )
+    bos_path: str | None = Field(
+        None,
+        pattern="^bos:/.+",
+        max_length=1024,
+        description="Folder or file in Baidu Object Storage, for example bos:/bucket/folder/ (wire type 2).",
+    )

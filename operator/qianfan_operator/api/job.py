@@ -208,7 +208,6 @@ class QianfanJob(Resource):
         Column(name="State", json_path=".status.trainStatus", wide=True),
         Column(name="Task", json_path=".status.taskName", wide=True),
         Column(name="Base", json_path=".spec.trainType", wide=True),
-        Column(name="Message", json_path='.status.conditions[?(@.type=="Ready")].message', wide=True),
     )
 
     spec: JobSpec

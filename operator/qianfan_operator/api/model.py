@@ -178,7 +178,6 @@ class QianfanModel(Resource):
         Column(name="Model-ID", json_path=".status.modelIdStr", wide=True),
         Column(name="Version-ID", json_path=".status.modelVersionIdStr", wide=True),
         Column(name="Job", json_path=".spec.source.jobRef.name", wide=True),
-        Column(name="Message", json_path='.status.conditions[?(@.type=="Ready")].message', wide=True),
     )
     selectable: ClassVar[tuple[str, ...]] = (".spec.source.jobRef.name",)
 

@@ -157,7 +157,6 @@ class QianfanService(Resource):
         Column(name="Pool", json_path=".status.poolType", wide=True),
         Column(name="Model", json_path=".spec.source.modelRef.name", wide=True),
         Column(name="Version-ID", json_path=".status.modelVersionId", type="integer", wide=True),
-        Column(name="Message", json_path='.status.conditions[?(@.type=="Ready")].message', wide=True),
     )
     selectable: ClassVar[tuple[str, ...]] = (".spec.source.modelRef.name",)
 

@@ -13,7 +13,7 @@ ON_CONTROL_PLANE := $(wildcard tests/admission tests/devcluster tests/e2e tests/
 .DEFAULT_GOAL := help
 # Checks in the order written, also with -j.
 .NOTPARALLEL:
-.PHONY: help init test test-fast test-cluster lint format types crds demo bench image cluster simulator lock clean
+.PHONY: help init test test-fast test-cluster lint format types crds docs demo bench image cluster simulator lock clean
 
 help:           ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*##/\1 ##/p' $(MAKEFILE_LIST) | awk -F' ## *' '{ printf "  make %-13s %s\n", $$1, $$2 }'
@@ -52,6 +52,9 @@ types: $(READY)  ## Check the types
 
 crds: $(READY)  ## Write crds/*.yaml from the models
 	$(BIN)/python -m qianfan_operator.crds
+
+docs: $(READY)  ## Write the generated tables into the documents
+	$(BIN)/python docs/generate.py
 
 demo: $(READY)  ## From manifests to an endpoint, no account needed (KEEP=1 leaves it running; KUBECONFIG=... uses your cluster)
 	@$(BIN)/python -m qianfan_devcluster.demo $(if $(KEEP),--keep) $(if $(KUBECONFIG),--kubeconfig '$(KUBECONFIG)') $(DEMO)

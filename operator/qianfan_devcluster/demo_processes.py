@@ -49,6 +49,7 @@ class Processes:
             "KUBECONFIG": str(kubeconfig),
             "QIANFAN_CONSOLE_API_BASE_URL": self.simulator_url,
             "QIANFAN_HTTP_PORT": str(port),
+            "QIANFAN_LOG_FORMAT": "text",
             "QIANFAN_POLL_MIN_SEC": "1",
             "QIANFAN_POLL_MAX_SEC": "2",
         }

@@ -1,0 +1,74 @@
+"""Makefile, image and pins agree with one another."""
+
+import re
+import subprocess
+import tomllib
+from importlib.metadata import distributions
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parents[2]
+MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
+DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+IMAGE = f"qianfan-operator:{PROJECT['version']}"
+
+
+def make(*words: str) -> str:
+    return subprocess.run(["make", *words], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+
+
+def normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def test_make_alone_lists_every_target() -> None:
+    """Whoever types `make` sees every target with a sentence."""
+    targets = re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE)
+    phony = re.search(r"^\.PHONY: (.*)$", MAKEFILE, re.MULTILINE)
+    assert phony
+    assert phony.group(1).split() == targets
+    listed = re.findall(r"^  make ([a-z-]+) +(\S.*)$", make(), re.MULTILINE)
+    assert [name for name, _ in listed] == targets
+
+
+def test_ci_runs_what_everybody_can_run() -> None:
+    """The CI script is `make test` and nothing else."""
+    script = ROOT / ".ci/run"
+    assert script.stat().st_mode & 0o111
+    commands = [line for line in script.read_text(encoding="utf-8").splitlines() if line and line[0] != "#"]
+    assert commands[-1] == "exec make test"
+    assert all(line.startswith(("set ", "cd ", "exec make test")) for line in commands)
+
+
+def test_every_pin_is_exact_and_everything_installed_is_pinned() -> None:
+    """Nothing comes into the environment in a version that constraints.txt does not name."""
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pins = dict(line.split("==") for line in lines if line and not line.startswith("#"))
+    pinned = {normal(name): version for name, version in pins.items()}
+    installed = {normal(one.name): one.version for one in distributions()}
+    for ours_or_pythons in ("qianfan-operator", "pip", "setuptools", "wheel"):
+        installed.pop(ours_or_pythons, None)
+    assert {name: pinned.get(name) for name in installed} == installed
+
+
+def test_the_manifests_run_the_image_that_make_builds() -> None:
+    """One name and one version for the image, the one of pyproject.toml."""
+    assert f"docker build --tag {IMAGE} ." in make("--dry-run", "image", "ENGINE=docker")
+    names = set()
+    for path in (ROOT / "deploy").rglob("*.yaml"):
+        for one in yaml.safe_load_all(path.read_text(encoding="utf-8")):
+            if one["kind"] == "Deployment":
+                names |= {container["image"] for container in one["spec"]["template"]["spec"]["containers"]}
+    assert names == {IMAGE}
+
+
+def test_the_image_gets_what_it_copies_and_does_not_run_as_root() -> None:
+    """Whatever the Dockerfile copies passes .dockerignore; the user is a number that Kubernetes can check."""
+    let_in = {line[1:] for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines() if line[:1] == "!"}
+    copied = re.findall(r"^COPY (?!--from)(.*) \S+$", DOCKERFILE, re.MULTILINE)
+    assert {name for words in copied for name in words.split()} == let_in
+    user = re.search(r"^USER (\d+):\d+$", DOCKERFILE, re.MULTILINE)
+    assert user
+    assert int(user.group(1)) > 0

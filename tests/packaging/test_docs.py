@@ -1,0 +1,67 @@
+"""What the documents say is what the code does."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from qianfan_operator.reasons import Reason
+from qianfan_operator.settings import table
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted(
+    path for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "operator/README.md", ROOT / "crds/README.md"]
+)
+KIND_PAGES = ["job", "model", "service"]
+
+
+def read(path: str) -> str:
+    return (ROOT / path).read_text(encoding="utf-8")
+
+
+def test_the_table_of_settings_is_current() -> None:
+    """README.md holds the table that `python -m qianfan_operator.settings` prints."""
+    block = re.search(r"<!-- settings -->\n(.*?)<!-- end of settings -->", read("README.md"), re.DOTALL)
+    assert block
+    assert block.group(1).strip() == table().strip()
+
+
+def test_every_reason_is_explained() -> None:
+    """docs/reasons.md has a row for each member of the closed list, with its sentence, and no other."""
+    rows = re.findall(r"^\| `(\w+)` \| (.*?) \| (.*?) \|$", read("docs/reasons.md"), re.MULTILINE)
+    assert {name: sentence for name, sentence, _ in rows} == {str(one): one.sentence for one in Reason}
+    assert all(advice for _, _, advice in rows)
+
+
+def test_the_pages_of_the_kinds_have_the_same_headings() -> None:
+    """Whoever knows one page finds the way in the others."""
+    headings = [re.findall(r"^## (.*)$", read(f"docs/{kind}.md"), re.MULTILINE) for kind in KIND_PAGES]
+    assert headings == [["Example", "Fields", "What happens", "Conditions", "Deleting"]] * 3
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_no_link_leads_nowhere(page: Path) -> None:
+    """Every relative link and picture of a page is a file of the repository."""
+    targets = re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text(encoding="utf-8"))
+    assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+def test_the_readme_shows_the_sample_that_the_demo_applies() -> None:
+    """The manifest on the first screen is deploy/samples/chain.yaml, word by word."""
+    chain = read("deploy/samples/chain.yaml").split("\n", 1)[1]
+    assert chain.strip() in read("README.md")
+
+
+def test_the_documents_name_only_targets_that_exist() -> None:
+    """Every `make ...` in the documents is a target of the Makefile."""
+    targets = set(re.findall(r"^([a-z-]+):", read("Makefile"), re.MULTILINE))
+    named = {word for page in PAGES for word in re.findall(r"`make ([a-z-]+)", page.read_text(encoding="utf-8"))}
+    assert named
+    assert named <= targets
+
+
+def test_the_picture_needs_nothing_from_elsewhere() -> None:
+    """The picture of the demo loads no font and no file from another host, and ends with the endpoint."""
+    picture = read("docs/demo.svg")
+    assert set(re.findall(r"https?://[^/\"<\s]+", picture)) <= {"http://www.w3.org", "https://aip.baidubce.com"}
+    assert "Endpoint" in picture

@@ -1,0 +1,98 @@
+"""deploy/: the least rights, and a pod that restricted namespaces take."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from qianfan_operator.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+KINDS = ["qianfanjobs", "qianfanmodels", "qianfanservices"]
+
+# What the operator does with the API server: kube.py writes, watch.py reads. (group, resource, names) -> verbs.
+CALLS = {
+    **{("qianfan.dev", kind, ()): {"get", "list", "watch", "patch"} for kind in KINDS},
+    **{("qianfan.dev", f"{kind}/status", ()): {"patch"} for kind in KINDS},
+    ("", "secrets", ("qianfan-credentials",)): {"get", "list", "watch"},
+    ("", "namespaces", ("kube-system",)): {"get"},
+    ("events.k8s.io", "events", ()): {"create"},
+    ("apiextensions.k8s.io", "customresourcedefinitions", ()): {"get", "list", "watch"},
+}
+
+
+def documents(*paths: str) -> list[dict[str, Any]]:
+    return [one for path in paths for one in yaml.safe_load_all((ROOT / path).read_text(encoding="utf-8"))]
+
+
+def named(resources: list[dict[str, Any]], kind: str, name: str) -> dict[str, Any]:
+    return next(one for one in resources if one["kind"] == kind and one["metadata"]["name"] == name)
+
+
+def test_the_operator_may_do_what_it_does_and_nothing_else() -> None:
+    """Its ClusterRole grants exactly the calls of the table, and only the binding of that role names its account."""
+    access = documents("deploy/access/rbac.yaml")
+    granted: dict[tuple[str, str, tuple[str, ...]], set[str]] = {}
+    for rule in named(access, "ClusterRole", "qianfan-operator")["rules"]:
+        for group in rule["apiGroups"]:
+            for resource in rule["resources"]:
+                granted[group, resource, tuple(rule.get("resourceNames", ()))] = set(rule["verbs"])
+    assert granted == CALLS
+    assert [one["roleRef"]["name"] for one in access if one["kind"].endswith("Binding")] == ["qianfan-operator"]
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [("deploy/operator/deployment.yaml", "qianfan-operator"), ("deploy/demo/simulator.yaml", "qianfan-simulator")],
+)
+def test_the_pods_ask_for_no_privilege(path: str, name: str) -> None:
+    """Both pods meet the restricted pod security standard, on a root file system that they cannot write."""
+    pod = named(documents(path), "Deployment", name)["spec"]["template"]["spec"]
+    assert pod["securityContext"] == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+    for container in pod["containers"]:
+        context = container["securityContext"]
+        assert context["capabilities"] == {"drop": ["ALL"]}
+        assert context["readOnlyRootFilesystem"] is True
+        assert context["allowPrivilegeEscalation"] is False
+
+
+def test_no_service_comes_in_as_a_setting() -> None:
+    """Pods that read QIANFAN_ variables switch off the ones that Kubernetes makes of Services named qianfan-..."""
+    deployments = [
+        one
+        for one in documents("deploy/operator/deployment.yaml", "deploy/demo/simulator.yaml")
+        if one["kind"] == "Deployment"
+    ]
+    assert all(one["spec"]["template"]["spec"]["enableServiceLinks"] is False for one in deployments)
+
+
+def test_one_operator_at_a_time_that_is_probed_where_it_listens() -> None:
+    """One replica, replaced and never overlapped; probes and metrics lead to the default port."""
+    spec = named(documents("deploy/operator/deployment.yaml"), "Deployment", "qianfan-operator")["spec"]
+    assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
+    pod = spec["template"]["spec"]
+    (container,) = pod["containers"]
+    assert container["ports"] == [{"name": "http", "containerPort": Settings.model_fields["http_port"].default}]
+    probes = {probe: container[probe]["httpGet"] for probe in ("livenessProbe", "readinessProbe")}
+    assert probes == {
+        "livenessProbe": {"path": "/healthz", "port": "http"},
+        "readinessProbe": {"path": "/readyz", "port": "http"},
+    }
+    assert pod["terminationGracePeriodSeconds"] > Settings.model_fields["console_api_retry_timeout"].default
+    (service,) = documents("deploy/operator/service.yaml")
+    assert service["spec"]["selector"].items() <= spec["template"]["metadata"]["labels"].items()
+
+
+def test_the_demo_only_uses_settings_that_exist() -> None:
+    """Every name in the demo's ConfigMap is a setting of the operator."""
+    (config,) = documents("deploy/demo/settings.yaml")
+    known = {f"QIANFAN_{name.upper()}" for name in Settings.model_fields}
+    assert set(config["data"]) <= known
+    assert config["metadata"]["name"] == "qianfan-operator"
+
+
+def test_the_samples_hold_no_secret() -> None:
+    """The credentials among the samples are words that nobody can take for a key."""
+    (secret,) = documents("deploy/samples/credentials.yaml")
+    assert secret["stringData"] == {"QIANFAN_ACCESS_KEY": "your-access-key", "QIANFAN_SECRET_KEY": "your-secret-key"}

@@ -1,0 +1,48 @@
+"""The client: every call of the cloud that the operator makes, for one account."""
+
+from qianfan_operator.cloud import endpoints
+from qianfan_operator.cloud.errors import CloudError
+from qianfan_operator.cloud.transport import Transport
+from qianfan_operator.cloud.v1 import V1Calls
+from qianfan_operator.cloud.v2 import V2Calls
+
+
+class Client(V1Calls, V2Calls):
+    """One account of the cloud. Safe for many threads.
+
+    Reads and free calls are made at once; paid creates come as `prepare_*`, so that an intent can be recorded between
+    the signature and the sending (design 5).
+    """
+
+    def __init__(self, transport: Transport) -> None:
+        super().__init__(transport)
+
+    @property
+    def account(self) -> str:
+        """A short hash of the access key id in use."""
+        return self._transport.keys.account
+
+    def clock_known(self) -> bool:
+        """Tell whether a paid create can be prepared now."""
+        return self._transport.cloud_clock.known()
+
+    def cloud_time(self) -> float | None:
+        """Return the cloud's seconds since 1970, or None as long as it has not told them."""
+        return self._transport.cloud_clock.measured()
+
+    def measure_clock(self) -> None:
+        """Learn the cloud's time by one cheap read, if it is not known.
+
+        Raises the read's CloudError, unless its answer told the time all the same.
+        """
+        if self.clock_known():
+            return
+        try:
+            self._transport.call(endpoints.USER_LIST, {"pageNo": 1, "pageSize": 1}, lambda _: None)
+        except CloudError:
+            if not self.clock_known():
+                raise
+
+    def close(self) -> None:
+        """Close the pooled connections."""
+        self._transport.close()

@@ -1,0 +1,206 @@
+"""Every way in which a call can fail, and the fate that each carries (design 7).
+
+    CloudError             a call did not do what was asked; says what that means for the caller
+    └── NotSent            decided here: nothing left this process
+        ├── ClockUnknown   a paid create may not be signed yet
+        ├── StaleRequest   a paid create was signed too long ago
+        └── SwitchedOff    V2 is switched off by a setting
+
+Everything else that matters is data: (operation, code) is looked up in one table, and callers ask the error for its
+`fate`, `refused`, `exists` and `unsupported` instead of knowing codes.
+"""
+
+import enum
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from qianfan_operator.reasons import Reason
+
+MESSAGE_LIMIT: Final = 300
+CODE_LIMIT: Final = 64
+
+
+class Fate(enum.Enum):
+    """What is to be done after an error."""
+
+    RETRY = "Retry"
+    """Again, with backoff; nobody has to act."""
+    WAIT = "Wait"
+    """Again, but not soon: a limit has to pass or to free itself."""
+    STALL = "Stall"
+    """A person must act."""
+    GONE = "Gone"
+    """What was asked about is not there."""
+    UNKNOWN = "Unknown"
+    """A create that may have happened: look before anything is repeated (design 5)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What one code means: what to do, what to tell the user, and whether it proves that nothing was executed."""
+
+    fate: Fate
+    reason: Reason
+    refused: bool = False
+
+
+CREATES: Final = frozenset({"createTask", "createJob", "publishTrainModel", "apply"})
+"""Each accepted call of these makes a new object; none has an idempotency key [wire 5.1]."""
+
+NAME_EXISTS: Final = frozenset(
+    {("createTask", "510201"), ("publishTrainModel", "70101"), ("publishTrainModel", "70118")}
+)
+"""Something is there already, and it may be ours: made by a request whose reply was lost. So these prove nothing."""
+
+# What the table's rows say. Only `refused` rows end an intent without ids, so the rest must stay out of them: a 5xx or
+# a code that the wire does not document may have been raised after the object was made.
+_TRANSIENT: Final = Rule(Fate.RETRY, Reason.CLOUD_UNAVAILABLE)
+_NOT_EXECUTED: Final = Rule(Fate.RETRY, Reason.CLOUD_UNAVAILABLE, refused=True)
+_LIMITED: Final = Rule(Fate.WAIT, Reason.CLOUD_UNAVAILABLE, refused=True)
+_BUSY: Final = Rule(Fate.WAIT, Reason.QUOTA_EXCEEDED, refused=True)
+_QUOTA: Final = Rule(Fate.STALL, Reason.QUOTA_EXCEEDED, refused=True)
+_REFUSED: Final = Rule(Fate.STALL, Reason.REFUSED, refused=True)
+_DENIED: Final = Rule(Fate.STALL, Reason.ACCESS_DENIED, refused=True)
+_BAD_KEYS: Final = Rule(Fate.STALL, Reason.CREDENTIALS_INVALID, refused=True)
+_GONE: Final = Rule(Fate.GONE, Reason.GONE, refused=True)
+_TAKEN: Final = Rule(Fate.STALL, Reason.NAME_TAKEN)
+_TWICE: Final = Rule(Fate.STALL, Reason.CREATE_OUTCOME_UNKNOWN)
+
+_ANY: Final = ("*",)
+_READS_OF_10001: Final = (
+    "modelDetail",
+    "modelVersionDetail",
+    "serviceDetail",
+    "batchDeleteModel",
+    "batchDeleteModelVersion",
+)
+
+# (operations, codes, rule); an exact operation wins over "*". Codes are those of [wire 1.5] or our own words for
+# what happened on the way. What is not listed is _TRANSIENT.
+_ROWS: Final[tuple[tuple[Iterable[str], tuple[str, ...], Rule], ...]] = (
+    # Never left, or never got a connection, or came too late for its own signature.
+    (_ANY, ("ClockUnknown", "StaleRequest", "RequestExpired"), _NOT_EXECUTED),
+    (_ANY, ("ConnectionRefused", "NameResolution", "ConnectTimeout"), _NOT_EXECUTED),
+    (_ANY, ("SwitchedOff",), _REFUSED),
+    # Limits: requests per second and in total, per day, and the gateway's own word for it.
+    (_ANY, ("4", "17", "18", "19", "HTTP 429"), _LIMITED),
+    # Who asks. 500002 was seen in the middle of a healthy run [wire trap 21], so reads do not believe it.
+    (_ANY, ("14", "110", "111", "InvalidAccessKeyId", "InvalidHTTPAuthHeader", "SignatureDoesNotMatch"), _BAD_KEYS),
+    (_ANY, ("6", "AccessDenied", "OptInRequired"), _DENIED),
+    (CREATES, ("500002",), _DENIED),
+    # What is asked.
+    (_ANY, ("3", "100", "500001", "InappropriateJSON", "MalformedJSON", "PreconditionFailed"), _REFUSED),
+    (_ANY, ("InvalidHTTPRequest", "InvalidURI", "InvalidVersion"), _REFUSED),
+    # Fine-tuning: data, task, run, configuration, quota.
+    (_ANY, ("510101", "510102", "510302", "510401", "510404"), _REFUSED),
+    (_ANY, ("510202", "510301"), _GONE),
+    (_ANY, ("510203", "510403"), _QUOTA),
+    (_ANY, ("510402",), _BUSY),
+    (("createTask",), ("510201",), _TAKEN),
+    # The model repository. 10001 speaks of the model that the request names.
+    (_ANY, ("10001", "21002", "70128", "70130", "70131"), _REFUSED),
+    (_READS_OF_10001, ("10001",), _GONE),
+    (("publishTrainModel",), ("70101",), _TAKEN),
+    (("publishTrainModel",), ("70118",), _TWICE),
+)
+_TABLE: Final = {(operation, code): rule for row, codes, rule in _ROWS for operation in row for code in codes}
+
+_UNSUPPORTED: Final = frozenset(
+    {"SwitchedOff", "AccessDenied", "OptInRequired", "InvalidURI", "InvalidVersion", "HTTP 404", "HTTP 405", "3", "6"}
+)
+_UNSUPPORTED_REASON: Final = {
+    "ModifyService": Reason.UPDATE_UNSUPPORTED,
+    "DeactivateService": Reason.DELETION_BLOCKED,
+}
+
+
+def is_v2(operation: str) -> bool:
+    """Tell the generations apart: a V2 Action begins with a capital, a V1 word does not [wire 2, 3]."""
+    return operation[:1].isupper()
+
+
+def judge(operation: str, code: str, http_status: int | None) -> Rule:
+    """Look up what `code` means for `operation`. Any 5xx is transient, whatever its body says."""
+    if http_status is not None and http_status >= 500:
+        rule = _TRANSIENT
+    elif is_v2(operation) and code in _UNSUPPORTED:
+        rule = Rule(Fate.STALL, _UNSUPPORTED_REASON.get(operation, Reason.ACCESS_DENIED), refused=True)
+    else:
+        rule = _TABLE.get((operation, code)) or _TABLE.get(("*", code)) or _TRANSIENT
+    if operation not in CREATES or rule.refused:
+        return rule
+    reason = Reason.CREATE_OUTCOME_UNKNOWN if rule is _TRANSIENT else rule.reason
+    return replace(rule, fate=Fate.UNKNOWN, reason=reason)
+
+
+class CloudError(Exception):
+    """A call did not do what was asked.
+
+    `operation` is the wire's word ("createJob"), `code` the cloud's error code as text or our word for what happened
+    on the way ("Timeout", "HTTP 502"), `message` the cloud's own words on one line of bounded length, `retry_after` the
+    seconds that the cloud asks to wait, if it does.
+    """
+
+    def __init__(
+        self,
+        operation: str,
+        code: str,
+        message: str = "",
+        *,
+        request_id: str = "",
+        http_status: int | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        self.operation = operation
+        self.code = one_line(code, CODE_LIMIT)
+        self.message = one_line(message, MESSAGE_LIMIT)
+        self.request_id = one_line(request_id, CODE_LIMIT)
+        self.http_status = http_status
+        self.retry_after = retry_after
+        rule = judge(operation, self.code, http_status)
+        self.fate = rule.fate
+        self.reason = rule.reason
+        self.refused = rule.refused
+        super().__init__(f"{operation}: {self.message or 'failed'} ({self.code})")
+
+    @property
+    def exists(self) -> bool:
+        """Whether the cloud says that the thing to create is there already: look whose it is."""
+        return (self.operation, self.code) in NAME_EXISTS
+
+    @property
+    def unsupported(self) -> bool:
+        """Whether V2 as such is not to be had: switched off, not opened to this account, or not offered any more."""
+        return is_v2(self.operation) and self.code in _UNSUPPORTED and (self.http_status or 0) < 500
+
+
+class NotSent(CloudError):  # noqa: N818  (it tells a fact, as its children do)
+    """Nothing left this process."""
+
+
+class ClockUnknown(NotSent):
+    """A paid create was not signed, because the cloud's time is not known well enough."""
+
+    def __init__(self, operation: str) -> None:
+        super().__init__(operation, "ClockUnknown", "The cloud's time has not been measured lately.")
+
+
+class StaleRequest(NotSent):
+    """A paid create was signed so long ago that its signature has expired."""
+
+    def __init__(self, operation: str) -> None:
+        super().__init__(operation, "StaleRequest", "The signed request became too old before it could be sent.")
+
+
+class SwitchedOff(NotSent):
+    """A V2 call was not made, because the settings forbid V2."""
+
+    def __init__(self, operation: str) -> None:
+        super().__init__(operation, "SwitchedOff", "The V2 interface is switched off in the operator's settings.")
+
+
+def one_line(text: str, limit: int) -> str:
+    """Return `text` as one line of printable characters, at most `limit` long."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"

@@ -1,0 +1,116 @@
+"""Reading single fields of the cloud's replies without believing that they are what the documentation says.
+
+Integers come as strings and as floats, dates in three shapes and as zeros, lists as null, and one key holds different
+things in different years [wire 6]. A reader here returns None or an empty value for what it cannot read; `required`
+and `listed` raise ValueError for what a reply must not lack.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+Object = Mapping[str, object]
+
+V1_ZONE: Final = "+08:00"
+"""V1 times carry no zone; that they are Beijing's is inferred [wire 2.1]."""
+
+_V1_TIME: Final = re.compile(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)")
+_RFC_3339: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
+
+
+def mapping(value: object) -> Object:
+    """Return `value` if it is an object, else an empty one."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def required(value: object) -> Object:
+    """Return `value` if it is an object; raises ValueError otherwise."""
+    if not isinstance(value, Mapping):
+        raise ValueError("`result` is not an object.")
+    return value
+
+
+def listed(reply: Object, key: str) -> Sequence[Object]:
+    """Return the objects of the list under `key`; null is an empty list, as a Go server writes it.
+
+    Raises ValueError if the key is missing or an element is no object: "nothing there" decides about money, so it is
+    not read out of a reply that does not say it.
+    """
+    items = reply.get(key, ...)
+    if items is None:
+        return ()
+    if not isinstance(items, list) or not all(isinstance(item, Mapping) for item in items):
+        raise ValueError(f"`{key}` is not a list of objects.")
+    return items
+
+
+def word(reply: Object, *keys: str) -> str:
+    """Return the first of `keys` that holds a word or a number, as text and otherwise as it is; else ""."""
+    for key in keys:
+        value = reply.get(key)
+        if isinstance(value, str | int) and not isinstance(value, bool) and value != "":
+            return str(value)
+    return ""
+
+
+def integer(reply: Object, *keys: str) -> int | None:
+    """Return the first of `keys` that holds a whole number, be it written as a string or a float."""
+    return next((number for key in keys if (number := _integer(reply.get(key))) is not None), None)
+
+
+def prefixed(reply: Object, prefix: str, *keys: str) -> str | None:
+    """Return the first of `keys` whose string begins with `prefix`: what an id is, its prefix tells [wire 3.3]."""
+    values = (reply.get(key) for key in keys)
+    return next((value for value in values if isinstance(value, str) and value.startswith(prefix)), None)
+
+
+def percent(reply: Object, *keys: str) -> int | None:
+    """Return whole percents from 34, 34.0, "34" or "34%"."""
+    for key in keys:
+        value = reply.get(key)
+        number = _number(value.strip().removesuffix("%") if isinstance(value, str) else value)
+        if number is not None:
+            return int(number)
+    return None
+
+
+def moment(reply: Object, *keys: str) -> str | None:
+    """Return the first of `keys` that holds a time, as RFC 3339; zero dates are no times [wire trap 10]."""
+    return next((time for key in keys if (time := _moment(reply.get(key))) is not None), None)
+
+
+def _moment(value: object) -> str | None:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**32:
+        return datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")  # service/detail of Oct 2023
+    if not isinstance(value, str) or value.startswith("0000"):
+        return None
+    if match := _V1_TIME.fullmatch(value):
+        value = f"{match[1]}T{match[2]}{V1_ZONE}"
+    if not _RFC_3339.fullmatch(value):
+        return None
+    try:
+        datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    return value
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if abs(number) < float("inf") else None  # false for NaN, too
+
+
+def _integer(value: object) -> int | None:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, str) and re.fullmatch(r"-?\d{1,19}", value):
+        return int(value)
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return None

@@ -1,0 +1,47 @@
+"""What the wire client must be told; plain values, so that it can be built without the operator."""
+
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+
+@dataclass(frozen=True, slots=True)
+class CloudSettings:
+    """Where the cloud is, how long to wait for it, and how long a signature lives. Times are in seconds.
+
+    Raises ValueError for a base URL that is not `http(s)://host[:port]` (a trailing slash is forgiven).
+    """
+
+    base_url: str = "https://qianfan.baidubce.com"
+    connect_timeout: float = 5.0
+    read_timeout: float = 30.0
+    """The longest silence that is borne, and the longest time that a reply's body may take."""
+    sign_expiration_seconds: int = 300
+    """Of reads and free calls; the default of the vendor's SDK [wire 1.2]."""
+    create_expiry_seconds: int = 15
+    """Of paid creates; the fence against what arrives late (design 5)."""
+    max_response_bytes: int = 8 * 1024 * 1024
+    proxy: str | None = field(default=None, repr=False)
+    """A proxy URL, which may hold a password; proxy variables of the environment are never looked at."""
+    verify_tls: bool = True
+    user_agent: str = "qianfan-operator"
+    """Sent as `User-Agent` and as `request-source`, the header by which the vendor's SDK names itself [wire 1.1]."""
+    use_v2: bool = True
+    """False: a V2 call is answered here, as if the cloud did not offer V2."""
+
+    def __post_init__(self) -> None:
+        url = urlsplit(self.base_url)
+        if url.scheme not in {"http", "https"} or not url.hostname or "@" in url.netloc:
+            raise ValueError("the base URL must be `http://host[:port]` or `https://host[:port]`, without credentials")
+        if url.path.strip("/") or url.query or url.fragment:
+            raise ValueError("the base URL may not have a path, a query or a fragment [wire 1.2]")
+
+    @property
+    def origin(self) -> str:
+        """Scheme and host, without a trailing slash: what a path is appended to."""
+        url = urlsplit(self.base_url)
+        return f"{url.scheme}://{url.netloc}"
+
+    @property
+    def host(self) -> str:
+        """The `Host` header, port included, exactly as it is signed and sent [wire trap 17]."""
+        return urlsplit(self.base_url).netloc

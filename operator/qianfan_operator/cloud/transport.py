@@ -1,0 +1,242 @@
+"""The way to the cloud: sign, send once, read what comes back. The only module that imports requests.
+
+Nothing here repeats a request. What a lost reply means depends on the operation, and only the engine knows what to
+look at before it asks again (design 5).
+"""
+
+import json
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any, Final, Generic, TypeVar
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import DecodeError, HTTPError, NameResolutionError, NewConnectionError, ReadTimeoutError
+from urllib3.util import Retry
+
+from qianfan_operator.cloud.clock import Clock, CloudClock
+from qianfan_operator.cloud.endpoints import Endpoint
+from qianfan_operator.cloud.errors import CREATES, ClockUnknown, CloudError, StaleRequest, SwitchedOff, is_v2
+from qianfan_operator.cloud.keys import AccessKey
+from qianfan_operator.cloud.replies import Answer, read_reply
+from qianfan_operator.cloud.settings import CloudSettings
+from qianfan_operator.cloud.signing import authorization, timestamp
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+OnCall = Callable[[str, str, float], None]
+"""Told after every call: the operation, "OK" or the error's code, and the seconds that it took."""
+
+_CHUNK_BYTES: Final = 64 * 1024
+_POOLED_CONNECTIONS: Final = 32
+
+_SENTENCES: Final = {
+    "BadReply": "The answer is not what it should be.",
+    "ConnectTimeout": "The cloud did not accept a connection in time.",
+    "ConnectionLost": "The connection broke before the whole answer had arrived.",
+    "ConnectionRefused": "No connection to the cloud could be made.",
+    "NameResolution": "The cloud's host name could not be resolved.",
+    "ProxyFailed": "The proxy on the way to the cloud failed.",
+    "ReplyTooLarge": "The answer is larger than the operator accepts.",
+    "TLSFailed": "The encrypted connection to the cloud failed.",
+    "Timeout": "The cloud did not answer in time.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Signed:
+    """A request as it will be sent, and the boot time at which it was signed."""
+
+    endpoint: Endpoint
+    body: bytes
+    headers: Mapping[str, str] = field(repr=False)
+    signed_at: float
+
+
+class Prepared(Generic[T]):
+    """A paid create that is signed and not yet sent; between the two, the caller records its intent (design 5)."""
+
+    def __init__(self, transport: "Transport", request: _Signed, parse: Callable[[object], T], expiry: float) -> None:
+        self._transport = transport
+        self._request = request
+        self._parse = parse
+        self._expiry = expiry
+        self._sent = False
+
+    @property
+    def operation(self) -> str:
+        """The wire's word for the create."""
+        return self._request.endpoint.operation
+
+    def send(self) -> T:
+        """Send it, once, and return the ids that the cloud gave.
+
+        Raises StaleRequest if the signature has expired meanwhile, CloudError for what the cloud or the way to it
+        answers, and RuntimeError when called again: every repeat needs an intent and a signature of its own.
+        """
+        if self._sent:
+            raise RuntimeError(f"a prepared {self.operation} may be sent only once")
+        self._sent = True
+        if self._transport.age(self._request) >= self._expiry:
+            raise StaleRequest(self.operation)
+        return self._transport.deliver(self._request, self._parse)
+
+
+class Transport:
+    """One account's way to the cloud. Safe for many threads; `on_call` must be, too."""
+
+    def __init__(
+        self, settings: CloudSettings, keys: AccessKey, clock: Clock, on_call: OnCall = lambda *_: None
+    ) -> None:
+        self.settings = settings
+        self.keys = keys
+        self.cloud_clock = CloudClock(clock)
+        self._clock = clock
+        self._on_call = on_call
+        self._session = _new_session()
+
+    def call(self, endpoint: Endpoint, body: Mapping[str, Any], parse: Callable[[object], T]) -> T:
+        """Make a read or a free call and return `parse(result)`. Raises CloudError."""
+        return self.deliver(self._sign(endpoint, body, self.settings.sign_expiration_seconds), parse)
+
+    def prepare(self, endpoint: Endpoint, body: Mapping[str, Any], parse: Callable[[object], T]) -> Prepared[T]:
+        """Sign a paid create now, with an expiry of its own. Raises ClockUnknown."""
+        if not self.cloud_clock.known():
+            raise ClockUnknown(endpoint.operation)
+        expiry = self.settings.create_expiry_seconds
+        return Prepared(self, self._sign(endpoint, body, expiry), parse, expiry)
+
+    def close(self) -> None:
+        """Close the pooled connections."""
+        self._session.close()
+
+    def age(self, request: _Signed) -> float:
+        """Return the seconds since `request` was signed, sleep of the machine included."""
+        return self._clock.boottime() - request.signed_at
+
+    def deliver(self, request: _Signed, parse: Callable[[object], T]) -> T:
+        """Send a signed request, once; count and log it. Raises CloudError."""
+        operation = request.endpoint.operation
+        started = self._clock.boottime()
+        code, request_id = "Aborted", ""
+        try:
+            reply = read_reply(operation, self._exchange(request), self.keys.redact)
+            request_id = reply.request_id
+            try:
+                value = parse(reply.result)
+            except (ValueError, TypeError) as error:
+                message = self.keys.redact(f"{_SENTENCES['BadReply']} {error}")
+                raise CloudError(operation, "BadReply", message, request_id=request_id) from None
+            code = "OK"
+        except CloudError as error:
+            code, request_id = error.code, error.request_id
+            raise
+        finally:
+            seconds = self._clock.boottime() - started
+            self._on_call(operation, code, seconds)
+            logger.debug("Called the cloud: %s %s in %.3f s, request id %s", operation, code, seconds, request_id)
+        return value
+
+    def _sign(self, endpoint: Endpoint, body: Mapping[str, Any], expires_in: int) -> _Signed:
+        if is_v2(endpoint.operation) and not self.settings.use_v2:
+            raise SwitchedOff(endpoint.operation)
+        boottime = self._clock.boottime()
+        now = self.cloud_clock.now()
+        headers = {
+            "Host": self.settings.host,
+            "Content-Type": "application/json",
+            "x-bce-date": timestamp(now),
+        }
+        headers["Authorization"] = authorization(
+            self.keys,
+            method="POST",
+            path=endpoint.path,
+            query=endpoint.query,
+            headers=headers,
+            signed_at=now,
+            expires_in=expires_in,
+        )
+        headers["User-Agent"] = headers["request-source"] = self.settings.user_agent
+        return _Signed(endpoint, json.dumps(body, allow_nan=False).encode(), headers, boottime)
+
+    def _exchange(self, request: _Signed) -> Answer:
+        """Send and receive. A create gets a connection of its own: a pooled one that the server has just closed
+        looks exactly like a lost reply.
+        """
+        operation = request.endpoint.operation
+        if operation not in CREATES:
+            return self._receive(self._session, request, request.headers)
+        with _new_session() as session:
+            return self._receive(session, request, {**request.headers, "Connection": "close"})
+
+    def _receive(self, session: requests.Session, request: _Signed, headers: Mapping[str, str]) -> Answer:
+        settings = self.settings
+        try:
+            with session.post(
+                settings.origin + request.endpoint.path,
+                params=dict(request.endpoint.query),
+                data=request.body,
+                headers=dict(headers),
+                timeout=(settings.connect_timeout, settings.read_timeout),
+                proxies={"http": settings.proxy, "https": settings.proxy} if settings.proxy else {},
+                verify=settings.verify_tls,
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                received = self._clock.boottime()
+                body = self._read(request.endpoint.operation, response, received + settings.read_timeout)
+                answer = Answer.decode(response.status_code, response.headers, body)
+        except (OSError, HTTPError) as trouble:
+            code = _trouble(trouble)
+            # Without the cause: it holds the request, and that holds the signature.
+            raise CloudError(request.endpoint.operation, code, _SENTENCES[code]) from None
+        if answer.is_the_clouds:
+            self.cloud_clock.learn(answer.headers.get("date"), received)
+        return answer
+
+    def _read(self, operation: str, response: requests.Response, deadline: float) -> bytes:
+        """Read the body as it comes, unpacked, up to the size and the time that are granted to it."""
+        body = bytearray()
+        while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=True):
+            body += chunk
+            if len(body) > self.settings.max_response_bytes:
+                raise CloudError(operation, "ReplyTooLarge", _SENTENCES["ReplyTooLarge"])
+            if self._clock.boottime() > deadline:
+                raise CloudError(operation, "Timeout", _SENTENCES["Timeout"])
+        return bytes(body)
+
+
+def _new_session() -> requests.Session:
+    """Make a session that repeats nothing, follows nothing, stores nothing and asks nothing of the environment."""
+    session = requests.Session()
+    session.trust_env = False
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    adapter = HTTPAdapter(pool_maxsize=_POOLED_CONNECTIONS, max_retries=Retry(0, read=False))
+    session.mount("http://", adapter)
+    session.mount("https://", adapter)
+    return session
+
+
+def _trouble(trouble: BaseException) -> str:
+    """Name what went wrong on the way. Only the names that prove that nothing was sent are `refused` (design 5)."""
+    inner = trouble.args[0] if trouble.args else None
+    reason = getattr(inner, "reason", inner)  # urllib3 wraps what happened once more, as "too many retries"
+    if isinstance(trouble, requests.exceptions.ProxyError):
+        return "ProxyFailed"
+    if isinstance(trouble, requests.exceptions.SSLError):
+        return "TLSFailed"
+    if isinstance(trouble, requests.exceptions.ConnectTimeout):
+        return "ConnectTimeout"
+    if isinstance(reason, NameResolutionError):
+        return "NameResolution"
+    if isinstance(reason, NewConnectionError):
+        return "ConnectionRefused"
+    if isinstance(trouble, requests.exceptions.ReadTimeout | ReadTimeoutError):
+        return "Timeout"
+    if isinstance(trouble, DecodeError):
+        return "BadReply"
+    return "ConnectionLost"

@@ -1,0 +1,141 @@
+"""The calls of V1 [wire 2], one method each, named after the wire's word. Every method raises CloudError."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, TypeVar
+
+from qianfan_operator.cloud import endpoints
+from qianfan_operator.cloud.endpoints import Endpoint
+from qianfan_operator.cloud.errors import CloudError
+from qianfan_operator.cloud.fields import integer, listed, required
+from qianfan_operator.cloud.transport import Prepared, Transport
+from qianfan_operator.cloud.views import (
+    Applied,
+    Model,
+    ModelSummary,
+    ModelVersion,
+    Published,
+    Run,
+    RunIds,
+    Service,
+    ServiceItem,
+    Task,
+)
+
+T = TypeVar("T")
+
+PAGE_SIZE: Final = 20
+"""The vendor's SDK asks for 20 models at a time; what else the cloud accepts is not documented [wire 2.8]."""
+
+PAGE_LIMIT: Final = 1000
+"""More pages than this are no list but a fault."""
+
+_NOT_RUNNING: Final = "510302"
+
+
+class V1Calls:
+    """The V1 half of the client. Ids are integers unless a method says otherwise."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def create_task(self, name: str, description: str) -> Task:
+        """Make a named folder for runs; free. `error.exists` if the name is taken [wire 2.1]."""
+        return self._call(endpoints.CREATE_TASK, {"name": name, "description": description}, Task.parse)
+
+    def prepare_create_job(self, body: Mapping[str, Any]) -> Prepared[RunIds]:
+        """Sign the start of a run; sending it costs money [wire 2.2]."""
+        return self._transport.prepare(endpoints.CREATE_JOB, body, RunIds.parse)
+
+    def job_detail(self, task_id: int, job_id: int) -> Run:
+        """Read one run [wire 2.3]."""
+        return self._call(endpoints.JOB_DETAIL, {"taskId": task_id, "jobId": job_id}, Run.parse)
+
+    def stop_job(self, task_id: int, job_id: int) -> bool:
+        """Ask for a run to be stopped; False: this call did not stop it, read its state [wire 5.2]."""
+        try:
+            return self._call(endpoints.STOP_JOB, {"taskId": task_id, "jobId": job_id}, is_true)
+        except CloudError as error:
+            if error.code == _NOT_RUNNING:
+                return False
+            raise
+
+    def prepare_publish(self, body: Mapping[str, Any]) -> Prepared[Published]:
+        """Sign the publishing of a finished run [wire 2.7]."""
+        return self._transport.prepare(endpoints.PUBLISH_TRAIN_MODEL, body, Published.parse)
+
+    def model_detail(self, model_id: int | str) -> Model:
+        """Read a model and all its versions, by number or "am-..." [wire 2.5]."""
+        return self._call(endpoints.MODEL_DETAIL, {"modelId": model_id}, Model.parse)
+
+    def model_version_detail(self, version_id: int | str) -> ModelVersion:
+        """Read one version, by number or "amv-..." [wire 2.6]."""
+        return self._call(endpoints.MODEL_VERSION_DETAIL, {"modelVersionId": version_id}, ModelVersion.parse)
+
+    def user_models(self, name_filter: str = "") -> tuple[ModelSummary, ...]:
+        """Read all of the account's own models, page by page; `name_filter` may match more than equal names."""
+        found: list[ModelSummary] = []
+        for number in range(1, PAGE_LIMIT + 1):
+            body: dict[str, Any] = {"pageNo": number, "pageSize": PAGE_SIZE}
+            if name_filter:
+                body["nameFilter"] = name_filter
+            total, models = self._call(endpoints.USER_LIST, body, _page)
+            found += models
+            if len(found) >= total:
+                return tuple(found)
+            if not models:
+                break
+        raise CloudError(endpoints.USER_LIST.operation, "IncompleteList", "The list ended before its own total.")
+
+    def delete_models(self, model_ids: Sequence[int | str]) -> bool:
+        """Delete models with all their versions; ids of one kind only [wire 2.8]."""
+        return self._call(endpoints.DELETE_MODELS, {"modelIDs": _one_kind(model_ids)}, is_not_false)
+
+    def delete_model_versions(self, version_ids: Sequence[int | str]) -> bool:
+        """Delete single versions; ids of one kind only [wire 2.8]."""
+        return self._call(endpoints.DELETE_MODEL_VERSIONS, {"modelVersionIds": _one_kind(version_ids)}, is_not_false)
+
+    def prepare_apply(self, body: Mapping[str, Any]) -> Prepared[Applied]:
+        """Sign the application for a service; takes integer ids only [wire 2.9]."""
+        return self._transport.prepare(endpoints.APPLY, body, Applied.parse)
+
+    def service_detail(self, service_id: int) -> Service:
+        """Read one service [wire 2.10]."""
+        return self._call(endpoints.SERVICE_DETAIL, {"serviceId": service_id}, Service.parse)
+
+    def services(self) -> tuple[ServiceItem, ...]:
+        """Read all of the account's own services; the list has no pages [wire 2.11]."""
+        return self._call(endpoints.SERVICE_LIST, {}, _services)
+
+    def _call(self, endpoint: Endpoint, body: Mapping[str, Any], parse: Callable[[object], T]) -> T:
+        return self._transport.call(endpoint, body, parse)
+
+
+def is_true(result: object) -> bool:
+    """Read a plain yes or no; raises ValueError for anything else."""
+    if not isinstance(result, bool):
+        raise ValueError("`result` is neither true nor false.")
+    return result
+
+
+def is_not_false(result: object) -> bool:
+    """Read the reply of a delete, whose shape is not documented [wire 2.8]: only a plain false is a no."""
+    return result is not False
+
+
+def _page(result: object) -> tuple[int, list[ModelSummary]]:
+    reply = required(result)
+    total = integer(reply, "total")
+    if total is None:
+        raise ValueError("The list does not say how long it is.")
+    return total, [ModelSummary.parse(item) for item in listed(reply, "items")]
+
+
+def _services(result: object) -> tuple[ServiceItem, ...]:
+    return tuple(map(ServiceItem.parse, listed(required(result), "custom")))
+
+
+def _one_kind(ids: Sequence[int | str]) -> list[int | str]:
+    """Check what the cloud demands of a delete: all integers or all strings. Raises ValueError."""
+    if not ids or len({isinstance(number, str) for number in ids}) != 1:
+        raise ValueError("the ids of one delete must be all integers or all strings, and at least one")
+    return list(ids)

@@ -1,0 +1,107 @@
+"""The calls of V2 [wire 3] that V1 cannot replace, one method each, named after the wire's Action.
+
+Every method raises CloudError; `error.unsupported` tells that V2 as such is not to be had. Arguments and results are
+in V1's words: a task is "job-...", a run is "task-..." (see `views`).
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeVar
+
+from qianfan_operator.cloud import endpoints
+from qianfan_operator.cloud.endpoints import Endpoint
+from qianfan_operator.cloud.errors import CloudError
+from qianfan_operator.cloud.fields import listed, required
+from qianfan_operator.cloud.transport import Transport
+from qianfan_operator.cloud.v1 import PAGE_LIMIT, is_true
+from qianfan_operator.cloud.views import ModelSummary, ModelVersion, Run, RunItem, Service, TaskItem
+
+T = TypeVar("T")
+
+MAX_KEYS: Final = 100
+"""Elements per page; the cloud cuts a higher number down to this [wire 3]."""
+
+
+class V2Calls:
+    """The V2 half of the client. Ids are strings with a prefix."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def fine_tuning_jobs(self) -> tuple[TaskItem, ...]:
+        """Read all tasks of the account, to the last page [wire 3.1]."""
+        return self._scan(endpoints.DESCRIBE_FINE_TUNING_JOBS, {}, "jobList", TaskItem.parse)
+
+    def fine_tuning_tasks(self, task_uuid: str) -> tuple[RunItem, ...]:
+        """Read all runs of one task ("job-..."), to the last page [wire 3.1]."""
+        return self._scan(endpoints.DESCRIBE_FINE_TUNING_TASKS, {"jobId": task_uuid}, "taskList", RunItem.parse)
+
+    def fine_tuning_task(self, job_uuid: str) -> Run:
+        """Read one run ("task-...") [wire 3.1.2]."""
+        return self._call(endpoints.DESCRIBE_FINE_TUNING_TASK, {"taskId": job_uuid}, Run.parse_v2)
+
+    def stop_fine_tuning_task(self, job_uuid: str) -> bool:
+        """Ask for a run ("task-...") to be stopped; False: this call did not stop it, read its state [wire 5.2]."""
+        return self._call(endpoints.STOP_FINE_TUNING_TASK, {"taskId": job_uuid}, is_true)
+
+    def describe_model_set(self, model_id_str: str) -> ModelSummary:
+        """Read a model ("am-...") and the ids of its versions [wire 3.2]."""
+        return self._call(endpoints.DESCRIBE_MODEL_SET, {"modelSetId": model_id_str}, ModelSummary.parse_v2)
+
+    def describe_model(self, version_id_str: str) -> ModelVersion:
+        """Read a model version ("amv-...") [wire 3.2]."""
+        return self._call(endpoints.DESCRIBE_MODEL, {"modelId": version_id_str}, ModelVersion.parse_v2)
+
+    def describe_service(self, service_uuid: str) -> Service:
+        """Read a service ("svco-...") [wire 3.3]."""
+        return self._call(endpoints.DESCRIBE_SERVICE, {"serviceId": service_uuid}, Service.parse)
+
+    def modify_service(self, service_uuid: str, model_id_str: str, version_id_str: str) -> bool:
+        """Put another model version behind a running service; its address stays [wire 3.3]."""
+        body = {"serviceId": service_uuid, "modelSetId": model_id_str, "modelId": version_id_str}
+        return self._call(endpoints.MODIFY_SERVICE, body, is_true)
+
+    def deactivate_service(self, service_uuid: str) -> bool:
+        """Ask for a service to be taken offline; its state tells when it is [wire 3.3]."""
+        return self._call(endpoints.DEACTIVATE_SERVICE, {"serviceId": service_uuid}, _operation)
+
+    def _call(self, endpoint: Endpoint, body: Mapping[str, Any], parse: Callable[[object], T]) -> T:
+        return self._transport.call(endpoint, body, parse)
+
+    def _scan(
+        self, endpoint: Endpoint, body: Mapping[str, Any], key: str, parse: Callable[[object], T]
+    ) -> tuple[T, ...]:
+        """Read a list to its end. Raises CloudError "IncompleteList" where it does not come to one: whether something
+        was paid for is decided by what is *not* in such a list, so a cut one must never look complete.
+        """
+
+        def page(result: object) -> tuple[list[T], str | None]:
+            reply = required(result)
+            return [parse(item) for item in listed(reply, key)], _next_marker(required(reply.get("pageInfo")))
+
+        found: list[T] = []
+        markers: set[str] = set()
+        request: dict[str, Any] = {**body, "maxKeys": MAX_KEYS}
+        for _ in range(PAGE_LIMIT):
+            items, marker = self._call(endpoint, request, page)
+            found += items
+            if marker is None:
+                return tuple(found)
+            if marker in markers:
+                break
+            markers.add(marker)
+            request["marker"] = marker
+        raise CloudError(endpoint.operation, "IncompleteList", "The pages of the list do not come to an end.")
+
+
+def _next_marker(page: Mapping[str, object]) -> str | None:
+    """Return where the next page begins, None after the last. Raises ValueError if the page does not say."""
+    truncated, marker = page.get("isTruncated"), page.get("nextMarker")
+    if truncated is False:
+        return None
+    if truncated is not True or not isinstance(marker, str) or not marker:
+        raise ValueError("`pageInfo` does not say where the list goes on.")
+    return marker
+
+
+def _operation(result: object) -> bool:
+    return is_true(required(result).get("operation"))

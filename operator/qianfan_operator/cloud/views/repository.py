@@ -1,0 +1,193 @@
+"""Models and their versions: [wire 2.5 - 2.8, 3.2]."""
+
+from dataclasses import dataclass
+
+from qianfan_operator.cloud.fields import integer, listed, mapping, moment, prefixed, required, word
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What publishTrainModel made; the version is not usable yet [wire 2.7]."""
+
+    model_id: int | None
+    model_id_str: str | None
+    version_id: int | None
+    version_id_str: str | None
+    version: str
+
+    @classmethod
+    def parse(cls, result: object) -> "Published":
+        """Read publishTrainModel's result; only here the key is spelt `modelIDStr` [wire trap 5]."""
+        reply = required(result)
+        published = cls(
+            model_id=integer(reply, "modelId"),
+            model_id_str=prefixed(reply, "am-", "modelIDStr", "modelIdStr", "modelId"),
+            version_id=integer(reply, "versionId"),
+            version_id_str=prefixed(reply, "amv-", "versionIdStr", "versionId"),
+            version=word(reply, "version"),
+        )
+        if published.version_id is None and published.version_id_str is None:
+            raise ValueError("The published version has no id.")
+        return published
+
+
+@dataclass(frozen=True, slots=True)
+class ModelVersion:
+    """One version of a model, and the run that it was made of."""
+
+    model_id: int | None
+    model_id_str: str | None
+    model_name: str
+    version_id: int | None
+    version_id_str: str | None
+    version: str
+    state: str
+    """Creating, Ready or Fail; a comment of the vendor's also knows Failed [wire 2.6]. "" where it is not told."""
+    description: str
+    train_type: str
+    """The cloud's internal name of the algorithm, not the one that was asked for [wire trap 14]."""
+    task_id: int | None
+    task_uuid: str | None
+    job_id: int | None
+    job_uuid: str | None
+    create_time: str | None
+
+    @classmethod
+    def parse(cls, result: object) -> "ModelVersion":
+        """Read modelVersionDetail's result, or one version of modelDetail or of user/list [wire 2.6, 2.8]."""
+        reply = required(result)
+        source = mapping(mapping(reply.get("sourceExtra")).get("trainSourceExtra"))
+        version = cls(
+            model_id=integer(reply, "modelId"),
+            model_id_str=prefixed(reply, "am-", "modelIdStr", "modelId"),
+            model_name=word(reply, "modelName"),
+            version_id=integer(reply, "modelVersionId", "versionId"),
+            version_id_str=prefixed(reply, "amv-", "modelVersionIdStr", "versionIdStr", "modelVersionId", "versionId"),
+            version=word(reply, "version"),
+            state=word(reply, "state"),
+            description=word(reply, "description"),
+            train_type=word(reply, "trainType"),
+            task_id=integer(source, "taskId"),
+            task_uuid=prefixed(source, "job-", "taskIdStr", "taskId"),
+            job_id=integer(source, "runId"),
+            job_uuid=prefixed(source, "task-", "runIdStr", "runId"),
+            create_time=moment(reply, "createTime"),
+        )
+        if version.version_id is None and version.version_id_str is None:
+            raise ValueError("A model version has no id.")
+        return version
+
+    @classmethod
+    def parse_v2(cls, result: object) -> "ModelVersion":
+        """Read DescribeModel's result, where the version is called model and named "V2" [wire 3.2]."""
+        reply = required(result)
+        uuid = prefixed(reply, "amv-", "modelId")
+        if uuid is None:
+            raise ValueError("The model version has no id.")
+        return cls(
+            model_id=None,
+            model_id_str=prefixed(reply, "am-", "modelSetId"),
+            model_name=word(reply, "modelSetName"),
+            version_id=None,
+            version_id_str=uuid,
+            version=word(reply, "modelName").removeprefix("V"),
+            state=word(reply, "status"),
+            description=word(reply, "description"),
+            train_type=word(reply, "model"),
+            task_id=None,
+            task_uuid=None,
+            job_id=None,
+            job_uuid=prefixed(mapping(reply.get("sourceInfo")), "task-", "trainTaskId"),
+            create_time=moment(reply, "createTime"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model with its versions, the newest first."""
+
+    model_id: int | None
+    model_id_str: str | None
+    model_name: str
+    source: str
+    train_type: str
+    description: str
+    create_time: str | None
+    versions: tuple[ModelVersion, ...]
+
+    @classmethod
+    def parse(cls, result: object) -> "Model":
+        """Read modelDetail's result; that the cloud lists the newest first is inferred, so it is sorted [wire 2.5]."""
+        reply = required(result)
+        model = cls(
+            model_id=integer(reply, "modelId"),
+            model_id_str=prefixed(reply, "am-", "modelIdStr", "modelId"),
+            model_name=word(reply, "modelName"),
+            source=word(reply, "source"),
+            train_type=word(reply, "trainType"),
+            description=word(reply, "description"),
+            create_time=moment(reply, "createTime"),
+            versions=_newest_first(tuple(map(ModelVersion.parse, listed(reply, "modelVersionList")))),
+        )
+        if model.model_id is None and model.model_id_str is None:
+            raise ValueError("The model has no id.")
+        return model
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSummary:
+    """One of the account's own models in a list; V2 gives ids of all versions, V1 the latest version."""
+
+    model_id: int | None
+    model_id_str: str | None
+    model_name: str
+    train_type: str
+    create_time: str | None
+    version_count: int | None
+    latest: ModelVersion | None
+    version_uuids: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, item: object) -> "ModelSummary":
+        """Read one element of user/list [wire 2.8]."""
+        reply = required(item)
+        latest = mapping(reply.get("latestVersionInfo"))
+        model = cls(
+            model_id=integer(reply, "modelId"),
+            model_id_str=prefixed(reply, "am-", "modelIdStr", "modelId"),
+            model_name=word(reply, "modelName"),
+            train_type=word(reply, "trainType"),
+            create_time=moment(reply, "createTime"),
+            version_count=integer(reply, "versionCount"),
+            latest=ModelVersion.parse(latest) if latest else None,
+        )
+        if model.model_id is None and model.model_id_str is None:
+            raise ValueError("A listed model has no id.")
+        return model
+
+    @classmethod
+    def parse_v2(cls, result: object) -> "ModelSummary":
+        """Read DescribeModelSet's result [wire 3.2]."""
+        reply = required(result)
+        uuid = prefixed(reply, "am-", "modelSetId")
+        ids = reply.get("modelIds")
+        if uuid is None or not isinstance(ids, list | None):
+            raise ValueError("The model has no id, or no list of versions.")
+        versions = tuple(str(version) for version in ids or ())
+        return cls(
+            model_id=None,
+            model_id_str=uuid,
+            model_name=word(reply, "modelSetName"),
+            train_type="",
+            create_time=moment(reply, "createTime"),
+            version_count=len(versions),
+            latest=None,
+            version_uuids=versions,
+        )
+
+
+def _newest_first(versions: tuple[ModelVersion, ...]) -> tuple[ModelVersion, ...]:
+    """Sort by number where every version has one; otherwise leave them in the cloud's order."""
+    if all(version.version.isdecimal() for version in versions):
+        return tuple(sorted(versions, key=lambda version: int(version.version), reverse=True))
+    return versions

@@ -1,0 +1,143 @@
+"""Services: [wire 2.9 - 2.11, 3.3]."""
+
+from dataclasses import dataclass
+
+from qianfan_operator.cloud.fields import integer, listed, mapping, moment, prefixed, required, word
+
+# One thing under the keys of three years; which of them holds it, the type or the prefix tells.
+_MODEL_NUMBERS = ("aiModelId", "modelId")
+_VERSION_NUMBERS = ("aiModelVersionId", "modelVersionId", "iterationId")
+_MODEL_STRINGS = ("modelIdStr", "modelSetId", "modelId", "aiModelId")
+_VERSION_STRINGS = ("modelVersionIdStr", "modelVersionId", "modelId", "aiModelVersionId")
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What service/apply made."""
+
+    service_id: int
+    service_uuid: str | None
+
+    @classmethod
+    def parse(cls, result: object) -> "Applied":
+        """Read service/apply's result [wire 2.9]."""
+        reply = required(result)
+        number = integer(reply, "serviceId")
+        if number is None or reply.get("result") is False:
+            raise ValueError("The new service has no id.")
+        return cls(service_id=number, service_uuid=prefixed(reply, "svco-", "serviceUuid"))
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One service, as it is now. Where V1 says Done, V2 says Serving [wire trap 4]."""
+
+    service_id: int | None
+    service_uuid: str | None
+    name: str
+    uri: str
+    """As the cloud assigned it: 8 characters and `_` before the one that was asked for [wire 2.10]."""
+    url: str
+    status: str
+    model_id: int | None
+    model_version_id: int | None
+    model_id_str: str | None
+    model_version_id_str: str | None
+    description: str
+    replicas: int | None
+    pool_type: int | None
+    """1 public, 2 private [wire 2.9]; no reply is documented to tell it."""
+    update_status: str
+    """V2 only: "None" while no update is under way; other words are not documented [wire 3.3]."""
+    charge_status: str
+    online_time: str | None
+    create_time: str | None
+
+    @classmethod
+    def parse(cls, result: object) -> "Service":
+        """Read service/detail's result of either generation, or V2 DescribeService's [wire 2.10, 3.3]."""
+        reply = required(result)
+        if "serviceStatus" not in reply and "runStatus" not in reply:
+            raise ValueError("The service has no status.")
+        url = word(reply, "url")
+        return cls(
+            service_id=integer(reply, "id", "serviceId"),
+            service_uuid=prefixed(reply, "svco-", "serviceUuid", "serviceId"),
+            name=word(reply, "name"),
+            uri=word(reply, "uri", "endpoint") or last_segment(url),
+            url=url,
+            status=word(reply, "serviceStatus", "runStatus"),
+            model_id=integer(reply, *_MODEL_NUMBERS),
+            model_version_id=integer(reply, *_VERSION_NUMBERS),
+            model_id_str=prefixed(reply, "am-", *_MODEL_STRINGS),
+            model_version_id_str=prefixed(reply, "amv-", *_VERSION_STRINGS),
+            description=word(reply, "description"),
+            replicas=integer(reply, "replicas")
+            or integer(mapping(reply.get("resourceConfig")), "replicasCount")
+            or integer(mapping(reply.get("vmConfig")), "instanceCount"),
+            pool_type=integer(reply, "poolType"),
+            update_status=word(reply, "updateStatus"),
+            charge_status=word(reply, "chargeStatus"),
+            online_time=moment(reply, "onlineTime"),
+            create_time=moment(reply, "createTime"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ServedVersion:
+    """One model version behind a listed service."""
+
+    model_id: int | None
+    model_version_id: int | None
+    model_id_str: str | None
+    model_version_id_str: str | None
+    status: str
+
+    @classmethod
+    def parse(cls, item: object) -> "ServedVersion":
+        """Read one element of a listed service's `versionList` [wire 2.11]."""
+        reply = required(item)
+        return cls(
+            model_id=integer(reply, *_MODEL_NUMBERS),
+            model_version_id=integer(reply, *_VERSION_NUMBERS),
+            model_id_str=prefixed(reply, "am-", *_MODEL_STRINGS),
+            model_version_id_str=prefixed(reply, "amv-", *_VERSION_STRINGS),
+            status=word(reply, "serviceStatus"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceItem:
+    """One of the account's own services in V1's list of them."""
+
+    service_id: int | None
+    service_uuid: str | None
+    name: str
+    uri: str
+    """The last part of the URL."""
+    url: str
+    charge_status: str
+    versions: tuple[ServedVersion, ...]
+
+    @classmethod
+    def parse(cls, item: object) -> "ServiceItem":
+        """Read one element of service/list's `custom` [wire 2.11]."""
+        reply = required(item)
+        url = word(reply, "url")
+        service = cls(
+            service_id=integer(reply, "serviceId"),
+            service_uuid=prefixed(reply, "svco-", "serviceUuid", "serviceId"),
+            name=word(reply, "name"),
+            uri=last_segment(url),
+            url=url,
+            charge_status=word(reply, "chargeStatus"),
+            versions=tuple(map(ServedVersion.parse, listed({"versionList": None, **reply}, "versionList"))),
+        )
+        if service.service_id is None and service.service_uuid is None:
+            raise ValueError("A listed service has no id.")
+        return service
+
+
+def last_segment(url: str) -> str:
+    """Return what follows the last slash: the endpoint's name [wire 3.3]."""
+    return url.partition("?")[0].rstrip("/").rpartition("/")[2]

@@ -1,0 +1,159 @@
+"""Tasks and their runs: [wire 2.1 - 2.4, 3.1]."""
+
+from dataclasses import dataclass
+
+from qianfan_operator.cloud.fields import integer, moment, percent, prefixed, required, word
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What createTask made."""
+
+    id: int
+    uuid: str | None
+    name: str
+
+    @classmethod
+    def parse(cls, result: object) -> "Task":
+        """Read createTask's result [wire 2.1]."""
+        reply = required(result)
+        number = integer(reply, "id")
+        if number is None:
+            raise ValueError("The new task has no id.")
+        return cls(id=number, uuid=prefixed(reply, "job-", "uuid"), name=word(reply, "name"))
+
+
+@dataclass(frozen=True, slots=True)
+class RunIds:
+    """What createJob made."""
+
+    job_id: int
+    job_uuid: str | None
+
+    @classmethod
+    def parse(cls, result: object) -> "RunIds":
+        """Read createJob's result [wire 2.2]."""
+        reply = required(result)
+        number = integer(reply, "id")
+        if number is None:
+            raise ValueError("The new run has no id.")
+        return cls(job_id=number, job_uuid=prefixed(reply, "task-", "uuid"))
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One training run, as it is now. `status` is RUNNING, FINISH, ... from V1 and Running, Done, ... from V2."""
+
+    task_id: int | None
+    job_id: int | None
+    task_uuid: str | None
+    job_uuid: str | None
+    task_name: str
+    status: str
+    progress: int | None
+    """Percent; coarse, and the last value before the end may be far below 100 [wire 5.5]."""
+    start_time: str | None
+    finish_time: str | None
+    """Absent on a stopped V1 run, too [wire 2.3]."""
+    run_time_seconds: int | None
+    train_time_seconds: int | None
+    vdl_link: str
+    version: int | None
+    """The running number of the run within its task, from 1; V2 does not tell it."""
+    description: str
+
+    @classmethod
+    def parse(cls, result: object) -> "Run":
+        """Read jobDetail's result [wire 2.3]."""
+        reply = required(result)
+        if "trainStatus" not in reply:
+            raise ValueError("The run has no `trainStatus`.")
+        return cls(
+            task_id=integer(reply, "taskId"),
+            job_id=integer(reply, "id"),
+            task_uuid=prefixed(reply, "job-", "taskUuid", "taskIdStr", "taskId"),
+            job_uuid=prefixed(reply, "task-", "uuid", "id"),
+            task_name=word(reply, "taskName"),
+            status=word(reply, "trainStatus"),
+            progress=percent(reply, "progress"),
+            start_time=moment(reply, "startTime"),
+            finish_time=moment(reply, "finishTime", "finishtime"),
+            run_time_seconds=integer(reply, "runTime"),
+            train_time_seconds=integer(reply, "trainTime"),
+            vdl_link=word(reply, "vdlLink"),
+            version=integer(reply, "version"),
+            description=word(reply, "description"),
+        )
+
+    @classmethod
+    def parse_v2(cls, result: object) -> "Run":
+        """Read DescribeFineTuningTask's result [wire 3.1.2]; its only start is the moment of its creation."""
+        reply = required(result)
+        if "runStatus" not in reply:
+            raise ValueError("The run has no `runStatus`.")
+        return cls(
+            task_id=None,
+            job_id=None,
+            task_uuid=prefixed(reply, "job-", "jobId"),
+            job_uuid=prefixed(reply, "task-", "taskId"),
+            task_name=word(reply, "jobName"),
+            status=word(reply, "runStatus"),
+            progress=percent(reply, "runProgress"),
+            start_time=moment(reply, "createDate"),
+            finish_time=moment(reply, "finishDate"),
+            run_time_seconds=None,
+            train_time_seconds=None,
+            vdl_link=word(reply, "vdlLink"),
+            version=None,
+            description="",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class TaskItem:
+    """One task in V2's list of them."""
+
+    task_uuid: str
+    name: str
+    description: str
+    create_time: str | None
+
+    @classmethod
+    def parse(cls, item: object) -> "TaskItem":
+        """Read one element of DescribeFineTuningJobs [wire 3.1]."""
+        reply = required(item)
+        uuid = prefixed(reply, "job-", "jobId")
+        if uuid is None:
+            raise ValueError("A listed task has no id.")
+        return cls(
+            task_uuid=uuid,
+            name=word(reply, "name"),
+            description=word(reply, "description"),
+            create_time=moment(reply, "createDate"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RunItem:
+    """One run in V2's list of a task's runs."""
+
+    job_uuid: str
+    task_uuid: str | None
+    status: str
+    create_time: str | None
+    finish_time: str | None
+
+    @classmethod
+    def parse(cls, item: object) -> "RunItem":
+        """Read one element of DescribeFineTuningTasks [wire 3.1]."""
+        reply = required(item)
+        uuid = prefixed(reply, "task-", "taskId")
+        if uuid is None:
+            raise ValueError("A listed run has no id.")
+        return cls(
+            job_uuid=uuid,
+            task_uuid=prefixed(reply, "job-", "jobId"),
+            status=word(reply, "runStatus"),
+            create_time=moment(reply, "createDate"),
+            finish_time=moment(reply, "finishDate"),
+        )

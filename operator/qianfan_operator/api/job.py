@@ -63,8 +63,9 @@ class JobSpec(CommonSpec):
         None,
         min_length=2,
         max_length=20,
-        description="Name of the task that the first attempt creates; unique in the cloud account. Later attempts take"
-        " its beginning and a hash. Default: made from the object's name. Changes only together with `attempt`.",
+        description="Name of the task (`name` of createTask) that the first attempt creates, unique in the account;"
+        " later attempts take its beginning and a hash. Default: made from the object's name. Changes only together"
+        " with `attempt`.",
     )
     description: str | None = Field(
         None, max_length=400, description="Description of the task and its run in the cloud, after the operator's mark."

@@ -63,7 +63,10 @@ class ServiceSpec(CommonSpec):
         " every new version of that QianfanModel.",
     )
     service_name: str | None = Field(
-        None, min_length=2, max_length=20, description=f"Name of the service in the cloud. {_FIXED}"
+        None,
+        min_length=2,
+        max_length=20,
+        description=f"Name of the service in the cloud (`name` of service/apply). {_FIXED}",
     )
     uri: str | None = Field(
         None,
@@ -76,7 +79,8 @@ class ServiceSpec(CommonSpec):
     replicas: Int32 = Field(1, ge=1, description=f"Number of replicas. {_FIXED}")
     pool_type: Literal["Public", "Private"] = Field(
         "Private",
-        description=f"The resource pool: Public is shared, Private is the account's own and must be paid for. {_FIXED}",
+        description=f"The resource pool: Public is shared, Private is the account's own and must be paid for"
+        f" (1 and 2 in the cloud's API). {_FIXED}",
     )
     description: str | None = Field(
         None, max_length=400, description="Description of the service in the cloud, after the operator's mark."

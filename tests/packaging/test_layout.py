@@ -13,7 +13,7 @@ HERE = Path(__file__).relative_to(ROOT).as_posix()
 
 FOREIGN = {
     "a path of somebody's machine": r"/(?:root|home/\w+|Users/\w+|work)/",
-    "the host of a registry": r"\b(?:(?:pypi|pythonhosted|proxy\.golang)\.org|(?:docker|ghcr|quay|gcr|registry\.k8s)\.io)\b",
+    "the host of a registry": r"\b(?:(?:pypi|pythonhosted|proxy\.golang)\.org|(?:docker|ghcr|quay|k8s\.gcr|gcr)\.io)\b",
     "a private key": r"-----BEGIN [A-Z ]*PRIVATE KEY-----",
     "an access key that looks real": r"\bALTAK[A-Za-z0-9]{15,}",
     "a note to do something later": r"\b(?:TODO|FIXME|XXX)\b",

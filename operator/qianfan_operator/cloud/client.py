@@ -2,7 +2,6 @@
 
 from qianfan_operator.cloud import endpoints
 from qianfan_operator.cloud.errors import CloudError
-from qianfan_operator.cloud.transport import Transport
 from qianfan_operator.cloud.v1 import V1Calls
 from qianfan_operator.cloud.v2 import V2Calls
 
@@ -13,9 +12,6 @@ class Client(V1Calls, V2Calls):
     Reads and free calls are made at once; paid creates come as `prepare_*`, so that an intent can be recorded between
     the signature and the sending (design 5).
     """
-
-    def __init__(self, transport: Transport) -> None:
-        super().__init__(transport)
 
     @property
     def account(self) -> str:

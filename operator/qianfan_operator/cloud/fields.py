@@ -2,7 +2,7 @@
 
 Integers come as strings and as floats, dates in three shapes and as zeros, lists as null, and one key holds different
 things in different years [wire 6]. A reader here returns None or an empty value for what it cannot read; `required`
-and `listed` raise ValueError for what a reply must not lack.
+and `listed` raise MalformedError for what a reply must not lack.
 """
 
 import re
@@ -19,29 +19,33 @@ _V1_TIME: Final = re.compile(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)")
 _RFC_3339: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 
 
+class MalformedError(Exception):
+    """A reply lacks what it is for; the text says what, without quoting the reply."""
+
+
 def mapping(value: object) -> Object:
     """Return `value` if it is an object, else an empty one."""
     return value if isinstance(value, Mapping) else {}
 
 
 def required(value: object) -> Object:
-    """Return `value` if it is an object; raises ValueError otherwise."""
+    """Return `value` if it is an object; raises MalformedError otherwise."""
     if not isinstance(value, Mapping):
-        raise ValueError("`result` is not an object.")
+        raise MalformedError("An object is missing.")
     return value
 
 
 def listed(reply: Object, key: str) -> Sequence[Object]:
     """Return the objects of the list under `key`; null is an empty list, as a Go server writes it.
 
-    Raises ValueError if the key is missing or an element is no object: "nothing there" decides about money, so it is
-    not read out of a reply that does not say it.
+    Raises MalformedError if the key is missing or an element is no object: "nothing there" decides about money, so it
+    is not read out of a reply that does not say it.
     """
     items = reply.get(key, ...)
     if items is None:
         return ()
     if not isinstance(items, list) or not all(isinstance(item, Mapping) for item in items):
-        raise ValueError(f"`{key}` is not a list of objects.")
+        raise MalformedError(f"`{key}` is not a list of objects.")
     return items
 
 
@@ -56,7 +60,7 @@ def word(reply: Object, *keys: str) -> str:
 
 def integer(reply: Object, *keys: str) -> int | None:
     """Return the first of `keys` that holds a whole number, be it written as a string or a float."""
-    return next((number for key in keys if (number := _integer(reply.get(key))) is not None), None)
+    return next((number for key in keys if (number := whole(reply.get(key))) is not None), None)
 
 
 def prefixed(reply: Object, prefix: str, *keys: str) -> str | None:
@@ -65,13 +69,24 @@ def prefixed(reply: Object, prefix: str, *keys: str) -> str | None:
     return next((value for value in values if isinstance(value, str) and value.startswith(prefix)), None)
 
 
+def whole(value: object) -> int | None:
+    """Return a whole number from 7, 7.0 or "7"; None for anything else."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, str) and re.fullmatch(r"-?\d{1,19}", value):
+        return int(value)
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return None
+
+
 def percent(reply: Object, *keys: str) -> int | None:
-    """Return whole percents from 34, 34.0, "34" or "34%"."""
+    """Return whole percents, 0 to 100, from 34, 34.0, "34" or "34%"."""
     for key in keys:
         value = reply.get(key)
         number = _number(value.strip().removesuffix("%") if isinstance(value, str) else value)
         if number is not None:
-            return int(number)
+            return int(min(max(number, 0), 100))
     return None
 
 
@@ -104,13 +119,3 @@ def _number(value: object) -> float | None:
     except (ValueError, OverflowError):
         return None
     return number if abs(number) < float("inf") else None  # false for NaN, too
-
-
-def _integer(value: object) -> int | None:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    if isinstance(value, str) and re.fullmatch(r"-?\d{1,19}", value):
-        return int(value)
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    return None

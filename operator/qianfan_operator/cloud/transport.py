@@ -19,6 +19,7 @@ from urllib3.util import Retry
 from qianfan_operator.cloud.clock import Clock, CloudClock
 from qianfan_operator.cloud.endpoints import Endpoint
 from qianfan_operator.cloud.errors import CREATES, ClockUnknown, CloudError, StaleRequest, SwitchedOff, is_v2
+from qianfan_operator.cloud.fields import MalformedError
 from qianfan_operator.cloud.keys import AccessKey
 from qianfan_operator.cloud.replies import Answer, read_reply
 from qianfan_operator.cloud.settings import CloudSettings
@@ -45,6 +46,17 @@ _SENTENCES: Final = {
     "TLSFailed": "The encrypted connection to the cloud failed.",
     "Timeout": "The cloud did not answer in time.",
 }
+
+_TROUBLES: Final[tuple[tuple[type[BaseException], str], ...]] = (
+    (requests.exceptions.ProxyError, "ProxyFailed"),
+    (requests.exceptions.SSLError, "TLSFailed"),
+    (requests.exceptions.ConnectTimeout, "ConnectTimeout"),
+    (NameResolutionError, "NameResolution"),
+    (NewConnectionError, "ConnectionRefused"),
+    (requests.exceptions.ReadTimeout, "Timeout"),
+    (ReadTimeoutError, "Timeout"),
+    (DecodeError, "BadReply"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +140,7 @@ class Transport:
             request_id = reply.request_id
             try:
                 value = parse(reply.result)
-            except (ValueError, TypeError) as error:
+            except MalformedError as error:
                 message = self.keys.redact(f"{_SENTENCES['BadReply']} {error}")
                 raise CloudError(operation, "BadReply", message, request_id=request_id) from None
             code = "OK"
@@ -164,12 +176,11 @@ class Transport:
         return _Signed(endpoint, json.dumps(body, allow_nan=False).encode(), headers, boottime)
 
     def _exchange(self, request: _Signed) -> Answer:
-        """Send and receive. A create gets a connection of its own: a pooled one that the server has just closed
-        looks exactly like a lost reply.
-        """
+        """Send and receive; a create on a connection of its own."""
         operation = request.endpoint.operation
         if operation not in CREATES:
             return self._receive(self._session, request, request.headers)
+        # A pooled connection that the server has just closed looks exactly like a lost reply.
         with _new_session() as session:
             return self._receive(session, request, {**request.headers, "Connection": "close"})
 
@@ -225,18 +236,5 @@ def _trouble(trouble: BaseException) -> str:
     """Name what went wrong on the way. Only the names that prove that nothing was sent are `refused` (design 5)."""
     inner = trouble.args[0] if trouble.args else None
     reason = getattr(inner, "reason", inner)  # urllib3 wraps what happened once more, as "too many retries"
-    if isinstance(trouble, requests.exceptions.ProxyError):
-        return "ProxyFailed"
-    if isinstance(trouble, requests.exceptions.SSLError):
-        return "TLSFailed"
-    if isinstance(trouble, requests.exceptions.ConnectTimeout):
-        return "ConnectTimeout"
-    if isinstance(reason, NameResolutionError):
-        return "NameResolution"
-    if isinstance(reason, NewConnectionError):
-        return "ConnectionRefused"
-    if isinstance(trouble, requests.exceptions.ReadTimeout | ReadTimeoutError):
-        return "Timeout"
-    if isinstance(trouble, DecodeError):
-        return "BadReply"
-    return "ConnectionLost"
+    codes = (code for kind, code in _TROUBLES if isinstance(trouble, kind) or isinstance(reason, kind))
+    return next(codes, "ConnectionLost")

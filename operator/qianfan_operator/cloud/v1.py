@@ -1,13 +1,13 @@
 """The calls of V1 [wire 2], one method each, named after the wire's word. Every method raises CloudError."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from qianfan_operator.cloud import endpoints
-from qianfan_operator.cloud.endpoints import Endpoint
+from qianfan_operator.cloud.calls import PAGE_LIMIT, Calls, is_true
 from qianfan_operator.cloud.errors import CloudError
-from qianfan_operator.cloud.fields import integer, listed, required
-from qianfan_operator.cloud.transport import Prepared, Transport
+from qianfan_operator.cloud.fields import MalformedError, integer, listed, required
+from qianfan_operator.cloud.transport import Prepared
 from qianfan_operator.cloud.views import (
     Applied,
     Model,
@@ -21,22 +21,14 @@ from qianfan_operator.cloud.views import (
     Task,
 )
 
-T = TypeVar("T")
-
 PAGE_SIZE: Final = 20
 """The vendor's SDK asks for 20 models at a time; what else the cloud accepts is not documented [wire 2.8]."""
-
-PAGE_LIMIT: Final = 1000
-"""More pages than this are no list but a fault."""
 
 _NOT_RUNNING: Final = "510302"
 
 
-class V1Calls:
+class V1Calls(Calls):
     """The V1 half of the client. Ids are integers unless a method says otherwise."""
-
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
 
     def create_task(self, name: str, description: str) -> Task:
         """Make a named folder for runs; free. `error.exists` if the name is taken [wire 2.1]."""
@@ -88,11 +80,11 @@ class V1Calls:
 
     def delete_models(self, model_ids: Sequence[int | str]) -> bool:
         """Delete models with all their versions; ids of one kind only [wire 2.8]."""
-        return self._call(endpoints.DELETE_MODELS, {"modelIDs": _one_kind(model_ids)}, is_not_false)
+        return self._call(endpoints.DELETE_MODELS, {"modelIDs": _one_kind(model_ids)}, _is_not_false)
 
     def delete_model_versions(self, version_ids: Sequence[int | str]) -> bool:
         """Delete single versions; ids of one kind only [wire 2.8]."""
-        return self._call(endpoints.DELETE_MODEL_VERSIONS, {"modelVersionIds": _one_kind(version_ids)}, is_not_false)
+        return self._call(endpoints.DELETE_MODEL_VERSIONS, {"modelVersionIds": _one_kind(version_ids)}, _is_not_false)
 
     def prepare_apply(self, body: Mapping[str, Any]) -> Prepared[Applied]:
         """Sign the application for a service; takes integer ids only [wire 2.9]."""
@@ -106,18 +98,8 @@ class V1Calls:
         """Read all of the account's own services; the list has no pages [wire 2.11]."""
         return self._call(endpoints.SERVICE_LIST, {}, _services)
 
-    def _call(self, endpoint: Endpoint, body: Mapping[str, Any], parse: Callable[[object], T]) -> T:
-        return self._transport.call(endpoint, body, parse)
 
-
-def is_true(result: object) -> bool:
-    """Read a plain yes or no; raises ValueError for anything else."""
-    if not isinstance(result, bool):
-        raise ValueError("`result` is neither true nor false.")
-    return result
-
-
-def is_not_false(result: object) -> bool:
+def _is_not_false(result: object) -> bool:
     """Read the reply of a delete, whose shape is not documented [wire 2.8]: only a plain false is a no."""
     return result is not False
 
@@ -126,7 +108,7 @@ def _page(result: object) -> tuple[int, list[ModelSummary]]:
     reply = required(result)
     total = integer(reply, "total")
     if total is None:
-        raise ValueError("The list does not say how long it is.")
+        raise MalformedError("The list does not say how long it is.")
     return total, [ModelSummary.parse(item) for item in listed(reply, "items")]
 
 

@@ -8,11 +8,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
 from qianfan_operator.cloud import endpoints
+from qianfan_operator.cloud.calls import PAGE_LIMIT, Calls, is_true
 from qianfan_operator.cloud.endpoints import Endpoint
 from qianfan_operator.cloud.errors import CloudError
-from qianfan_operator.cloud.fields import listed, required
-from qianfan_operator.cloud.transport import Transport
-from qianfan_operator.cloud.v1 import PAGE_LIMIT, is_true
+from qianfan_operator.cloud.fields import MalformedError, listed, required
 from qianfan_operator.cloud.views import ModelSummary, ModelVersion, Run, RunItem, Service, TaskItem
 
 T = TypeVar("T")
@@ -21,11 +20,8 @@ MAX_KEYS: Final = 100
 """Elements per page; the cloud cuts a higher number down to this [wire 3]."""
 
 
-class V2Calls:
+class V2Calls(Calls):
     """The V2 half of the client. Ids are strings with a prefix."""
-
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
 
     def fine_tuning_jobs(self) -> tuple[TaskItem, ...]:
         """Read all tasks of the account, to the last page [wire 3.1]."""
@@ -64,14 +60,12 @@ class V2Calls:
         """Ask for a service to be taken offline; its state tells when it is [wire 3.3]."""
         return self._call(endpoints.DEACTIVATE_SERVICE, {"serviceId": service_uuid}, _operation)
 
-    def _call(self, endpoint: Endpoint, body: Mapping[str, Any], parse: Callable[[object], T]) -> T:
-        return self._transport.call(endpoint, body, parse)
-
     def _scan(
         self, endpoint: Endpoint, body: Mapping[str, Any], key: str, parse: Callable[[object], T]
     ) -> tuple[T, ...]:
-        """Read a list to its end. Raises CloudError "IncompleteList" where it does not come to one: whether something
-        was paid for is decided by what is *not* in such a list, so a cut one must never look complete.
+        """Read a list to its end. Raises CloudError "IncompleteList" where it does not come to one.
+
+        Whether something was paid for is decided by what is *not* in such a list: a cut one must not look complete.
         """
 
         def page(result: object) -> tuple[list[T], str | None]:
@@ -94,12 +88,12 @@ class V2Calls:
 
 
 def _next_marker(page: Mapping[str, object]) -> str | None:
-    """Return where the next page begins, None after the last. Raises ValueError if the page does not say."""
+    """Return where the next page begins, None after the last. Raises MalformedError if the page does not say."""
     truncated, marker = page.get("isTruncated"), page.get("nextMarker")
     if truncated is False:
         return None
     if truncated is not True or not isinstance(marker, str) or not marker:
-        raise ValueError("`pageInfo` does not say where the list goes on.")
+        raise MalformedError("`pageInfo` does not say where the list goes on.")
     return marker
 
 

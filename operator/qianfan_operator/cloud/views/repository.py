@@ -2,7 +2,17 @@
 
 from dataclasses import dataclass
 
-from qianfan_operator.cloud.fields import integer, listed, mapping, moment, prefixed, required, word
+from qianfan_operator.cloud.fields import (
+    MalformedError,
+    integer,
+    listed,
+    mapping,
+    moment,
+    prefixed,
+    required,
+    whole,
+    word,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +37,7 @@ class Published:
             version=word(reply, "version"),
         )
         if published.version_id is None and published.version_id_str is None:
-            raise ValueError("The published version has no id.")
+            raise MalformedError("The published version has no id.")
         return published
 
 
@@ -74,7 +84,7 @@ class ModelVersion:
             create_time=moment(reply, "createTime"),
         )
         if version.version_id is None and version.version_id_str is None:
-            raise ValueError("A model version has no id.")
+            raise MalformedError("A model version has no id.")
         return version
 
     @classmethod
@@ -83,7 +93,7 @@ class ModelVersion:
         reply = required(result)
         uuid = prefixed(reply, "amv-", "modelId")
         if uuid is None:
-            raise ValueError("The model version has no id.")
+            raise MalformedError("The model version has no id.")
         return cls(
             model_id=None,
             model_id_str=prefixed(reply, "am-", "modelSetId"),
@@ -130,7 +140,7 @@ class Model:
             versions=_newest_first(tuple(map(ModelVersion.parse, listed(reply, "modelVersionList")))),
         )
         if model.model_id is None and model.model_id_str is None:
-            raise ValueError("The model has no id.")
+            raise MalformedError("The model has no id.")
         return model
 
 
@@ -162,7 +172,7 @@ class ModelSummary:
             latest=ModelVersion.parse(latest) if latest else None,
         )
         if model.model_id is None and model.model_id_str is None:
-            raise ValueError("A listed model has no id.")
+            raise MalformedError("A listed model has no id.")
         return model
 
     @classmethod
@@ -172,7 +182,7 @@ class ModelSummary:
         uuid = prefixed(reply, "am-", "modelSetId")
         ids = reply.get("modelIds")
         if uuid is None or not isinstance(ids, list | None):
-            raise ValueError("The model has no id, or no list of versions.")
+            raise MalformedError("The model has no id, or no list of versions.")
         versions = tuple(str(version) for version in ids or ())
         return cls(
             model_id=None,
@@ -188,6 +198,7 @@ class ModelSummary:
 
 def _newest_first(versions: tuple[ModelVersion, ...]) -> tuple[ModelVersion, ...]:
     """Sort by number where every version has one; otherwise leave them in the cloud's order."""
-    if all(version.version.isdecimal() for version in versions):
-        return tuple(sorted(versions, key=lambda version: int(version.version), reverse=True))
-    return versions
+    numbered = [(number, version) for version in versions if (number := whole(version.version)) is not None]
+    if len(numbered) < len(versions):
+        return versions
+    return tuple(version for _, version in sorted(numbered, key=lambda pair: pair[0], reverse=True))

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from qianfan_operator.cloud.fields import integer, listed, mapping, moment, prefixed, required, word
+from qianfan_operator.cloud.fields import MalformedError, integer, listed, mapping, moment, prefixed, required, word
 
 # One thing under the keys of three years; which of them holds it, the type or the prefix tells.
 _MODEL_NUMBERS = ("aiModelId", "modelId")
@@ -24,7 +24,7 @@ class Applied:
         reply = required(result)
         number = integer(reply, "serviceId")
         if number is None or reply.get("result") is False:
-            raise ValueError("The new service has no id.")
+            raise MalformedError("The new service has no id.")
         return cls(service_id=number, service_uuid=prefixed(reply, "svco-", "serviceUuid"))
 
 
@@ -58,7 +58,7 @@ class Service:
         """Read service/detail's result of either generation, or V2 DescribeService's [wire 2.10, 3.3]."""
         reply = required(result)
         if "serviceStatus" not in reply and "runStatus" not in reply:
-            raise ValueError("The service has no status.")
+            raise MalformedError("The service has no status.")
         url = word(reply, "url")
         return cls(
             service_id=integer(reply, "id", "serviceId"),
@@ -134,7 +134,7 @@ class ServiceItem:
             versions=tuple(map(ServedVersion.parse, listed({"versionList": None, **reply}, "versionList"))),
         )
         if service.service_id is None and service.service_uuid is None:
-            raise ValueError("A listed service has no id.")
+            raise MalformedError("A listed service has no id.")
         return service
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from qianfan_operator.cloud.fields import integer, moment, percent, prefixed, required, word
+from qianfan_operator.cloud.fields import MalformedError, integer, moment, percent, prefixed, required, word
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Task:
         reply = required(result)
         number = integer(reply, "id")
         if number is None:
-            raise ValueError("The new task has no id.")
+            raise MalformedError("The new task has no id.")
         return cls(id=number, uuid=prefixed(reply, "job-", "uuid"), name=word(reply, "name"))
 
 
@@ -36,7 +36,7 @@ class RunIds:
         reply = required(result)
         number = integer(reply, "id")
         if number is None:
-            raise ValueError("The new run has no id.")
+            raise MalformedError("The new run has no id.")
         return cls(job_id=number, job_uuid=prefixed(reply, "task-", "uuid"))
 
 
@@ -67,7 +67,7 @@ class Run:
         """Read jobDetail's result [wire 2.3]."""
         reply = required(result)
         if "trainStatus" not in reply:
-            raise ValueError("The run has no `trainStatus`.")
+            raise MalformedError("The run has no `trainStatus`.")
         return cls(
             task_id=integer(reply, "taskId"),
             job_id=integer(reply, "id"),
@@ -90,7 +90,7 @@ class Run:
         """Read DescribeFineTuningTask's result [wire 3.1.2]; its only start is the moment of its creation."""
         reply = required(result)
         if "runStatus" not in reply:
-            raise ValueError("The run has no `runStatus`.")
+            raise MalformedError("The run has no `runStatus`.")
         return cls(
             task_id=None,
             job_id=None,
@@ -124,7 +124,7 @@ class TaskItem:
         reply = required(item)
         uuid = prefixed(reply, "job-", "jobId")
         if uuid is None:
-            raise ValueError("A listed task has no id.")
+            raise MalformedError("A listed task has no id.")
         return cls(
             task_uuid=uuid,
             name=word(reply, "name"),
@@ -149,7 +149,7 @@ class RunItem:
         reply = required(item)
         uuid = prefixed(reply, "task-", "taskId")
         if uuid is None:
-            raise ValueError("A listed run has no id.")
+            raise MalformedError("A listed run has no id.")
         return cls(
             job_uuid=uuid,
             task_uuid=prefixed(reply, "job-", "jobId"),

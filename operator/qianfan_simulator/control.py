@@ -1,0 +1,174 @@
+"""`/_sim/`: what happens outside the API, over HTTP. Every verb is also a method of the simulator object."""
+
+from __future__ import annotations
+
+import dataclasses
+import html
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from aiohttp import web
+
+from qianfan_simulator import operations
+from qianfan_simulator.dump import dump_call, dump_state
+from qianfan_simulator.faults import Effect, Fault
+from qianfan_simulator.lifecycle import parse_progression
+from qianfan_simulator.options import Options
+from qianfan_simulator.world import World
+
+Query = Mapping[str, str]
+_PACES = {"training", "stopping", "publishing", "payment", "deploying", "updating"}
+
+
+def _state(world: World, _query: Query, _body: Any) -> Any:
+    """GET: tasks with runs, models with versions, services of every account, and the counts of calls."""
+    return dump_state(world)
+
+
+def _calls(world: World, query: Query, _body: Any) -> Any:
+    """GET: the recorded calls; `operation=` and `since=` (a number of calls to leave out) limit them."""
+    calls = world.calls[int(query.get("since", "0")) :]
+    return [dump_call(call) for call in calls if query.get("operation", call.operation) == call.operation]
+
+
+def _faults(world: World, _query: Query, body: Any) -> Any:
+    """GET: the faults that are left. POST one fault or a list of them: append. POST `[]`: remove all."""
+    if body == []:
+        world.faults.clear()
+    elif body is not None:
+        world.faults.add(*[Fault.from_json(value) for value in (body if isinstance(body, list) else [body])])
+    return world.faults.left()
+
+
+def _reset(world: World, _query: Query, _body: Any) -> Any:
+    """POST: forget all things, faults and calls."""
+    world.reset()
+    return {}
+
+
+def _advance(world: World, query: Query, _body: Any) -> Any:
+    """POST `seconds=`: move the clock forward."""
+    world.advance(float(query["seconds"]))
+    return {"now": world.clock.now()}
+
+
+def _pay(world: World, query: Query, _body: Any) -> Any:
+    """POST `id=`: pay for a service; without an id, for all that wait."""
+    return {"paid": world.pay(_id(query) if "id" in query else None)}
+
+
+def _fail(world: World, query: Query, _body: Any) -> Any:
+    """POST `id=`: make a working run, version or service fail; with `when=end`, only when its work would be done."""
+    world.fail(_id(query), at_the_end=query.get("when") == "end")
+    return {}
+
+
+def _stop(world: World, query: Query, _body: Any) -> Any:
+    """POST `id=`: stop a run in the console."""
+    world.stop_run(_id(query))
+    return {}
+
+
+def _expire(world: World, query: Query, _body: Any) -> Any:
+    """POST `id=`: let a service's paid time run out."""
+    world.expire(_id(query))
+    return {}
+
+
+def _delete(world: World, query: Query, _body: Any) -> Any:
+    """POST `id=`: delete anything in the console, with what it holds."""
+    world.delete(_id(query))
+    return {}
+
+
+def _hide(world: World, query: Query, _body: Any) -> Any:
+    """POST `id=`, `looks=`: leave a thing out of the next complete readings of lists."""
+    world.hide(_id(query), int(query["looks"]))
+    return {}
+
+
+def _dataset(world: World, query: Query, _body: Any) -> Any:
+    """POST `id=`, `code=`: training refuses this data set with 510101 or 510102; `code=0`: it is good again."""
+    reference, code = _id(query), int(query["code"])
+    with world.lock:
+        for account in world.accounts.values():
+            if code:
+                account.bad_datasets[reference] = code
+            else:
+                account.bad_datasets.pop(reference, None)
+    return {}
+
+
+def _options(world: World, _query: Query, body: Any) -> Any:
+    """GET: the options. POST an object: change some, for example `{"v2": "off", "training": "seconds:20"}`."""
+    if body is not None:
+        if not isinstance(body, dict):
+            raise ValueError("options must be a JSON object")
+        if unknown := set(body) - {item.name for item in dataclasses.fields(Options)}:
+            raise ValueError(f"there is no option {min(unknown)!r}")
+        changes = {key: parse_progression(value) if key in _PACES else value for key, value in body.items()}
+        world.configure(**changes)
+    return {key: value if value is None else str(value) for key, value in vars(world.options).items()}
+
+
+def _v2(world: World, query: Query, _body: Any) -> Any:
+    """POST `mode=`: V2 is `on`, `denied` (403) or `missing` (404)."""
+    if query.get("mode") not in ("on", "denied", "missing"):
+        raise ValueError("`mode` must be on, denied or missing")
+    world.configure(v2=query["mode"])
+    return {}
+
+
+_VERBS: dict[str, Callable[[World, Query, Any], Any]] = {
+    verb.__name__[1:]: verb
+    for verb in (
+        _state, _calls, _faults, _reset, _advance, _pay, _fail, _stop, _expire, _delete, _hide, _dataset, _options, _v2,
+    )
+}  # fmt: skip
+_READS = {"state", "calls", "faults", "options"}
+
+
+def answer(world: World, method: str, path: str, query: Query, raw: bytes) -> web.Response:
+    """Answer a control request: 200 with JSON, 400 for a bad value, 404 for an unknown verb or id, 405."""
+    name = path.removeprefix("/_sim").strip("/")
+    if not name:
+        return web.Response(text=_help(world), content_type="text/html")
+    if (verb := _VERBS.get(name)) is None:
+        return _json(404, {"error": f"there is no /_sim/{name}; /_sim/ lists what there is"})
+    if method != "POST" and not (method == "GET" and name in _READS):
+        return _json(405, {"error": "POST it"})
+    try:
+        return _json(200, verb(world, query, json.loads(raw) if raw and method == "POST" else None))
+    except KeyError as error:
+        return _json(404 if "id" in query else 400, {"error": f"not found: {error}"})
+    except (ValueError, TypeError, RecursionError) as error:
+        return _json(400, {"error": str(error)})
+
+
+def _json(status: int, value: Any) -> web.Response:
+    return web.json_response(value, status=status)
+
+
+def _id(query: Query) -> int | str:
+    text = query["id"]
+    return int(text) if text.isdecimal() else text
+
+
+def _help(world: World) -> str:
+    verbs = "".join(
+        f"<dt><code>/_sim/{name}</code></dt><dd>{html.escape(verb.__doc__ or '')}</dd>" for name, verb in _VERBS.items()
+    )
+    keys = "".join(
+        f"<li><code>{html.escape(k.access_key)}</code>: {html.escape(k.account)}</li>" for k in world.keys.values()
+    )
+    fields = ", ".join(item.name for item in dataclasses.fields(Fault))
+    return f"""<!doctype html><html lang="en"><title>Qianfan simulator</title>
+<h1>Qianfan simulator</h1>
+<p>A Qianfan console on this address: point <code>QIANFAN_CONSOLE_API_BASE_URL</code> here.</p>
+<h2>Access keys and their accounts</h2><ul>{keys}</ul>
+<h2>Control</h2><dl>{verbs}</dl>
+<p>An <code>id</code> is an integer or a string such as <code>task-...</code>; both stand in every reply.</p>
+<h2>Faults</h2><p>Fields: {fields}. Effects: {", ".join(Effect)}.
+Example: <code>[{{"effect": "lose-reply", "operation": "createJob"}}]</code></p>
+<h2>Operations</h2><p>{", ".join(operations.NAMES)}</p></html>"""

@@ -1,0 +1,1 @@
+"""The V2 actions [wire 3], one module per route, over the same memory as V1. Each returns `result`."""

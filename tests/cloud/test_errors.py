@@ -20,7 +20,7 @@ from qianfan_operator.reasons import Reason
 
 V1_READS = ("jobDetail", "modelDetail", "modelVersionDetail", "serviceDetail", "serviceList", "userList")
 V2 = ("DescribeFineTuningJobs", "DescribeFineTuningTask", "ModifyService", "DeactivateService")
-OPERATIONS = (*sorted(CREATES), *V1_READS, "stopJob", "batchDeleteModel", *V2)
+OPERATIONS = (*sorted(CREATES), *V1_READS, "stopJob", "modelBatchDelete", *V2)
 
 REFUSALS = (
     *("500001", "510101", "510102", "510202", "510203", "510301", "510302", "510401", "510402", "510403", "510404"),

@@ -72,8 +72,8 @@ _READS_OF_10001: Final = (
     "modelDetail",
     "modelVersionDetail",
     "serviceDetail",
-    "batchDeleteModel",
-    "batchDeleteModelVersion",
+    "modelBatchDelete",
+    "versionBatchDelete",
 )
 
 # (operations, codes, rule); an exact operation wins over "*". Codes are those of [wire 1.5] or our own words for

@@ -19,7 +19,7 @@ from pathlib import Path
 from rich.markup import escape
 
 from qianfan_devcluster.binaries import BinariesError, find
-from qianfan_devcluster.cluster import Cluster
+from qianfan_devcluster.cluster import Cluster, ClusterError
 from qianfan_devcluster.demo_ground import CHAIN, CHECKOUT, NAMESPACE, DemoError, Ground
 from qianfan_devcluster.demo_processes import PAY_AFTER_SECONDS, TRAIN_SECONDS, Processes
 from qianfan_devcluster.demo_view import Row, View
@@ -37,11 +37,11 @@ class Demo:
         self._options, self._view, self._stack = options, view, stack
         self._started = time.monotonic()
         self._tick = threading.Event()
-        self._ground = self._make_ground()
         keeper = Keeper()
         stack.callback(keeper.close)
         self._folder = keeper.folder
         self._processes = Processes(keeper)
+        self._ground = self._make_ground()
 
     @property
     def seconds(self) -> float:
@@ -57,7 +57,6 @@ class Demo:
         self._view.tell(f"[bright_black]{escape(applied.strip())}[/]\n")
         with self._view:
             service = self._follow()
-        self._view.finish()
         self._sum_up(service)
 
     def stay(self) -> None:
@@ -83,12 +82,12 @@ class Demo:
         if given is None:
             cluster = self._stack.enter_context(Cluster())
             self._view.step(self.seconds, "control plane", cluster.server)
-            return Ground(cluster.binaries.kubectl, cluster.kubeconfig)
+            return Ground(cluster.binaries.kubectl, cluster.kubeconfig, self._folder)
         if not given.is_file():
             raise DemoError(
                 f"{given} is no file: name a kubeconfig, or unset KUBECONFIG for a control plane of the demo's own."
             )
-        ground = Ground(Path(shutil.which("kubectl") or find().kubectl), given.absolute())
+        ground = Ground(Path(shutil.which("kubectl") or find().kubectl), given.absolute(), self._folder)
         self._view.step(self.seconds, "your cluster", ground.server())
         ground.require_unused()
         return ground
@@ -159,11 +158,12 @@ def _options(words: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(words)
 
 
-def _fail(view: View, error: DemoError) -> int:
+def _fail(view: View, error: Exception) -> int:
     view.tell(f"\n[bold red]{escape(str(error))}[/]")
-    if error.log and error.log.exists():
-        lines = error.log.read_text(encoding="utf-8", errors="replace").splitlines()
-        view.tell(f"[bright_black]The last lines of {error.log.name}:[/]")
+    log = error.log if isinstance(error, DemoError) else None
+    if log and log.exists():
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+        view.tell(f"[bright_black]The last lines of {log.name}:[/]")
         for line in lines[-_TAIL_LINES:]:
             view.tell(f"  {escape(line)}")
     return 1
@@ -188,11 +188,13 @@ def main(words: Sequence[str] | None = None) -> int:
                 demo.run()
                 if options.keep:
                     demo.stay()
-            except (DemoError, BinariesError) as error:
-                return _fail(view, error if isinstance(error, DemoError) else DemoError(str(error)))
-    except SystemExit as ended:
+            except (DemoError, BinariesError, ClusterError) as error:
+                return _fail(view, error)  # while the logs are there
+    except DemoError as error:
+        return _fail(view, error)  # something could not be taken away
+    except SystemExit:
         view.tell("\nStopped; nothing is left behind.")
-        raise ended from None
+        raise
     return 0
 
 

@@ -1,6 +1,7 @@
 """The cluster under the demo: what the demo puts there, and nothing else of it, is taken away again."""
 
 import json
+import os
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,16 +36,26 @@ class Ground:
     Every method raises DemoError with kubectl's words if the cluster refuses or cannot be reached.
     """
 
-    def __init__(self, kubectl: Path, kubeconfig: Path) -> None:
+    def __init__(self, kubectl: Path, kubeconfig: Path, folder: Path) -> None:
+        """Use `folder` for what kubectl remembers between calls."""
         self.kubeconfig = kubeconfig
         self._kubectl = kubectl
+        self._environment = {**os.environ, "KUBECACHEDIR": str(folder / "kubectl-cache")}
         self._made: list[dict[str, Any]] = []
 
     def kubectl(self, *words: str | Path, text: str | None = None) -> str:
         """Run kubectl; returns what it prints."""
         argv = [str(self._kubectl), f"--kubeconfig={self.kubeconfig}", *map(str, words)]
         try:
-            done = subprocess.run(argv, input=text, capture_output=True, text=True, timeout=_SECONDS, check=False)  # noqa: S603
+            done = subprocess.run(  # noqa: S603
+                argv,
+                input=text,
+                env=self._environment,
+                capture_output=True,
+                text=True,
+                timeout=_SECONDS,
+                check=False,
+            )
         except subprocess.TimeoutExpired:
             raise DemoError(
                 f"kubectl {words[0]} got no answer within {_SECONDS} s: is the cluster reachable?"

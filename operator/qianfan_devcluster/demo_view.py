@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from rich.console import Console, Group
+from rich.console import Console
 from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
@@ -63,13 +63,14 @@ class Row:
 class View:
     """Tells the story to people; keeps it for the picture.
 
-    A context manager: inside it a terminal shows the table live, under the lines told so far.
+    A context manager: inside it a terminal shows the table live, under the lines told so far; at its end the last state
+    stays, on the terminal and in the picture.
     """
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console(highlight=False)
         self._record = Console(record=True, width=_WIDTH, file=io.StringIO(), force_terminal=True, highlight=False)
-        self._live = Live(console=self._console, auto_refresh=False)
+        self._live = Live(console=self._console, auto_refresh=False, transient=True)
         self._rows: dict[str, Row] = {}
 
     def __enter__(self) -> Self:
@@ -79,6 +80,9 @@ class View:
 
     def __exit__(self, *_: object) -> None:
         self._live.stop()
+        for console in (self._console, self._record):
+            console.print()
+            console.print(self._table())
 
     def tell(self, line: str = "") -> None:
         """Print a line (rich markup), and keep it for the picture."""
@@ -100,13 +104,6 @@ class View:
             self._live.update(self._table(), refresh=True)
         return rows
 
-    def finish(self) -> None:
-        """Replace the live table by its last state, once, in the transcript of the picture too."""
-        self._live.update(Group(), refresh=self._console.is_terminal)
-        self._live.stop()
-        for console in (self._console, self._record):
-            console.print(self._table())
-
     def _line(self, seconds: float, row: Row) -> None:
         percent = f"{row.progress}%" if row.progress is not None and row.ready != "True" else ""
         line = (
@@ -119,10 +116,10 @@ class View:
 
     def _table(self) -> Table:
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-        for heading in ("object", "progress", "ready", "message"):
-            table.add_column(heading, header_style="bright_black", no_wrap=heading != "message")
+        for heading, width in (("object", 13), ("progress", _BAR + 5), ("ready", 18), ("message", None)):
+            table.add_column(heading, header_style="bright_black", no_wrap=True, min_width=width)
         for row in self._rows.values():
-            table.add_row(row.name, row.bar(), Text(row.reason or "-", row.style), escape(row.url or row.message))
+            table.add_row(row.name, row.bar(), Text(row.reason or "-", row.style), escape(row.message))
         return table
 
     def export_svg(self, path: Path, title: str) -> None:

@@ -30,8 +30,8 @@ Ratio = Annotated[
 Count = Annotated[Int32, Field(ge=1)]
 
 
-class KnownConfig(Part):
-    """The hyper-parameters that have a field. Which of them a model takes, and their ranges, is the cloud's to say.
+class TrainConfig(Part):
+    """The hyper-parameters. Which of them a model takes, and their ranges, is the cloud's to say.
 
     Decimals are strings, because floats do not survive every tool on the way.
     """
@@ -64,16 +64,10 @@ class KnownConfig(Part):
         description="The modules that LoRA is put on, for example self_attn.q_proj.",
         json_schema_extra={LIST_TYPE: "set"},
     )
-
-
-class TrainConfig(KnownConfig):
-    """The hyper-parameters, and room for those that this version does not know."""
-
     extra: OpenObject = Field(
         default_factory=dict,
         description="Further keys of the cloud's trainConfig, sent as they are: for those that this version of the"
-        " operator does not know. Those that are fields of trainConfig do not belong here.",
-        json_schema_extra={"not": {"anyOf": [{"required": [str(f.alias)]} for f in KnownConfig.model_fields.values()]}},
+        " operator does not know. A key that is a field of trainConfig belongs there, and the field wins.",
     )
 
 

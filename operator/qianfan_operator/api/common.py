@@ -196,6 +196,12 @@ class Resource(Part):
     spec: CommonSpec
     status: CommonStatus
 
+    @property
+    def reconcile_requested(self) -> bool:
+        """Whether somebody asks for a pass that has not been made yet, by the annotation."""
+        asked = self.metadata.annotations.get(RECONCILE_ANNOTATION)
+        return asked is not None and asked != self.status.last_handled_reconcile_at
+
     @classmethod
     def parse(cls, raw: Mapping[str, Any]) -> Self:
         """Read an object of any version of the operator; raises pydantic.ValidationError (see `explain`)."""

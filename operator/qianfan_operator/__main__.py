@@ -1,0 +1,124 @@
+"""`python -m qianfan_operator`: the only place where the parts are put together."""
+
+import asyncio
+import logging
+import sys
+import uuid
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+from pydantic import ValidationError
+
+from qianfan_operator import health, logs, metrics
+from qianfan_operator.cloud.client import Client
+from qianfan_operator.cloud.clock import SystemClock
+from qianfan_operator.cloud.keys import AccessKey
+from qianfan_operator.cloud.settings import CloudSettings
+from qianfan_operator.cloud.transport import Transport
+from qianfan_operator.credentials import Credentials
+from qianfan_operator.engine import Clocks, Engine
+from qianfan_operator.events import Events
+from qianfan_operator.intake import Intake
+from qianfan_operator.keys import Key
+from qianfan_operator.kinds import BY_PLURAL
+from qianfan_operator.kube import Kube
+from qianfan_operator.protocol import Protocol
+from qianfan_operator.schedule import Schedule
+from qianfan_operator.settings import Settings, explain
+from qianfan_operator.store import Store
+from qianfan_operator.watch import Watch
+from qianfan_operator.workers import Workers
+from qianfan_operator.workqueue import WorkQueue
+
+log = logging.getLogger("qianfan_operator")
+
+
+def main() -> int:
+    """Run until a signal; returns the exit code."""
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        sys.stderr.write(f"qianfan-operator: {explain(error)}\n")
+        return 2
+    logs.configure(settings.log_format, settings.log_level)
+    try:
+        asyncio.run(_run(settings))
+    except Exception:
+        log.exception("The operator ends, because it cannot go on")
+        return 1
+    return 0
+
+
+async def _run(settings: Settings) -> None:
+    clock = SystemClock()
+    kube = Kube(settings.workers + 2)
+    cluster = settings.cluster_id or await asyncio.to_thread(kube.cluster_uid)
+    cloud = _cloud_settings(settings)
+    store = Store()
+
+    def connect(keys: AccessKey) -> Client:
+        return Client(Transport(cloud, keys, clock, metrics.called))
+
+    def group(key: Key) -> object:
+        record = store.get(key)
+        return record.account if record else None
+
+    schedule = Schedule(
+        poll_min=settings.poll_min_sec, poll_max=settings.poll_max_sec, resync=settings.resync_sec,
+        probe=settings.probe_sec, retry_max=settings.retry_max_sec,
+    )  # fmt: skip
+    queue: WorkQueue[Key] = WorkQueue(settings.workers, clock.boottime, group)
+    credentials = Credentials(kube, connect, settings.credentials_wait_sec, clock.boottime, clock.wall)
+    protocol = Protocol(leading=lambda: True, nonce=lambda: uuid.uuid4().hex[:16])
+    events = Events(kube, lambda: datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"))
+    engine = Engine(
+        kinds=BY_PLURAL, kube=kube, credentials=credentials, store=store, schedule=schedule, protocol=protocol,
+        events=events, clocks=Clocks(clock.boottime, _now), cluster=cluster, grace=settings.create_grace_sec,
+    )  # fmt: skip
+    intake = Intake(BY_PLURAL, store, queue, schedule, credentials.changed)
+    watch = Watch(BY_PLURAL, intake)
+    workers = Workers(settings.workers, queue, engine)
+    metrics.BUILD.labels(version("qianfan-operator")).set(1)
+    runner, port = await health.serve(
+        settings.http_port,
+        alive=lambda: "" if workers.alive() else "a worker has died",
+        ready=lambda: "" if watch.listed() else "the first listing is not read yet",
+        refresh=lambda: _refresh(store, queue, protocol),
+    )
+    log.info("Started", extra={"port": port, "cloud": cloud.origin, "cluster": cluster, "workers": settings.workers})
+    workers.start()
+    try:
+        await watch.run()
+    finally:
+        log.info("Stopping")
+        await asyncio.to_thread(workers.stop)
+        await runner.cleanup()
+
+
+def _cloud_settings(settings: Settings) -> CloudSettings:
+    return CloudSettings(
+        base_url=settings.console_api_base_url,
+        read_timeout=settings.console_api_retry_timeout,
+        sign_expiration_seconds=settings.iam_sign_expiration_sec,
+        create_expiry_seconds=settings.create_expiry_sec,
+        proxy=settings.proxy or None,
+        verify_tls=settings.ssl_verification_enabled,
+        use_v2=settings.v2_enabled,
+        user_agent=f"qianfan-operator/{version('qianfan-operator')}",
+    )
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _refresh(store: Store, queue: WorkQueue[Key], protocol: Protocol) -> None:
+    metrics.OBJECTS.set(len(store))
+    metrics.ACTIVE.set(queue.busy())
+    metrics.UNWRITTEN.set(len(protocol.unwritten()))
+    for lane, depth in queue.depth().items():
+        metrics.QUEUE_DEPTH.labels(lane.name.lower()).set(depth)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

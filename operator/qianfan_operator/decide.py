@@ -1,0 +1,251 @@
+"""The decision of a pass: a pure, ordered list of rules from `Facts` to `Decision` (design 4 and 8).
+
+The first rule that applies decides. Its whole input space is enumerated in tests/unit/test_decide.py, and the rules that
+protect money ("never create while deleting, paused, stopped, blocked or unconfirmed") are proved there by enumeration.
+"""
+
+import enum
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from qianfan_operator.conditions import Synced, Verdict
+from qianfan_operator.reasons import Reason
+
+
+class Phase(enum.Enum):
+    """What one look at the cloud can mean, for every kind."""
+
+    ABSENT = enum.auto()  # nothing is recorded, so there is nothing to look at
+    WORKING = enum.auto()
+    UNPAID = enum.auto()
+    OVERDUE = enum.auto()  # still unpaid after spec.paymentDeadlineSeconds
+    READY = enum.auto()
+    FAILED = enum.auto()
+    STOPPED = enum.auto()
+    GONE = enum.auto()
+    UNKNOWN = enum.auto()  # the cloud uses a word that we do not know
+
+
+class Want(enum.Enum):
+    """What the spec asks beyond what is recorded."""
+
+    NOTHING = enum.auto()
+    CREATE = enum.auto()
+    SWITCH = enum.auto()
+    WAIT = enum.auto()  # for a reference that is missing or at work
+    BLOCKED = enum.auto()  # cannot be done as it is written
+
+
+class Trouble(enum.Enum):
+    """What stood in the way of this pass."""
+
+    NONE = enum.auto()
+    RETRY = enum.auto()  # the cloud could not be asked
+    WAIT = enum.auto()  # credentials that may still come or be mended
+    STALL = enum.auto()  # a person must act
+
+
+class Action(enum.Enum):
+    """The one thing that the pass does."""
+
+    NOTHING = enum.auto()
+    CREATE = enum.auto()
+    SWITCH = enum.auto()
+    STOP = enum.auto()
+    CONFIRM = enum.auto()  # look for what an open intent may have made
+    RELEASE = enum.auto()  # stop or delete in the cloud, then let the object go
+    FORGET = enum.auto()  # let the object go, leave the cloud alone
+
+
+@dataclass(frozen=True)
+class Why:
+    """A reason with its sentence."""
+
+    reason: Reason
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """All that a decision depends on. The three `Why`s are shown, they never change what is done."""
+
+    deleting: bool = False
+    orphan: bool = False
+    paused: bool = False
+    trouble: Trouble = Trouble.NONE
+    intent: bool = False
+    stop_wanted: bool = False
+    deadline_passed: bool = False
+    others_working: bool = False  # runs of attempts that the spec does not select (any more)
+    replace: bool = False  # concurrencyPolicy
+    want: Want = Want.NOTHING
+    phase: Phase = Phase.ABSENT
+    usable: bool = False  # Ready (a job: Succeeded) or serving, as last seen
+    serving: bool = False  # a service that has answered before
+    trouble_why: Why = Why(Reason.CLOUD_UNAVAILABLE)
+    want_why: Why = Why(Reason.CREATING)
+    phase_why: Why = Why(Reason.UNKNOWN_STATE)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What to do, and what to say before it is done."""
+
+    action: Action
+    verdict: Verdict
+
+
+type_of_rule = Callable[[Facts], Decision | None]
+CHANGES = frozenset({Action.CREATE, Action.SWITCH, Action.STOP})
+_DELETING = Why(Reason.DELETING, "Releasing the cloud resource.")
+
+
+def decide(facts: Facts) -> Decision:
+    """Decide; the rules below in their order."""
+    for rule in RULES:
+        if decision := rule(facts):
+            return decision
+    raise AssertionError(f"no rule for {facts}")
+
+
+def _say(why: Why, action: Action = Action.NOTHING, /, **more: object) -> Decision:
+    """Decide for "not ready" with this reason."""
+    verdict = Verdict(ready=False, reason=why.reason, message=why.message)
+    return Decision(action, replace(verdict, **more))  # type: ignore[arg-type]
+
+
+def _deleting(facts: Facts) -> Decision | None:
+    if not facts.deleting:
+        return None
+    if facts.orphan:
+        return _say(Why(Reason.DELETING, "Leaving the cloud resource as it is."), Action.FORGET, reconciling=True)
+    if facts.trouble is Trouble.STALL:
+        blocked = (
+            f"{facts.trouble_why.message} To let the object go without the cloud, set spec.deletionPolicy: Orphan."
+        )
+        return _say(Why(Reason.DELETION_BLOCKED, blocked), stalled=True, synced=_not_synced(facts))
+    if facts.trouble is not Trouble.NONE:
+        return _say(_DELETING, reconciling=True, retrying=facts.trouble_why.message, synced=_not_synced(facts))
+    if facts.intent:
+        return _confirm(facts)
+    return _say(_DELETING, Action.RELEASE, reconciling=True)
+
+
+def _paused(facts: Facts) -> Decision | None:
+    if not facts.paused:
+        return None
+    unpaused = decide(replace(facts, paused=False))
+    if unpaused.action not in CHANGES:
+        return unpaused
+    message = "spec.paused is true: nothing is changed in the cloud."
+    return _say(Why(Reason.PAUSED, message), available=facts.serving and facts.phase is Phase.READY)
+
+
+def _trouble(facts: Facts) -> Decision | None:
+    if facts.trouble is Trouble.NONE:
+        return None
+    synced = _not_synced(facts)
+    if facts.usable and facts.want is Want.NOTHING and not facts.intent:
+        return Decision(Action.NOTHING, Verdict(True, facts.phase_why.reason, keep=True, synced=synced))
+    if facts.trouble is Trouble.STALL:
+        return _say(facts.trouble_why, stalled=True, synced=synced, available=facts.serving)
+    if facts.trouble is Trouble.WAIT:
+        return _say(facts.trouble_why, reconciling=True, synced=synced, available=facts.serving)
+    progress = facts.phase_why if facts.phase is not Phase.ABSENT else facts.want_why
+    return _say(progress, reconciling=True, retrying=facts.trouble_why.message, synced=synced, available=facts.serving)
+
+
+def _not_synced(facts: Facts) -> Synced:
+    status = "Unknown" if facts.trouble is Trouble.RETRY else "False"
+    return Synced(status, facts.trouble_why.reason, facts.trouble_why.message)
+
+
+def _confirm(facts: Facts) -> Decision | None:
+    if not facts.intent:
+        return None
+    why = Why(Reason.CONFIRMING, Reason.CONFIRMING.sentence)
+    return _say(why, Action.CONFIRM, reconciling=True, synced=Synced("Unknown"), available=facts.serving)
+
+
+def _stop(facts: Facts) -> Decision | None:
+    if facts.stop_wanted and (facts.phase is Phase.WORKING or facts.others_working):
+        return _say(Why(Reason.STOPPING, "Stopping the run, as spec.desiredState asks."), Action.STOP, reconciling=True)
+    if facts.stop_wanted and facts.phase in {Phase.ABSENT, Phase.STOPPED}:
+        message = "Stopped, as spec.desiredState asks."
+        return Decision(Action.NOTHING, Verdict(True, Reason.STOPPED, message, ended=False))
+    return None
+
+
+def _deadline(facts: Facts) -> Decision | None:
+    if facts.deadline_passed and facts.phase is Phase.WORKING:
+        why = Why(Reason.STOPPING, "Stopping the run: it has run for spec.activeDeadlineSeconds.")
+        return _say(why, Action.STOP, reconciling=True)
+    if facts.deadline_passed and facts.phase is Phase.STOPPED:
+        message = "Stopped after spec.activeDeadlineSeconds; raise spec.attempt to train again."
+        return _say(Why(Reason.DEADLINE_EXCEEDED, message), stalled=True, ended=False)
+    return None
+
+
+def _other_runs(facts: Facts) -> Decision | None:
+    if not facts.others_working or facts.want not in {Want.CREATE, Want.WAIT}:
+        return None
+    if facts.replace:
+        return _say(Why(Reason.STOPPING, "Stopping the run of another attempt."), Action.STOP, reconciling=True)
+    return _say(Why(Reason.WAITING_FOR_RUN, "Waiting for the end of the run of another attempt."), reconciling=True)
+
+
+def _blocked(facts: Facts) -> Decision | None:
+    if facts.want is not Want.BLOCKED:
+        return None
+    return _say(facts.want_why, stalled=True, synced=Synced("False"), available=facts.serving)
+
+
+def _references(facts: Facts) -> Decision | None:
+    if facts.want is not Want.WAIT:
+        return None
+    return _say(facts.want_why, reconciling=True, available=facts.serving)
+
+
+def _create(facts: Facts) -> Decision | None:
+    if facts.want is Want.CREATE:
+        return _say(facts.want_why, Action.CREATE, reconciling=True, available=facts.serving)
+    if facts.want is Want.SWITCH:
+        return _say(facts.want_why, Action.SWITCH, reconciling=True, available=facts.serving)
+    return None
+
+
+def _working(facts: Facts) -> Decision | None:
+    if facts.phase in {Phase.WORKING, Phase.UNPAID}:
+        return _say(facts.phase_why, reconciling=True)
+    if facts.phase is Phase.UNKNOWN:
+        return _say(facts.phase_why, reconciling=True, synced=Synced("Unknown"))
+    return None
+
+
+def _ready(facts: Facts) -> Decision | None:
+    if facts.phase is not Phase.READY:
+        return None
+    why = facts.phase_why
+    return Decision(Action.NOTHING, Verdict(True, why.reason, why.message, ended=True, available=True))
+
+
+def _failed(facts: Facts) -> Decision | None:
+    ended = None if facts.phase is Phase.OVERDUE else False
+    return _say(facts.phase_why, stalled=True, synced=Synced("False"), ended=ended)
+
+
+RULES: tuple[type_of_rule, ...] = (
+    _deleting,
+    _paused,
+    _trouble,
+    _confirm,
+    _stop,
+    _deadline,
+    _other_runs,
+    _blocked,
+    _references,
+    _create,
+    _working,
+    _ready,
+    _failed,
+)

@@ -1,0 +1,304 @@
+"""One turn of the loop for one object: read, observe, decide, act, write, and when again (design 4).
+
+The only place where the parts meet; what it does is decided in `decide`, how money is spent in `protocol`, what a kind
+is in `kinds`.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from qianfan_operator.api.common import FINALIZER
+from qianfan_operator.cloud.errors import CloudError, Fate
+from qianfan_operator.conditions import AVAILABLE, READY, SUCCEEDED, Verdict, is_true
+from qianfan_operator.credentials import Access, Account, Credentials
+from qianfan_operator.decide import CHANGES, Action, Decision, Facts, Phase, Trouble, Want, Why, decide
+from qianfan_operator.events import Events
+from qianfan_operator.external import Hold, Kind, Observation, Pay, Plan, Record, Step, World
+from qianfan_operator.intake import is_settled, note
+from qianfan_operator.keys import Key
+from qianfan_operator.kube import Conflict, Kube, KubeError, NotFound
+from qianfan_operator.protocol import Protocol
+from qianfan_operator.reasons import Reason
+from qianfan_operator.schedule import Schedule
+from qianfan_operator.store import Record as StoreRecord
+from qianfan_operator.store import Store
+from qianfan_operator.subject import Subject
+from qianfan_operator.workqueue import Lane
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Again:
+    """When a key wants its next pass, and how urgent that is; `after` None: not before something happens."""
+
+    after: float | None
+    lane: Lane = Lane.POLL
+    result: str = "success"
+
+
+@dataclass(frozen=True)
+class Clocks:
+    """The times of a pass: boot time in seconds, and the wall as RFC 3339."""
+
+    boot: Callable[[], float]
+    now: Callable[[], str]
+    pause: Callable[[float], None] = time.sleep
+    """Waits at the end of the process, where nobody else does."""
+
+
+class Engine:
+    """Turns keys into passes. Thread-safe as long as one key is worked on once at a time."""
+
+    def __init__(
+        self, *, kinds: Mapping[str, Kind[Any]], kube: Kube, credentials: Credentials, store: Store, schedule: Schedule,
+        protocol: Protocol, events: Events, clocks: Clocks, cluster: str, grace: float,
+    ) -> None:  # fmt: skip
+        self._kinds, self._kube, self._credentials, self._store = kinds, kube, credentials, store
+        self._schedule, self._protocol, self._events, self._clocks = schedule, protocol, events, clocks
+        self._cluster, self._grace = cluster, grace
+
+    def reconcile(self, key: Key) -> Again:
+        """Make one pass over an object; never raises, so that no key is ever lost."""
+        try:
+            again = self._turn(key)
+        except Conflict:
+            self._store.forget_body(key)
+            return self._retry(key, "conflict")
+        except NotFound:
+            self._protocol.abandon(key)
+            self._store.forget(key)
+            return Again(None)
+        except KubeError as error:
+            log.warning("The API server did not do it", extra={"object": str(key), "error": str(error)})
+            self._store.forget_body(key)
+            return self._retry(key, "error")
+        except Exception:
+            log.exception("A pass failed", extra={"object": str(key)})
+            self._store.forget_body(key)
+            return self._retry(key, "error")
+        return again
+
+    def flush(self) -> None:
+        """Write the ids that only this process knows, for as long as it takes; for the end of the process."""
+        while keys := self._protocol.unwritten():
+            for key in keys:
+                self.reconcile(key)
+            self._clocks.pause(1.0)
+
+    def _retry(self, key: Key, result: str) -> Again:
+        record = self._store.get(key)
+        if record:
+            record.failures += 1
+        return Again(self._schedule.retry(record.failures if record else 1), Lane.RETRY, result)
+
+    def _turn(self, key: Key) -> Again:
+        subject = Subject(key, self._kinds[key.plural], self._kube, self._store, self._events, self._clocks.now())
+        if subject.resource.metadata.deletion_timestamp and FINALIZER not in subject.resource.metadata.finalizers:
+            return Again(None)
+        access = self._credentials.access(subject.resource)
+        if key in self._protocol.unwritten():
+            verdict = Verdict(False, Reason.CREATING, "Recording what was created.", reconciling=True)
+            self._protocol.land(subject, access.account, verdict)
+        facts, plan, updates = self._gather(subject, access)
+        decision = decide(facts)
+        world = self._world(subject)
+        try:
+            step = self._act(subject, access.account, world, decision, plan)
+        except CloudError as error:
+            facts = self._troubled(subject, facts, error)
+            decision = decide(facts)
+            step = Hold(decision.verdict, error.retry_after)
+        return self._finish(subject, facts, decision, step, updates)
+
+    # Gather: everything a decision depends on.
+
+    def _gather(self, subject: Subject, access: Access) -> tuple[Facts, Plan, dict[str, Any]]:
+        resource, kind = subject.resource, subject.kind
+        spec, status = resource.spec, resource.status
+        adopted = bool(status.adopted)
+        facts = Facts(
+            deleting=resource.metadata.deletion_timestamp is not None,
+            orphan=spec.deletion_policy_for(adopted=adopted) == "Orphan",
+            paused=spec.paused,
+            trouble=access.trouble,
+            trouble_why=access.why,
+            intent=status.pending is not None,
+            stop_wanted=getattr(spec, "desired_state", "") == "Stopped",
+            replace=getattr(spec, "concurrency_policy", "") == "Replace",
+            usable=is_true(status.conditions, SUCCEEDED if kind.condition == SUCCEEDED else READY),
+            serving=is_true(status.conditions, AVAILABLE),
+        )
+        if facts.deleting:
+            return self._leaving(facts, subject, access.account), Plan(Want.NOTHING), {}
+        world = self._world(subject)
+        plan = Plan(Want.BLOCKED, Why(Reason.INVALID_SPEC, subject.invalid)) if subject.invalid else None
+        plan = plan or kind.plan(world, resource)
+        seen, updates = kind.recall(resource), dict[str, Any]()
+        if access.account and not facts.intent:
+            try:
+                seen = kind.observe(world, access.account, resource)
+            except CloudError as error:
+                facts = self._troubled(subject, facts, error)
+            else:
+                updates = self._looked(subject, access.account, seen)
+                if seen.looked and access.trouble is not Trouble.NONE:
+                    facts = replace(facts, trouble=Trouble.NONE)
+        facts = self._same_account(facts, subject, access.account, seen.phase)
+        return _with(facts, plan, seen), plan, updates
+
+    def _leaving(self, facts: Facts, subject: Subject, account: Account | None) -> Facts:
+        """Before anything is released with other keys than it was made with, see whether they see it."""
+        recorded = subject.resource.status.account
+        if account is None or facts.orphan or self._credentials.same_account(recorded, account):
+            return facts
+        try:
+            seen = subject.kind.observe(self._world(subject), account, subject.resource)
+        except CloudError as error:
+            return self._troubled(subject, facts, error)
+        if seen.looked and seen.phase is not Phase.GONE:
+            self._credentials.accepted(subject.resource, account)
+        return self._same_account(facts, subject, account, seen.phase) if seen.looked or facts.intent else facts
+
+    def _looked(self, subject: Subject, account: Account, seen: Observation) -> dict[str, Any]:
+        updates = dict(seen.updates)
+        if seen.looked and seen.phase is not Phase.GONE:
+            self._credentials.accepted(subject.resource, account)
+            updates["account"] = account.name
+        return updates
+
+    def _same_account(self, facts: Facts, subject: Subject, account: Account | None, phase: Phase) -> Facts:
+        """Believe "none" and "gone" only from keys that are known to see the account of what is recorded (5.10)."""
+        recorded = subject.resource.status.account
+        doubtful = facts.intent or phase is Phase.GONE
+        if account is None or facts.orphan or not doubtful or self._credentials.same_account(recorded, account):
+            return facts
+        message = "The Secret holds another access key than before, which is not known to see the same account."
+        return replace(facts, trouble=Trouble.WAIT, trouble_why=Why(Reason.ACCOUNT_CHANGED, message))
+
+    def _troubled(self, subject: Subject, facts: Facts, error: CloudError) -> Facts:
+        """Turn an error of the cloud into the trouble of this pass."""
+        subject.note_error(error)
+        log.info("The cloud did not do it", extra={"object": str(subject.key), "error": str(error)})
+        if error.reason is Reason.CREDENTIALS_INVALID:
+            self._credentials.refused(subject.resource)
+            access = self._credentials.access(subject.resource)
+            why = Why(Reason.CREDENTIALS_INVALID, f"{access.why.message} {error}")
+            return replace(facts, trouble=access.trouble, trouble_why=why)
+        why = Why(error.reason or Reason.CLOUD_UNAVAILABLE, str(error))
+        if error.fate is Fate.STALL:
+            return replace(facts, trouble=Trouble.STALL, trouble_why=why)
+        return replace(facts, trouble=Trouble.RETRY, trouble_why=why)
+
+    def _world(self, subject: Subject) -> World:
+        key, store, boot = subject.key, self._store, self._clocks.boot()
+        return World(
+            cluster=self._cluster,
+            grace=self._grace,
+            boot=boot,
+            now=subject.now,
+            fetch=self._fetch,
+            first_sight=lambda what: store.first_sight(key, what, boot),
+            users_of=store.referrers,
+            witness=store.witness,
+        )
+
+    def _fetch(self, key: Key) -> Any:
+        try:
+            return self._kinds[key.plural].resource.salvage(self._kube.get(key))
+        except NotFound:
+            return None
+
+    # Act: at most one thing.
+
+    def _act(self, subject: Subject, account: Account | None, world: World, decision: Decision, plan: Plan) -> Step:
+        action, verdict, kind = decision.action, decision.verdict, subject.kind
+        if action is Action.NOTHING:
+            return Hold(verdict)
+        if action is Action.FORGET:
+            subject.let_go()
+            return Hold(verdict)
+        if account is None:
+            raise AssertionError(f"{action} without an account")
+        if action is Action.CONFIRM:
+            return self._protocol.confirm(subject, account, world)
+        if action is Action.RELEASE:
+            return self._release(subject, account, world, verdict)
+        if action is Action.STOP:
+            subject.confirm()
+            kind.stop(account, subject.resource)
+            return Hold(verdict, self._schedule.retry_min)
+        subject.hold()
+        do = kind.create if action is Action.CREATE else kind.switch
+        step = do(world, account, subject.resource, plan)
+        return self._protocol.pay(subject, account, world, step, verdict) if isinstance(step, Pay) else step
+
+    def _release(self, subject: Subject, account: Account, world: World, verdict: Verdict) -> Step:
+        subject.confirm()
+        released = subject.kind.release(world, account, subject.resource)
+        if released.done:
+            subject.let_go()
+            return Hold(verdict)
+        why, blocked = released.why, released.stalled
+        said = replace(verdict, reason=why.reason, message=why.message, reconciling=not blocked, stalled=blocked)
+        return Hold(said, None if blocked else self._schedule.retry_min, released.updates)
+
+    # Write, and when again.
+
+    def _finish(
+        self, subject: Subject, facts: Facts, decision: Decision, step: Step, updates: Mapping[str, Any]
+    ) -> Again:
+        if subject.released:
+            return Again(None)
+        if isinstance(step, Pay):
+            raise AssertionError("a step to pay was not paid")
+        verdict = decision.verdict if isinstance(step, Record) else step.verdict
+        if decision.action in CHANGES and facts.serving:
+            verdict = replace(verdict, available=True)
+        before = subject.writes
+        subject.write({**updates, **step.updates}, verdict)
+        record = self._store.get(subject.key)
+        if record is None:
+            return Again(None)
+        resource = subject.resource
+        note(self._store, record, resource)
+        if is_settled(subject.kind, resource):
+            self._store.forget_body(subject.key)
+            record.sights.clear()
+        if isinstance(step, Record):
+            return Again(0.0, Lane.URGENT)
+        record.looks = 0 if subject.writes > before else record.looks + 1
+        return self._again(record, facts, step, ends=subject.kind.condition == SUCCEEDED)
+
+    def _again(self, record: StoreRecord, facts: Facts, step: Hold, *, ends: bool) -> Again:
+        verdict, schedule = step.verdict, self._schedule
+        failing = facts.trouble in {Trouble.RETRY, Trouble.WAIT}
+        record.failures = record.failures + 1 if failing else 0
+        if failing:
+            return Again(max(schedule.retry(record.failures), step.after or 0.0), Lane.RETRY, "error")
+        if step.after is not None:
+            return Again(step.after, Lane.RETRY)
+        if ends and verdict.ended is not None:
+            return Again(None)  # a run that has ended is never looked at again
+        if verdict.ready or facts.want is Want.WAIT:
+            return Again(schedule.settled())
+        if verdict.stalled or verdict.reason is Reason.PAUSED:
+            return Again(schedule.stalled())
+        return Again(schedule.poll(record.looks))
+
+
+def _with(facts: Facts, plan: Plan, seen: Observation) -> Facts:
+    return replace(
+        facts,
+        want=plan.want,
+        want_why=plan.why,
+        phase=seen.phase,
+        phase_why=seen.why,
+        others_working=seen.others_working,
+        deadline_passed=seen.deadline_passed,
+    )
+
+

@@ -1,0 +1,202 @@
+"""What a kind must offer to the engine, and the values that go between them.
+
+A kind never writes an object: it looks, plans, and says in a `Step` what is to be recorded or paid for.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Generic, TypeVar
+
+from qianfan_operator.api.common import Pending, Resource
+from qianfan_operator.cloud.client import Client
+from qianfan_operator.cloud.transport import Prepared
+from qianfan_operator.conditions import Verdict
+from qianfan_operator.credentials import Account
+from qianfan_operator.decide import Phase, Want, Why
+from qianfan_operator.keys import Key
+from qianfan_operator.reasons import Reason
+
+R = TypeVar("R", bound=Resource)
+Updates = Mapping[str, Any]
+"""Fields of a status by their Python names; None removes one."""
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What one look at the cloud found; `updates` is what it adds to the status."""
+
+    phase: Phase
+    why: Why
+    updates: Updates = field(default_factory=dict)
+    others_working: bool = False  # runs of attempts that the spec does not select
+    deadline_passed: bool = False
+    looked: bool = False  # the cloud was really asked, and answered
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the spec asks beyond what is recorded, with the ids that its references gave."""
+
+    want: Want
+    why: Why = Why(Reason.CREATING)
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+
+
+# The steps that a kind can ask for.
+
+
+@dataclass(frozen=True)
+class Record:
+    """Write this, and come back at once."""
+
+    updates: Updates
+
+
+@dataclass(frozen=True)
+class Hold:
+    """Nothing can be done now; say so, and come back after so many seconds (None: as usual)."""
+
+    verdict: Verdict
+    after: float | None = None
+    updates: Updates = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Pay:
+    """Send a create that costs money or cannot be repeated blindly: by the protocol, and only by it."""
+
+    operation: str
+    inputs: Mapping[str, Any]
+    prepare: Callable[[Client], Prepared[Any]]
+    updates: Updates = field(default_factory=dict)
+    attempt: int | None = None
+
+
+Step = Record | Hold | Pay
+
+# What a look for an unconfirmed create can find.
+
+
+@dataclass(frozen=True)
+class Seen:
+    """It is there: this is what to record."""
+
+    updates: Updates
+
+
+@dataclass(frozen=True)
+class NotThere:
+    """Two complete scans show its surroundings and not it: it was not made."""
+
+
+@dataclass(frozen=True)
+class CannotTell:
+    """The cloud cannot say, or says what a person must resolve (Stalled)."""
+
+    why: Why
+    nothing_made: bool = False
+    """It is certain that this intent made nothing, so that it ends here."""
+
+
+Found = Seen | NotThere | CannotTell
+
+
+@dataclass(frozen=True)
+class Released:
+    """Whether the cloud has let go; if not, why (and whether a person must act)."""
+
+    done: bool
+    why: Why = Why(Reason.DELETING)
+    stalled: bool = False
+    updates: Updates = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class World:
+    """What a kind may know besides its object. Times: `boot` in seconds, `now` as RFC 3339."""
+
+    cluster: str
+    grace: float
+    boot: float
+    now: str
+    fetch: Callable[[Key], Resource | None]
+    """Read another object as it is now; None if it is not there."""
+    first_sight: Callable[[Hashable], float]
+    """When this process first saw a thing of this object (boot time)."""
+    users_of: Callable[[Key], tuple[Key, ...]]
+    """The objects that refer to a key."""
+    witness: Callable[[str], tuple[str, str] | None]
+    """String ids of a task and its run that V1 made under an account, if any object records them."""
+
+    def grace_left(self, *seen: Hashable) -> float:
+        """Seconds until a look-up may conclude "none" from what was first seen then (design 5.5); 0 when it may."""
+        return max(0.0, self.first_sight(seen) + self.grace - self.boot)
+
+
+class Kind(ABC, Generic[R]):
+    """One kind's ways with the cloud. Methods raise CloudError; none of them writes to Kubernetes."""
+
+    resource: ClassVar[type[Resource]]
+    condition: ClassVar[str | None] = None
+    """The kind's own condition type besides those that all have."""
+
+    @property
+    def plural(self) -> str:
+        """The plural, as in a Key."""
+        return self.resource.plural
+
+    @abstractmethod
+    def references(self, resource: R) -> tuple[Key, ...]:
+        """The objects that this one refers to."""
+
+    @abstractmethod
+    def plan(self, world: World, resource: R) -> Plan:
+        """Say what the spec asks beyond what is recorded. Reads referenced objects only if it must."""
+
+    @abstractmethod
+    def recall(self, resource: R) -> Observation:
+        """Say what the record alone tells, without a look."""
+
+    @abstractmethod
+    def observe(self, world: World, account: Account, resource: R) -> Observation:
+        """Look at what is recorded; changes nothing."""
+
+    @abstractmethod
+    def create(self, world: World, account: Account, resource: R, plan: Plan) -> Step:
+        """Make the next missing thing, or say what to pay for."""
+
+    def begin(self, resource: R) -> Updates:
+        """Say what to record when the finalizer is put on an object for the first time."""
+        return {}
+
+    @abstractmethod
+    def landed(self, resource: R, pending: Pending, reply: Any) -> Updates:
+        """Turn the reply of a paid create into what is recorded."""
+
+    @abstractmethod
+    def bound(self, resource: R, pending: Pending) -> tuple[object, ...] | None:
+        """The ids that are recorded for what an intent is about, comparable with `ids_of`; None if there are none."""
+
+    @abstractmethod
+    def ids_of(self, updates: Updates) -> tuple[object, ...]:
+        """The ids in what is to be recorded."""
+
+    @abstractmethod
+    def look(self, world: World, account: Account, resource: R, pending: Pending) -> Found:
+        """Look for what an intent may have made; called when its grace is over."""
+
+    @abstractmethod
+    def release(self, world: World, account: Account, resource: R) -> Released:
+        """Stop or delete in the cloud what deleting the object must not leave behind; asking twice is harmless."""
+
+    def stop(self, account: Account, resource: R) -> None:
+        """Stop what works; only jobs can."""
+        raise NotImplementedError(f"a {resource.kind} cannot be stopped")
+
+    def switch(self, world: World, account: Account, resource: R, plan: Plan) -> Step:
+        """Bring another version behind the same endpoint; only services can."""
+        raise NotImplementedError(f"a {resource.kind} cannot be switched")
+
+    def abandon(self, account: Account, resource: R, updates: Updates) -> None:
+        """Stop what was just made for an object that is gone."""

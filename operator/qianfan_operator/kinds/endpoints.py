@@ -1,0 +1,142 @@
+"""Services of the cloud: how a QianfanService reads, finds, adopts and switches them."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from qianfan_operator.api.service import ServiceStatus, SwitchTarget
+from qianfan_operator.cloud.errors import CloudError, Fate
+from qianfan_operator.cloud.views import Service, ServiceItem
+from qianfan_operator.conditions import Verdict
+from qianfan_operator.credentials import Account
+from qianfan_operator.external import Hold, Record, Step, World
+from qianfan_operator.kinds.runs import stalled
+from qianfan_operator.names import Mark
+from qianfan_operator.reasons import Reason
+
+PREFIX = 9
+"""Characters that the cloud puts in front of a uri: eight and `_` [wire 2.10]."""
+
+_SWITCH_BOUND = 1800.0  # seconds; deploying takes up to 15 minutes after payment [wire 5.4]
+_LOOK_AGAIN = 10.0
+_POOLS = {1: "Public", 2: "Private"}  # [wire 2.9, trap 8]
+
+
+def recorded(status: ServiceStatus) -> bool:
+    """Say whether the status names a service."""
+    return status.service_id is not None or status.service_uuid is not None
+
+
+def read(account: Account, status: ServiceStatus) -> Service:
+    """Read a recorded service, by its integer if it is known."""
+    if status.service_id is not None:
+        return account.client.service_detail(status.service_id)
+    if status.service_uuid is not None:
+        return account.client.describe_service(status.service_uuid)
+    raise AssertionError("no service is recorded")
+
+
+def facts(service: Service, status: ServiceStatus) -> dict[str, Any]:
+    """What a look adds to the status; what a reply leaves out stays."""
+    return {
+        "service_status": service.status,
+        "service_name": service.name or status.service_name,
+        "uri": service.uri or status.uri,
+        "url": service.url or status.url,
+        "service_uuid": service.service_uuid or status.service_uuid,
+        "model_id": service.model_id if service.model_id is not None else status.model_id,
+        "model_version_id": (
+            service.model_version_id if service.model_version_id is not None else status.model_version_id
+        ),
+        "replicas": service.replicas if service.replicas is not None else status.replicas,
+        "pool_type": _POOLS.get(service.pool_type or 0, status.pool_type),
+        "online_time": service.online_time or status.online_time,
+    }
+
+
+def named(account: Account, name: str) -> ServiceItem | None:
+    """Find the account's own service of a name [wire 2.11]."""
+    return next((item for item in account.client.services() if item.name == name), None)
+
+
+def ours(account: Account, item: ServiceItem, mark: Mark) -> tuple[bool, dict[str, Any]]:
+    """Say whether a service bears our mark, and what to record of it."""
+    if item.service_uuid is None:
+        return False, {}
+    try:
+        service = account.client.describe_service(item.service_uuid)
+    except CloudError as error:
+        if not error.unsupported:
+            raise
+        return False, {}
+    updates = {"service_id": item.service_id, "service_uuid": item.service_uuid, "service_name": item.name}
+    served = item.versions[0] if item.versions else None
+    if served:
+        updates |= {
+            "model_id": served.model_id,
+            "model_version_id": served.model_version_id,
+            "service_status": served.status,
+        }
+    return mark.same_object(Mark.read(service.description)), updates
+
+
+def integers(account: Account, ids: Mapping[str, Any]) -> SwitchTarget | None:
+    """Complete the ids of a model version: apply takes integers, V2 takes strings; None if there is no such version."""
+    known = SwitchTarget.model_validate(dict(ids))
+    if known.model_id is not None and known.model_version_id is not None:
+        return known
+    version = known.model_version_id if known.model_version_id is not None else known.model_version_id_str
+    if version is None:
+        return None
+    try:
+        detail = account.client.model_version_detail(version)
+    except CloudError as error:
+        if error.fate is not Fate.GONE:
+            raise
+        return None
+    return SwitchTarget(
+        model_id=detail.model_id,
+        model_id_str=detail.model_id_str,
+        model_version_id=detail.version_id,
+        model_version_id_str=detail.version_id_str,
+    )
+
+
+def switch(world: World, account: Account, status: ServiceStatus) -> Step:
+    """Go on with a recorded switch: call while the old version is served and no update is under way, wait to a bound."""
+    to = status.switch.to if status.switch else SwitchTarget()
+    uuid, model, version = status.service_uuid, to.model_id_str, to.model_version_id_str
+    if not (uuid and model and version):
+        return _serves_on(Reason.UPDATE_UNSUPPORTED, "The cloud gave no string ids, which its call to switch takes.")
+    since = status.switch.since if status.switch and status.switch.since else world.now
+    if (datetime.fromisoformat(world.now) - datetime.fromisoformat(since)).total_seconds() > _SWITCH_BOUND:
+        return _serves_on(Reason.UPDATE_FAILED, "The service did not switch in time; the old version serves on.")
+    try:
+        if account.client.describe_service(uuid).update_status in {"", "None"}:
+            account.client.modify_service(uuid, model, version)
+    except CloudError as error:
+        if not error.unsupported:
+            raise
+        return _serves_on(Reason.UPDATE_UNSUPPORTED, "The cloud offers no call to switch; the old version serves on.")
+    message = f"Switching to version {version}; the old one serves on."
+    return Hold(Verdict(False, Reason.UPDATING, message, reconciling=True, available=True), _LOOK_AGAIN)
+
+
+def adopt(account: Account, service_id: int | str) -> Step:
+    """Record a service that exists, once the cloud has shown it."""
+    wanted = ServiceStatus(
+        service_id=service_id if isinstance(service_id, int) else None,
+        service_uuid=service_id if isinstance(service_id, str) else None,
+    )
+    try:
+        service = read(account, wanted)
+    except CloudError as error:
+        if error.fate is not Fate.GONE:
+            raise
+        return stalled(Reason.GONE, f"Service {service_id} is not in the cloud.")
+    ids = {"service_id": wanted.service_id or service.service_id, "adopted": True, "account": account.name}
+    return Record({**facts(service, wanted), **ids, "pending": None})
+
+
+def _serves_on(reason: Reason, message: str) -> Hold:
+    return Hold(Verdict(False, reason, message, stalled=True, available=True))

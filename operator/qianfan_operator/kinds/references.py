@@ -1,0 +1,126 @@
+"""References to other objects: met, waited for, or failed (design 9)."""
+
+from typing import Any
+
+from qianfan_operator.api.common import Resource
+from qianfan_operator.api.job import JobStatus, QianfanJob, RunRecord
+from qianfan_operator.api.model import QianfanModel
+from qianfan_operator.api.references import JobRef, RunSource
+from qianfan_operator.conditions import READY, STALLED, SUCCEEDED, find, is_true
+from qianfan_operator.decide import Phase, Want, Why
+from qianfan_operator.external import Plan, World
+from qianfan_operator.keys import Key
+from qianfan_operator.kinds.runs import phase_of
+from qianfan_operator.reasons import Reason
+
+RunIds = dict[str, Any]  # taskId, taskUuid, jobId, jobUuid: what is known of a run
+
+
+def run_of(world: World, resource: Resource, source: RunSource, why: Why) -> Plan:
+    """Resolve a finished run: by `run` as it is written, by `jobRef` once that job has succeeded."""
+    if source.run is not None:
+        return Plan(Want.CREATE, why, {"run": _split(source.run.task_id, source.run.job_id)})
+    if source.job_ref is None:
+        return Plan(Want.BLOCKED, Why(Reason.INVALID_SPEC, "spec.source must name a jobRef or a run."))
+    key = Key(QianfanJob.plural, resource.metadata.namespace, source.job_ref.name)
+    job = world.fetch(key)
+    if not isinstance(job, QianfanJob):
+        return _wait(f"QianfanJob {key.name} does not exist.")
+    return _attempt_of(job, source.job_ref, why)
+
+
+def base_of(world: World, job: QianfanJob, why: Why) -> Plan:
+    """Resolve the run that an incremental training goes on from; createJob takes it by integers only [wire 2.2]."""
+    source = job.spec.incremental_from
+    if source is None:
+        return Plan(Want.CREATE, why)
+    if source.job_ref and source.job_ref.name == job.metadata.name:
+        return _failed("spec.incrementalFrom refers to the object itself.")
+    if source.job_ref:
+        key = Key(QianfanJob.plural, job.metadata.namespace, source.job_ref.name)
+        base = world.fetch(key)
+        if isinstance(base, QianfanJob) and base.spec.peft_type not in {None, "ALL"}:
+            message = (
+                f"QianfanJob {key.name} trains with peftType {base.spec.peft_type}; only a run of ALL can be a base."
+            )
+            return Plan(Want.BLOCKED, Why(Reason.DEPENDENCY_FAILED, message))
+    plan = run_of(world, job, source, why)
+    if plan.want is not Want.CREATE:
+        return plan
+    run: RunIds = plan.inputs["run"]
+    if run["taskId"] is None or run["jobId"] is None:
+        message = (
+            "The base run is known by strings only, and createJob takes integers: they are shown in a published model."
+        )
+        return Plan(Want.BLOCKED, Why(Reason.INVALID_SPEC, message))
+    return Plan(Want.CREATE, why, {"increment": (run["taskId"], run["jobId"])})
+
+
+def version_of(world: World, resource: Resource, name: str, why: Why) -> Plan:
+    """Resolve the current version of a QianfanModel, once it is Ready."""
+    model = world.fetch(Key(QianfanModel.plural, resource.metadata.namespace, name))
+    if not isinstance(model, QianfanModel):
+        return _wait(f"QianfanModel {name} does not exist.")
+    if trouble := _not_met(model, READY):
+        return trouble
+    status = model.status
+    ids = {
+        "modelId": status.model_id, "modelIdStr": status.model_id_str,
+        "modelVersionId": status.model_version_id, "modelVersionIdStr": status.model_version_id_str,
+    }  # fmt: skip
+    return Plan(Want.CREATE, why, ids)
+
+
+def _attempt_of(job: QianfanJob, ref: JobRef, why: Why) -> Plan:
+    status = job.status
+    if ref.attempt is None or ref.attempt == job.spec.attempt:
+        return _not_met(job, SUCCEEDED) or Plan(Want.CREATE, why, {"run": _ids(status)})
+    record: JobStatus | RunRecord | None = status if status.attempt == ref.attempt else None
+    record = record or next((run for run in status.runs if run.attempt == ref.attempt), None)
+    phase = phase_of(record) if record else Phase.ABSENT
+    what = f"Attempt {ref.attempt} of QianfanJob {job.metadata.name}"
+    if record and phase is Phase.READY:
+        return Plan(Want.CREATE, why, {"run": _ids(record)})
+    if phase in {Phase.FAILED, Phase.STOPPED}:
+        return _failed(f"{what} did not succeed.")
+    return _wait(f"{what} has not succeeded yet.")
+
+
+def _not_met(other: Resource, condition: str) -> Plan | None:
+    """Say why another object cannot be used yet, or not at all; None if it can."""
+    what = f"{other.kind} {other.metadata.name}"
+    if other.metadata.deletion_timestamp:
+        return _wait(f"{what} is being deleted.")
+    status = other.status
+    if status.observed_generation != other.metadata.generation:
+        return _wait(f"{what} is not ready yet.")
+    if is_true(status.conditions, condition):
+        return None
+    ended = find(status.conditions, SUCCEEDED)
+    if is_true(status.conditions, STALLED) or (ended and ended.status == "False"):
+        ready = find(status.conditions, READY)
+        return _failed(f"{what} is {ready.reason}." if ready else f"{what} cannot be used.")
+    return _wait(f"{what} is not ready yet.")
+
+
+def _ids(record: JobStatus | RunRecord) -> RunIds:
+    return {
+        "taskId": record.task_id, "taskUuid": record.task_uuid, "jobId": record.job_id, "jobUuid": record.job_uuid,
+    }  # fmt: skip
+
+
+def _split(task_id: int | str, job_id: int | str) -> RunIds:
+    return {
+        "taskId": task_id if isinstance(task_id, int) else None,
+        "taskUuid": task_id if isinstance(task_id, str) else None,
+        "jobId": job_id if isinstance(job_id, int) else None,
+        "jobUuid": job_id if isinstance(job_id, str) else None,
+    }
+
+
+def _wait(message: str) -> Plan:
+    return Plan(Want.WAIT, Why(Reason.DEPENDENCY_NOT_READY, message))
+
+
+def _failed(message: str) -> Plan:
+    return Plan(Want.BLOCKED, Why(Reason.DEPENDENCY_FAILED, message))

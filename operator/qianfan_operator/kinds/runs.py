@@ -1,0 +1,158 @@
+"""Runs and tasks: how a QianfanJob reads, finds and stops them, by V1 integers or by V2 strings (design 5, 13)."""
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from qianfan_operator.api.job import JobStatus, RunRecord
+from qianfan_operator.cloud.errors import CloudError
+from qianfan_operator.cloud.views import Run, TaskItem
+from qianfan_operator.conditions import Verdict
+from qianfan_operator.credentials import Account
+from qianfan_operator.decide import Phase, Why
+from qianfan_operator.external import CannotTell, Found, Hold, NotThere, Seen, Updates, World
+from qianfan_operator.names import Mark
+from qianfan_operator.reasons import Reason
+
+# V1's words and V2's [wire 4]; anything else is Phase.UNKNOWN and shown as it is.
+STATES = {
+    "RUNNING": Phase.WORKING,
+    "FINISH": Phase.READY,
+    "FAIL": Phase.FAILED,
+    "STOP": Phase.STOPPED,
+    "": Phase.WORKING,
+    "Waiting": Phase.WORKING,
+    "Running": Phase.WORKING,
+    "Done": Phase.READY,
+    "Failed": Phase.FAILED,
+    "Stopped": Phase.STOPPED,
+}
+ENDED = frozenset({Phase.READY, Phase.FAILED, Phase.STOPPED})
+_STEP = 10  # percent: finer progress is not worth a write
+_CONSOLE = "https://console.bce.baidu.com/qianfan/train/sft"
+
+RUN_FIELDS = tuple(name for name in RunRecord.model_fields if name in JobStatus.model_fields)
+"""What the status says of the current attempt and `runs` of the others."""
+
+
+def phase_of(record: JobStatus | RunRecord) -> Phase:
+    """What the record says of a run; ABSENT if there is none."""
+    if record.job_id is None and record.job_uuid is None:
+        return Phase.ABSENT
+    return STATES.get(record.train_status or "", Phase.UNKNOWN)
+
+
+def read(account: Account, record: JobStatus | RunRecord) -> Run | None:
+    """Read a recorded run, by integers if they are known; None if the record names none."""
+    if record.task_id is not None and record.job_id is not None:
+        return account.client.job_detail(record.task_id, record.job_id)
+    if record.job_uuid is not None:
+        return account.client.fine_tuning_task(record.job_uuid)
+    return None
+
+
+def stop(account: Account, record: JobStatus | RunRecord) -> None:
+    """Ask the cloud to stop a recorded run; that it had ended already is no error."""
+    if record.task_id is not None and record.job_id is not None:
+        account.client.stop_job(record.task_id, record.job_id)
+    elif record.job_uuid is not None:
+        account.client.stop_fine_tuning_task(record.job_uuid)
+
+
+def facts(run: Run, record: JobStatus) -> Updates:
+    """What a look at the current run adds to the status; progress in steps, the durations only at the end."""
+    updates: dict[str, Any] = {
+        "train_status": run.status,
+        "start_time": run.start_time or record.start_time,
+        "vdl_link": run.vdl_link or record.vdl_link,
+    }
+    progress, before = run.progress, record.progress
+    ended = STATES.get(run.status) in ENDED
+    if progress is not None and (before is None or ended or progress >= before + _STEP):
+        updates["progress"] = progress
+    if ended:
+        updates["finish_time"] = run.finish_time
+        updates["run_time_seconds"] = run.run_time_seconds
+        updates["train_time_seconds"] = run.train_time_seconds
+    task, job = record.task_uuid, record.job_uuid
+    updates["console_url"] = f"{_CONSOLE}/{task}/{job}/detail/traininglog" if task and job else None
+    return updates
+
+
+def running_seconds(run: Run, now: str) -> int:
+    """How long a run has worked: by the cloud's own count, else since it began."""
+    if run.run_time_seconds is not None:
+        return run.run_time_seconds
+    if not run.start_time:
+        return 0
+    since = datetime.fromisoformat(run.start_time)
+    return int((datetime.fromisoformat(now).astimezone(UTC) - since.astimezone(UTC)).total_seconds())
+
+
+def archived(status: JobStatus) -> tuple[RunRecord, ...]:
+    """The runs, with the current attempt among them: newest first, at most ten, an unknown outcome never dropped."""
+    if status.attempt is None:
+        return status.runs
+    current = RunRecord.model_validate({name: getattr(status, name) for name in RUN_FIELDS})
+    others = [run for run in status.runs if run.attempt != status.attempt]
+    runs = sorted([current, *others], key=lambda run: -run.attempt)
+    kept = [run for index, run in enumerate(runs) if index < 10 or run.pending or phase_of(run) is Phase.WORKING]
+    return tuple(kept)
+
+
+def owned_tasks(account: Account, mark: Mark) -> Iterator[tuple[TaskItem, Mark]]:
+    """The tasks that bear a mark of this object, whatever the attempt, by one complete scan."""
+    for item in account.client.fine_tuning_jobs():
+        found = Mark.read(item.description)
+        if found is not None and mark.same_object(found):
+            yield item, found
+
+
+def look(world: World, account: Account, inputs: Mapping[str, Any]) -> Found:
+    """Look for the run that an unconfirmed createJob may have made in its task, by two complete scans (design 5.5)."""
+    uuid = inputs.get("taskUuid")
+    message = f"Whether createJob made a run in task {inputs.get('taskName')} ({inputs['taskId']}) cannot be told: "
+    remedy = " Look into the task in the console: set spec.adopt to its run, or raise spec.attempt if there is none."
+    if not uuid:
+        return CannotTell(Why(Reason.CREATE_OUTCOME_UNKNOWN, message + "the cloud gave it no string id." + remedy))
+    try:
+        for _ in range(2):
+            if not any(item.task_uuid == uuid for item in account.client.fine_tuning_jobs()):
+                return CannotTell(Why(Reason.CREATE_OUTCOME_UNKNOWN, message + "its lists do not show it." + remedy))
+            runs = account.client.fine_tuning_tasks(uuid)
+            if len(runs) > 1:
+                ids = ", ".join(run.job_uuid for run in runs)
+                why = Why(
+                    Reason.DUPLICATE_CLOUD_RESOURCE, f"Task {uuid} holds several runs: {ids}. Set spec.adopt to one."
+                )
+                return CannotTell(why)
+            if runs:
+                return Seen({"job_id": None, "job_uuid": runs[0].job_uuid, "train_status": runs[0].status})
+        if prove_lists(world, account):
+            return NotThere()
+    except CloudError as error:
+        if not error.unsupported:
+            raise
+        return CannotTell(Why(Reason.CREATE_OUTCOME_UNKNOWN, message + "V2 is not available." + remedy))
+    message += "these keys have never seen a run of V1 in a V2 list."
+    return CannotTell(Why(Reason.CREATE_OUTCOME_UNKNOWN, message + remedy))
+
+
+def prove_lists(world: World, account: Account) -> bool:
+    """Say whether V2 lists show these keys what V1 made, by a run of which both ids are known [wire 5.1]."""
+    witness = None if account.lists_show_v1 else world.witness(account.name)
+    if witness:
+        task_uuid, job_uuid = witness
+        runs = account.client.fine_tuning_tasks(task_uuid)
+        account.lists_show_v1 = any(run.job_uuid == job_uuid for run in runs)
+    return account.lists_show_v1
+
+
+def confirming(seconds: float) -> Hold:
+    """Wait for the grace to be over."""
+    return Hold(Verdict(False, Reason.CONFIRMING, Reason.CONFIRMING.sentence, reconciling=True), seconds)
+
+
+def stalled(reason: Reason, message: str) -> Hold:
+    """Wait for a person."""
+    return Hold(Verdict(False, reason, message, stalled=True))

@@ -1,0 +1,135 @@
+"""Claiming a task: the unique name is the lock, and one task holds one run (design 5, "Creating a task")."""
+
+from dataclasses import dataclass
+
+from qianfan_operator.api.job import QianfanJob
+from qianfan_operator.cloud.errors import CloudError
+from qianfan_operator.cloud.views import RunItem, TaskItem
+from qianfan_operator.credentials import Account
+from qianfan_operator.decide import Phase
+from qianfan_operator.external import Hold, World
+from qianfan_operator.kinds.runs import STATES, confirming, owned_tasks, prove_lists, stalled
+from qianfan_operator.names import Mark, task_name
+from qianfan_operator.reasons import Reason
+
+_SEQUENCES = 8  # tasks that one attempt may use up: every pass that is cut off after createTask leaves one
+_WAYS_OUT = "Set spec.adopt to its run, or raise spec.attempt."
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """A task of ours without a run."""
+
+    task_id: int
+    task_uuid: str | None
+    name: str
+
+
+@dataclass(frozen=True)
+class Found:
+    """A run of ours that exists already, known by its string ids."""
+
+    task_name: str
+    task_uuid: str
+    run: RunItem
+
+
+def claim(world: World, account: Account, job: QianfanJob, mark: Mark) -> Claimed | Found | Hold:
+    """Get the task for an attempt: a new one, or what an earlier life of this object left behind.
+
+    Raises CloudError when createTask is refused or its outcome is unknown; the next pass then meets the name and looks.
+    """
+    for sequence in range(1, _SEQUENCES + 1):
+        name = task_name(mark, job.metadata.name, job.spec.task_name, sequence)
+        try:
+            task = account.client.create_task(name, mark.describe(job.spec.description))
+            return Claimed(task.id, task.uuid, name)
+        except CloudError as error:
+            if not error.exists:
+                raise
+        result = _whose(world, account, job, mark, name)
+        if result is not None:
+            return result
+    message = f"{_SEQUENCES} tasks of this attempt exist and none can be used. {_WAYS_OUT}"
+    return stalled(Reason.CREATE_OUTCOME_UNKNOWN, message)
+
+
+def _whose(world: World, account: Account, job: QianfanJob, mark: Mark, name: str) -> Found | Hold | None:
+    """Find out whose a task of this name is; None means: not this one, go on under the next sequence number."""
+    try:
+        item = _scan(account, name)
+        if item is None:
+            left = world.grace_left("unlisted", name, job.metadata.resource_version)
+            if left:
+                return confirming(left)
+            return stalled(
+                Reason.TASK_EXISTS, f"A task {name} exists, but the cloud's lists do not show it. {_WAYS_OUT}"
+            )
+        theirs = Mark.read(item.description)
+        if mark.ours(theirs):
+            return _mine(world, account, job, mark, theirs, item)
+    except CloudError as error:
+        if not error.unsupported:
+            raise
+        message = f"A task {name} exists, and without V2 the cloud cannot tell whose it is. {_WAYS_OUT}"
+        return stalled(Reason.TASK_EXISTS, message)
+    if mark.same_object(theirs) or name != job.spec.task_name:
+        return None
+    begins = (item.description or "")[:60]
+    message = f"Task {name} is not ours, its description begins with {begins!r}. Choose another spec.taskName."
+    return stalled(Reason.NAME_TAKEN, message)
+
+
+def _mine(
+    world: World, account: Account, job: QianfanJob, mark: Mark, theirs: Mark | None, item: TaskItem
+) -> Found | Hold | None:
+    """Decide about a task with our mark by the runs in it."""
+    runs = account.client.fine_tuning_tasks(item.task_uuid)
+    same_uid = theirs is not None and theirs.uid == mark.uid
+    for run in runs:
+        phase = STATES.get(run.status, Phase.UNKNOWN)
+        if phase in {Phase.WORKING, Phase.READY, Phase.UNKNOWN} or same_uid:
+            return Found(item.name, item.task_uuid, run)
+    if runs:
+        return None
+    # A createJob of an earlier life may be on its way: only after the grace, and a second look, is the task empty. The
+    # count starts again whenever the object changes, because then somebody else may have had it in hand.
+    if left := world.grace_left("empty", item.name, job.metadata.resource_version):
+        return confirming(left)
+    if again := account.client.fine_tuning_tasks(item.task_uuid):
+        return Found(item.name, item.task_uuid, again[0])
+    if prove_lists(world, account):
+        return None
+    message = (
+        f"Whether task {item.name} holds a run cannot be told: these keys have never seen a run of V1 in a V2 list."
+    )
+    return stalled(Reason.CREATE_OUTCOME_UNKNOWN, f"{message} {_WAYS_OUT}")
+
+
+def _scan(account: Account, name: str) -> TaskItem | None:
+    return next((item for item in account.client.fine_tuning_jobs() if item.name == name), None)
+
+
+def survey(world: World, account: Account, job: QianfanJob, mark: Mark) -> list[tuple[Mark, TaskItem, RunItem]] | Hold:
+    """Find the runs of this object that work, by two complete scans after the grace (design 5, "Surveying").
+
+    For an object whose status may have been wiped, or whose attempt says that it had a life before.
+    """
+    if left := world.grace_left("survey", job.metadata.resource_version):
+        return confirming(left)
+    try:
+        for _ in range(2):
+            found = [
+                (theirs, item, run)
+                for item, theirs in owned_tasks(account, mark)
+                for run in account.client.fine_tuning_tasks(item.task_uuid)
+                if STATES.get(run.status) is Phase.WORKING
+            ]
+            if found:
+                return found
+    except CloudError as error:
+        if not error.unsupported:
+            raise
+        message = f"Whether this object has a run already cannot be told without V2. {_WAYS_OUT}"
+        return stalled(Reason.CREATE_OUTCOME_UNKNOWN, message)
+    return []

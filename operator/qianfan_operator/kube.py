@@ -1,0 +1,132 @@
+"""The Kubernetes API, as far as we need it; the only import of `kubernetes`.
+
+Every write of an object carries the `resourceVersion` that its pass read: a merge-PATCH without it ignores even a wrong
+uid, so that ids meant for a deleted object would land on its successor of the same name (design 4).
+"""
+
+import base64
+import json
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import urllib3
+from kubernetes import client as kubernetes
+from kubernetes import config
+from kubernetes.client.exceptions import ApiException
+
+from qianfan_operator.api.common import GROUP, VERSION
+from qianfan_operator.keys import Key
+
+log = logging.getLogger(__name__)
+TIMEOUT = (3.0, 10.0)  # seconds to connect, to read
+_ROOT = f"/apis/{GROUP}/{VERSION}/namespaces"
+
+
+class KubeError(Exception):
+    """The API server refused or could not be reached; the pass is repeated with backoff."""
+
+
+class Conflict(KubeError):
+    """The object changed since it was read (HTTP 409); the pass starts again."""
+
+
+class NotFound(KubeError):
+    """The object is not there (HTTP 404)."""
+
+
+class Forbidden(KubeError):
+    """RBAC does not allow it (HTTP 403)."""
+
+
+class Invalid(KubeError):
+    """The schema or a rule refuses the body (HTTP 422)."""
+
+
+_ERRORS = {403: Forbidden, 404: NotFound, 409: Conflict, 422: Invalid}
+
+
+class Kube:
+    """Reads and guarded writes. Thread-safe; every call raises `KubeError` or one of its kinds."""
+
+    def __init__(self, connections: int) -> None:
+        """Connect as the pod does, else as kubectl does (`KUBECONFIG`); raises ConfigException if neither works."""
+        configuration = kubernetes.Configuration()
+        try:
+            config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+        except config.ConfigException:
+            config.load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+        configuration.connection_pool_maxsize = connections
+        self._client = kubernetes.ApiClient(configuration)
+
+    def get(self, key: Key) -> dict[str, Any]:
+        """Read an object as it is now."""
+        return self._call("GET", _path(key))
+
+    def patch_status(self, key: Key, resource_version: str, status: Mapping[str, Any]) -> dict[str, Any]:
+        """Merge into the status what differs; a null removes a field."""
+        body = {"metadata": {"resourceVersion": resource_version}, "status": status}
+        return self._call("PATCH", f"{_path(key)}/status", body)
+
+    def patch_finalizers(self, key: Key, resource_version: str, finalizers: list[str]) -> dict[str, Any]:
+        """Replace the list of finalizers."""
+        body = {"metadata": {"resourceVersion": resource_version, "finalizers": finalizers}}
+        return self._call("PATCH", _path(key), body)
+
+    def secret(self, namespace: str, name: str) -> dict[str, str]:
+        """Read a Secret's data, decoded; a value that is no UTF-8 text is left out."""
+        return decode_secret(self._call("GET", f"/api/v1/namespaces/{namespace}/secrets/{name}"))
+
+    def cluster_uid(self) -> str:
+        """Read the uid of the kube-system namespace, which stands for the cluster."""
+        return str(self._call("GET", "/api/v1/namespaces/kube-system")["metadata"]["uid"])
+
+    def post_event(self, event: Mapping[str, Any]) -> None:
+        """Post an `events.k8s.io/v1` Event."""
+        namespace = event["metadata"]["namespace"]
+        self._call("POST", f"/apis/events.k8s.io/v1/namespaces/{namespace}/events", event)
+
+    def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        headers = {"Accept": "application/json"}
+        if body is not None:
+            kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
+            headers["Content-Type"] = kind
+        request = self._client.param_serialize(
+            method, path, header_params=headers, body=body, auth_settings=["BearerToken"]
+        )
+        try:
+            response = self._client.call_api(*request, _request_timeout=TIMEOUT)
+            data = response.read()  # type: ignore[no-untyped-call]
+        except ApiException as error:
+            raise _ERRORS.get(error.status, KubeError)(f"{method} {path}: {error.status} {error.reason}") from error
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise KubeError(f"{method} {path}: {type(error).__name__}") from error
+        if not 200 <= response.status < 300:
+            raise _ERRORS.get(response.status, KubeError)(f"{method} {path}: {response.status} {_message(data)}")
+        try:
+            result: dict[str, Any] = json.loads(data)
+        except ValueError as error:
+            raise KubeError(f"{method} {path}: the reply is no JSON") from error
+        return result
+
+
+def decode_secret(raw: Mapping[str, Any]) -> dict[str, str]:
+    """Decode the `data` of a Secret."""
+    result = {}
+    for name, value in (raw.get("data") or {}).items():
+        try:
+            result[name] = base64.b64decode(value).decode().strip()
+        except ValueError:
+            log.warning("A value of a Secret is not UTF-8 text", extra={"secretKey": name})
+    return result
+
+
+def _path(key: Key) -> str:
+    return f"{_ROOT}/{key.namespace}/{key.plural}/{key.name}"
+
+
+def _message(data: bytes | None) -> str:
+    try:
+        return str(json.loads(data or b"{}").get("message", ""))
+    except ValueError:
+        return ""

@@ -1,0 +1,46 @@
+"""The metrics, in Prometheus' naming; no object names, so that their number stays small."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+REGISTRY = CollectorRegistry()
+BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)  # seconds
+
+RECONCILES = Counter(
+    "qianfan_reconcile_total", "Passes by kind and result (success, error, conflict).", ["kind", "result"], registry=REGISTRY
+)
+RECONCILE_SECONDS = Histogram(
+    "qianfan_reconcile_duration_seconds", "Duration of a pass.", ["kind"], buckets=BUCKETS, registry=REGISTRY
+)
+CLOUD_REQUESTS = Counter(
+    "qianfan_cloud_requests_total", "Calls to the cloud by operation and code (OK or an error code).",
+    ["operation", "code"], registry=REGISTRY,
+)  # fmt: skip
+CLOUD_SECONDS = Histogram(
+    "qianfan_cloud_request_duration_seconds", "Duration of a call to the cloud.", ["operation"], buckets=BUCKETS,
+    registry=REGISTRY,
+)  # fmt: skip
+QUEUE_DEPTH = Gauge("qianfan_queue_depth", "Keys that are due and wait for a worker, by lane.", ["lane"], registry=REGISTRY)
+ACTIVE = Gauge("qianfan_reconcile_active_workers", "Passes that are under way.", registry=REGISTRY)
+OBJECTS = Gauge("qianfan_objects", "Objects that the operator knows.", registry=REGISTRY)
+UNWRITTEN = Gauge("qianfan_unwritten_ids", "Created things whose ids are not in a status yet.", registry=REGISTRY)
+LAST_EVENT = Gauge(
+    "qianfan_last_watch_event_timestamp_seconds", "Unix time of the last event of the watch.", registry=REGISTRY
+)
+BUILD = Gauge("qianfan_build_info", "1, with the version of the operator.", ["version"], registry=REGISTRY)
+
+
+def called(operation: str, code: str, seconds: float) -> None:
+    """Count a call to the cloud."""
+    CLOUD_REQUESTS.labels(operation, code).inc()
+    CLOUD_SECONDS.labels(operation).observe(seconds)
+
+
+def passed(kind: str, result: str, seconds: float) -> None:
+    """Count a pass."""
+    RECONCILES.labels(kind, result).inc()
+    RECONCILE_SECONDS.labels(kind).observe(seconds)
+
+
+def render() -> bytes:
+    """Render all metrics in the text format."""
+    return generate_latest(REGISTRY)

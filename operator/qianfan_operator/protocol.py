@@ -1,0 +1,171 @@
+"""Never pay twice: how a create that costs money is sent, recorded and, if its reply was lost, looked for (design 5).
+
+The cloud has no idempotency token. So the request is signed first, with an expiry that the cloud enforces; then an
+intent is written, guarded by the resourceVersion; then it is sent, once. What is not proven refused is unknown, and is
+looked for when no copy of the request can be accepted any more; only then may it be repeated.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from qianfan_operator.api.common import Pending
+from qianfan_operator.cloud.errors import CloudError
+from qianfan_operator.conditions import Synced, Verdict
+from qianfan_operator.credentials import Account
+from qianfan_operator.decide import Why
+from qianfan_operator.external import CannotTell, Hold, NotThere, Pay, Record, Seen, World
+from qianfan_operator.keys import Key
+from qianfan_operator.kube import Conflict
+from qianfan_operator.reasons import Reason
+from qianfan_operator.subject import Subject
+
+log = logging.getLogger(__name__)
+_TRIES = 5  # of writing ids through conflicts within one pass; the next pass goes on
+
+
+@dataclass(frozen=True)
+class Landing:
+    """What came of an intent and is not written yet: the cloud's reply, or None for a proven refusal."""
+
+    uid: str
+    pending: Pending
+    reply: Any
+
+
+class Protocol:
+    """The create protocol. `leading` says whether this process may start something; `nonce` makes names of intents."""
+
+    def __init__(self, leading: Callable[[], bool], nonce: Callable[[], str]) -> None:
+        self._leading, self._nonce = leading, nonce
+        self._landings: dict[Key, Landing] = {}
+        self._lock = threading.Lock()
+
+    def unwritten(self) -> tuple[Key, ...]:
+        """Return the objects whose ids are known to this process only; it must not end before they are written."""
+        with self._lock:
+            return tuple(key for key, landing in self._landings.items() if landing.reply is not None)
+
+    def pay(self, subject: Subject, account: Account, world: World, step: Pay, verdict: Verdict) -> Hold | Record:
+        """Send a create by steps 1 to 4 of design 5; raises CloudError if it was proven refused."""
+        if not account.client.clock_known():
+            account.client.measure_clock()
+        prepared = step.prepare(account.client)
+        last = subject.resource.status.last_error
+        inputs = {**step.inputs, "after": last.code} if last and last.operation == step.operation else step.inputs
+        pending = Pending(
+            operation=step.operation, nonce=self._nonce(), attempt=step.attempt, inputs=inputs, account=account.name,
+            started_at=world.now,
+        )  # fmt: skip
+        subject.write({**step.updates, "pending": pending}, verdict)
+        world.first_sight(("intent", pending.nonce))
+        if not self._leading():
+            return Hold(verdict)
+        try:
+            reply = prepared.send()
+        except CloudError as error:
+            subject.note_error(error)
+            if error.refused:
+                self._hand_over(subject, Landing(subject.resource.metadata.uid, pending, None))
+                subject.note({"pending": None})
+                raise
+            log.warning("The outcome of a create is unknown", extra={"object": str(subject.key), "error": str(error)})
+            return self.confirm(subject, account, world, now_if_there=error.exists)
+        log.info("Created", extra={"object": str(subject.key), "operation": step.operation, "ids": repr(reply)})
+        self._hand_over(subject, Landing(subject.resource.metadata.uid, pending, reply))
+        self.land(subject, account, verdict)
+        return Record({})
+
+    def confirm(self, subject: Subject, account: Account, world: World, *, now_if_there: bool = False) -> Hold | Record:
+        """Look for what an open intent may have made, when its grace is over (design 5.5, 5.6).
+
+        `now_if_there`: the cloud said that it exists, so what is found counts at once; what is not, counts later.
+        """
+        resource = subject.resource
+        pending = resource.status.pending
+        if pending is None:
+            return Record({})
+        left = world.grace_left("intent", pending.nonce)
+        waiting = Hold(_confirming(), left)
+        if left and not now_if_there:
+            return waiting
+        found = subject.kind.look(world, account, resource, pending)
+        if isinstance(found, Seen):
+            log.info("Found what an unconfirmed create had made", extra={"object": str(subject.key)})
+            return Record({**found.updates, "pending": None})
+        if left:
+            return waiting
+        if isinstance(found, CannotTell):
+            updates = {"pending": None} if found.nothing_made else {}
+            return Hold(_stalled(found.why), updates=updates)
+        return self._nothing_there(subject, pending, found)
+
+    def _nothing_there(self, subject: Subject, pending: Pending, _: NotThere) -> Hold | Record:
+        last = subject.resource.status.last_error
+        again = last and last.operation == pending.operation and last.code == pending.inputs.get("after")
+        if last and again and not subject.resource.reconcile_requested:
+            message = f"{last.operation} was answered twice with {last.message} ({last.code}) and made nothing."
+            return Hold(_stalled(Why(Reason.REFUSED, message)))
+        return Record({"pending": None})
+
+    def land(self, subject: Subject, account: Account | None, verdict: Verdict) -> None:
+        """Write what came of an intent, if something is not written yet; raises KubeError and keeps it for the next pass."""
+        landing = self._landings.get(subject.key)
+        if landing is None:
+            return
+        for _ in range(_TRIES):
+            try:
+                self._land(subject, account, verdict, landing)
+            except Conflict:
+                subject.reload()
+                continue
+            if subject.resource.status.pending is None or landing.reply is not None:
+                with self._lock:
+                    self._landings.pop(subject.key, None)
+            return
+
+    def abandon(self, key: Key) -> None:
+        """Forget what belongs to an object that is gone."""
+        with self._lock:
+            if landing := self._landings.pop(key, None):
+                log.warning("An object went while its create was under way", extra={"object": str(key), "ids": repr(landing.reply)})
+
+    def _hand_over(self, subject: Subject, landing: Landing) -> None:
+        with self._lock:
+            self._landings[subject.key] = landing
+
+    def _land(self, subject: Subject, account: Account | None, verdict: Verdict, landing: Landing) -> None:
+        resource = subject.resource
+        if resource.metadata.uid != landing.uid:
+            if landing.reply is not None and account:
+                updates = subject.kind.landed(resource, landing.pending, landing.reply)
+                subject.kind.abandon(account, resource, updates)
+            return
+        now = resource.status.pending
+        ended = {"pending": None} if now and now.nonce == landing.pending.nonce else {}
+        if landing.reply is None:
+            subject.note(ended)  # written together with what else this pass has to say
+            return
+        updates = subject.kind.landed(resource, landing.pending, landing.reply)
+        bound = subject.kind.bound(resource, landing.pending)
+        if bound is None:
+            subject.write({**updates, **ended}, verdict)
+        elif bound == subject.kind.ids_of(updates):
+            subject.write(ended, verdict)
+        else:
+            ids = subject.kind.ids_of(updates)
+            message = f"Two cloud resources exist for one intent: {bound} is recorded, {ids} was made. Set spec.adopt to one."
+            subject.write(ended, _stalled(Why(Reason.DUPLICATE_CLOUD_RESOURCE, message)))
+
+
+def _confirming() -> Verdict:
+    reason = Reason.CONFIRMING
+    return Verdict(False, reason, reason.sentence, reconciling=True, synced=Synced("Unknown"))
+
+
+def _stalled(why: Why) -> Verdict:
+    return Verdict(False, why.reason, why.message, stalled=True, synced=Synced("Unknown"))
+
+

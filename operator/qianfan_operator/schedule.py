@@ -1,0 +1,52 @@
+"""When to look again: pure functions of counts and times, all in seconds (design 10). The randomness comes in."""
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+
+def boot_clock() -> float:
+    """Seconds since the machine booted, asleep or not: for every wait within one process."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How often the cloud is asked.
+
+    A working thing is looked at closely at first (`poll_min`), then ever wider (x1.5) up to `poll_max`. `resync` is for
+    what is settled, `probe` for what waits for a person. `jitter` spreads each wait by up to that share of it.
+    """
+
+    poll_min: float = 10.0
+    poll_max: float = 60.0
+    resync: float = 600.0
+    probe: float = 300.0
+    retry_min: float = 1.0
+    retry_max: float = 300.0
+    jitter: float = 0.1
+    random: Callable[[], float] = field(default=random.random, repr=False)
+
+    def poll(self, looks: int) -> float:
+        """Wait before the next look, after `looks` looks that found nothing new."""
+        return self._spread(min(self.poll_max, self.poll_min * 1.5 ** min(looks, 32)))
+
+    def retry(self, failures: int) -> float:
+        """Wait after the `failures`-th failure in a row (1 is the first)."""
+        return self._spread(min(self.retry_max, self.retry_min * 2.0 ** min(failures - 1, 32)))
+
+    def settled(self) -> float:
+        """Wait before a settled thing is looked at again."""
+        return self._spread(self.resync)
+
+    def stalled(self) -> float:
+        """Wait before it is tried again whether a person has mended it."""
+        return self._spread(self.probe)
+
+    def after_restart(self, interval: float) -> float:
+        """Spread the first look of a known thing over its interval, so that a restart makes no herd."""
+        return self.random() * interval
+
+    def _spread(self, seconds: float) -> float:
+        return seconds * (1 + self.jitter * (2 * self.random() - 1))

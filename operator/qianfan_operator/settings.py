@@ -1,0 +1,99 @@
+"""Every knob of the operator, read from the environment; `python -m qianfan_operator.settings` prints the README's table.
+
+Names that the vendor's SDK has keep their names [wire 1.2]. Contradictions are refused at the start.
+"""
+
+import sys
+from typing import Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+LIST_LAG = 30.0  # seconds that the cloud's lists are believed to lag at most
+CLOCK_TOLERANCE = 5.0  # seconds by which the corrected clock may be off
+
+
+class Settings(BaseSettings):
+    """The settings; each field is the environment variable of the same name in capitals with `QIANFAN_` in front."""
+
+    model_config = SettingsConfigDict(env_prefix="QIANFAN_", frozen=True, extra="ignore")
+
+    console_api_base_url: str = Field(
+        "https://qianfan.baidubce.com",
+        pattern=r"^https?://[^/]+/?$",
+        description="Scheme and host of the cloud's console API.",
+    )
+    console_api_retry_timeout: PositiveFloat = Field(
+        30.0,
+        description="Seconds that one call may take to be answered (the SDK's name for it). A call is never repeated.",
+    )
+    iam_sign_expiration_sec: PositiveInt = Field(300, description="Seconds that the signature of a free call is valid.")
+    proxy: str = Field("", description="Proxy for the cloud's API, such as `http://proxy:3128`.")
+    ssl_verification_enabled: bool = Field(True, description="Verify the cloud's certificate.")
+    v2_enabled: bool = Field(
+        True, description="Use the cloud's V2 calls, without which lost replies cannot be looked up."
+    )
+    create_expiry_sec: PositiveInt = Field(
+        15,
+        le=60,
+        description="Seconds that the signature of a paid create is valid: what arrives later is refused by the cloud.",
+    )
+    create_grace_sec: PositiveFloat = Field(
+        120.0, description="Seconds before a look-up may conclude that a create did not arrive."
+    )
+    credentials_wait_sec: float = Field(
+        120.0, ge=0, description="Seconds that a missing Secret may take to appear before the object is Stalled."
+    )
+    cluster_id: str = Field(
+        "",
+        description="What stands for this cluster in names and marks; default: the uid of the kube-system namespace.",
+    )
+    poll_min_sec: PositiveFloat = Field(10.0, description="Seconds between the first looks at what works in the cloud.")
+    poll_max_sec: PositiveFloat = Field(60.0, description="Seconds between later looks.")
+    resync_sec: PositiveFloat = Field(600.0, description="Seconds between looks at what is settled.")
+    probe_sec: PositiveFloat = Field(300.0, description="Seconds between tries of what waits for a person.")
+    retry_max_sec: PositiveFloat = Field(300.0, description="Longest wait in seconds between tries after failures.")
+    workers: PositiveInt = Field(
+        16, ge=2, le=256, description="Passes at a time; one credential uses at most half of them."
+    )
+    http_port: int = Field(
+        8080, ge=0, le=65535, description="Port of `/healthz`, `/readyz` and `/metrics`; 0 takes a free one."
+    )
+    log_format: Literal["json", "text"] = Field("json", description="`json` or `text`.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="`DEBUG`, `INFO`, `WARNING` or `ERROR`."
+    )
+
+    @model_validator(mode="after")
+    def _no_contradictions(self) -> "Settings":
+        least = self.create_expiry_sec + self.console_api_retry_timeout + CLOCK_TOLERANCE + LIST_LAG
+        if self.create_grace_sec < least:
+            raise ValueError(
+                f"QIANFAN_CREATE_GRACE_SEC must be at least {least:g}: QIANFAN_CREATE_EXPIRY_SEC + "
+                f"QIANFAN_CONSOLE_API_RETRY_TIMEOUT + {CLOCK_TOLERANCE:g} for clocks + {LIST_LAG:g} for lists that lag"
+            )
+        if self.poll_min_sec > self.poll_max_sec:
+            raise ValueError("QIANFAN_POLL_MIN_SEC must not be above QIANFAN_POLL_MAX_SEC")
+        return self
+
+
+def explain(error: ValidationError) -> str:
+    """Say in one line what to change in the environment."""
+    parts = []
+    for problem in error.errors():
+        where = "".join(f"QIANFAN_{part}".upper() for part in problem["loc"])
+        parts.append(f"{where}: {problem['msg']}" if where else problem["msg"].removeprefix("Value error, "))
+    return "; ".join(parts)
+
+
+def table() -> str:
+    """Render the settings as a Markdown table."""
+    rows = ["| variable | default | meaning |", "| --- | --- | --- |"]
+    for name, field in Settings.model_fields.items():
+        default = f"`{field.default}`" if field.default != "" else ""
+        rows.append(f"| `QIANFAN_{name.upper()}` | {default} | {field.description} |")
+    return "\n".join(rows) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(table())

@@ -1,0 +1,137 @@
+"""What the operator knows of every object: compact records, so that polls need not read and idle objects cost little.
+
+A record keeps the object as compressed JSON only as long as something is going on; a finished one costs a few hundred
+bytes. Memory beats events: an event that is older than our own last write is dropped.
+"""
+
+import json
+import threading
+import zlib
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from qianfan_operator.keys import Key
+
+
+@dataclass(slots=True)
+class Record:
+    """One object. Times are boot time in seconds."""
+
+    uid: str
+    version: int
+    body: bytes | None = None
+    secret: str = ""
+    refers: tuple[Key, ...] = ()
+    signal: Hashable = None
+    """What others that refer to this object care about; when it changes, they are woken."""
+    ids: frozenset[tuple[str, object]] = frozenset()
+    """The things in the cloud that the object records."""
+    account: str | None = None
+    failures: int = 0
+    looks: int = 0
+    sights: dict[Hashable, float] = field(default_factory=dict)
+    handled: tuple[Hashable, ...] = ()
+    """What was already enqueued for it: generation, deletion, annotation."""
+
+
+class Store:
+    """All records. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._records: dict[Key, Record] = {}
+        self._referrers: dict[Key, set[Key]] = {}
+        self._witnesses: dict[str, tuple[str, str]] = {}
+        self._lock = threading.RLock()
+
+    def get(self, key: Key) -> Record | None:
+        """Return the record of a key."""
+        return self._records.get(key)
+
+    def keys(self) -> tuple[Key, ...]:
+        """Return every key that is known."""
+        with self._lock:
+            return tuple(self._records)
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def put(self, key: Key, raw: Mapping[str, Any], keep_body: bool) -> Record | None:
+        """Take in an object as it was read, written or seen by the watch; None if something newer is known."""
+        metadata = raw["metadata"]
+        version = _number(metadata.get("resourceVersion"))
+        with self._lock:
+            record = self._records.get(key)
+            if record is None or record.uid != metadata["uid"]:
+                record = self._records[key] = Record(metadata["uid"], version)
+            elif version < record.version:
+                return None
+            record.version = version
+            record.body = _pack(raw) if keep_body else None
+            return record
+
+    def refer(self, key: Key, to: Iterable[Key]) -> None:
+        """Note the objects that one refers to."""
+        wanted = tuple(to)
+        with self._lock:
+            record = self._records.get(key)
+            before = record.refers if record else ()
+            if before == wanted or record is None:
+                return
+            self._unrefer(key, before)
+            record.refers = wanted
+            for other in wanted:
+                self._referrers.setdefault(other, set()).add(key)
+
+    def referrers(self, key: Key) -> tuple[Key, ...]:
+        """Return the objects that refer to a key."""
+        with self._lock:
+            return tuple(sorted(self._referrers.get(key, ())))
+
+    def forget(self, key: Key) -> None:
+        """Forget an object that is gone."""
+        with self._lock:
+            if record := self._records.pop(key, None):
+                self._unrefer(key, record.refers)
+
+    def forget_body(self, key: Key) -> None:
+        """Have the next pass read the object anew."""
+        if record := self._records.get(key):
+            record.body = None
+
+    def body(self, key: Key) -> dict[str, Any] | None:
+        """Return the object as it is remembered, if it is."""
+        record = self._records.get(key)
+        packed = record.body if record else None
+        return json.loads(zlib.decompress(packed)) if packed else None
+
+    def first_sight(self, key: Key, what: Hashable, now: float) -> float:
+        """Return when this process first saw `what` of an object; it is now, if it never did."""
+        record = self._records.get(key)
+        return record.sights.setdefault(what, now) if record else now
+
+    def testify(self, account: str, task_uuid: str, job_uuid: str) -> None:
+        """Remember a run that V1 made, by its string ids: the witness that V2 lists show such runs (design 5.6)."""
+        self._witnesses[account] = (task_uuid, job_uuid)
+
+    def witness(self, account: str) -> tuple[str, str] | None:
+        """Return the string ids of a task and its run that V1 made under an account."""
+        return self._witnesses.get(account)
+
+    def _unrefer(self, key: Key, before: Iterable[Key]) -> None:
+        for other in before:
+            users = self._referrers.get(other, set())
+            users.discard(key)
+            if not users:
+                self._referrers.pop(other, None)
+
+
+def _pack(raw: Mapping[str, Any]) -> bytes:
+    metadata = {name: value for name, value in raw["metadata"].items() if name != "managedFields"}
+    return zlib.compress(json.dumps({**raw, "metadata": metadata}, separators=(",", ":")).encode(), 1)
+
+
+def _number(version: object) -> int:
+    """Read a resourceVersion as the number that it is on every API server (comparable within one resource)."""
+    text = str(version)
+    return int(text) if text.isdigit() else 0

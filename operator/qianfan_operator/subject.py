@@ -1,0 +1,134 @@
+"""The object of a pass: as it was read, and as it is rewritten; every write is guarded and goes through here."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from qianfan_operator.api.common import FINALIZER, RECONCILE_ANNOTATION, LastError, Resource, explain
+from qianfan_operator.cloud.errors import CloudError
+from qianfan_operator.conditions import READY, Verdict, conditions, find
+from qianfan_operator.events import Events
+from qianfan_operator.external import Kind, Updates
+from qianfan_operator.keys import Key
+from qianfan_operator.kube import Conflict, Invalid, Kube
+from qianfan_operator.store import Store
+
+log = logging.getLogger(__name__)
+
+
+class Subject:
+    """One object during one pass. Methods raise KubeError."""
+
+    def __init__(self, key: Key, kind: Kind[Any], kube: Kube, store: Store, events: Events, now: str) -> None:
+        self.key, self.kind, self.now = key, kind, now
+        self._kube, self._store, self._events = kube, store, events
+        self._noted: dict[str, Any] = {}
+        self.writes = 0
+        self.released = False
+        self.resource: Resource
+        self.invalid = ""
+        """Why the spec cannot be used, if it cannot."""
+        self._take(store.body(key) or kube.get(key))
+
+    def reload(self) -> None:
+        """Read the object as it is now; raises NotFound."""
+        self._take(self._kube.get(self.key))
+
+    def confirm(self) -> None:
+        """Make sure that the object is still as this pass read it, before the cloud is changed; raises Conflict."""
+        raw = self._kube.get(self.key)
+        if raw["metadata"]["resourceVersion"] != self.resource.metadata.resource_version:
+            self._store.forget_body(self.key)
+            raise Conflict(f"{self.key} changed since it was read")
+
+    def hold(self) -> None:
+        """Make sure that the finalizer is there, and with it that the object is as this pass read it."""
+        finalizers = self.resource.metadata.finalizers
+        if FINALIZER in finalizers:
+            self.confirm()
+            return
+        version = self.resource.metadata.resource_version
+        self._take(self._kube.patch_finalizers(self.key, version, [*finalizers, FINALIZER]))
+        self.note(self.kind.begin(self.resource))
+
+    def let_go(self) -> None:
+        """Take the finalizer off."""
+        metadata = self.resource.metadata
+        if FINALIZER in metadata.finalizers:
+            rest = [name for name in metadata.finalizers if name != FINALIZER]
+            self._kube.patch_finalizers(self.key, metadata.resource_version, rest)
+        self.released = True
+
+    def note(self, updates: Updates) -> None:
+        """Have the next write record this, too; until then the object of this pass already shows it."""
+        self._noted.update(updates)
+        self._show(updates)
+
+    def note_error(self, error: CloudError) -> None:
+        """Record the cloud's own words; they change only with the operation or the code."""
+        known = self.resource.status.last_error
+        if known and (known.operation, known.code) == (error.operation, error.code):
+            return
+        words = LastError(
+            operation=error.operation, code=error.code, message=error.message, request_id=error.request_id, time=self.now
+        )
+        self.note({"last_error": words})
+
+    def write(self, updates: Updates, verdict: Verdict) -> None:
+        """Write the status, once, and only what differs: ids, observedGeneration and conditions together."""
+        before = self._written
+        changes = {**self._noted, **updates}
+        after = before.model_copy(update={**changes, **self._judged(verdict)})
+        patch = difference(before.to_dict(), after.to_dict())
+        if not patch:
+            return
+        version = self.resource.metadata.resource_version
+        try:
+            raw = self._kube.patch_status(self.key, version, patch)
+        except Invalid:
+            # Never may a surprising word of the cloud keep an id from landing: the rest is tried without the verdict.
+            log.exception("The status was refused; writing the ids alone", extra={"object": str(self.key)})
+            ids = difference(before.to_dict(), before.model_copy(update=changes).to_dict())
+            raw = self._kube.patch_status(self.key, version, ids)
+        self.writes += 1
+        self._noted.clear()
+        self._take(raw)
+        self._events.transition(self.resource, find(before.conditions, READY), verdict)
+
+    def _judged(self, verdict: Verdict) -> dict[str, Any]:
+        metadata, status = self.resource.metadata, self._written
+        return {
+            "observed_generation": metadata.generation,
+            "conditions": tuple(
+                conditions(verdict, status.conditions, metadata.generation, self.now, self.kind.condition)
+            ),
+            "last_handled_reconcile_at": metadata.annotations.get(RECONCILE_ANNOTATION),
+        }
+
+    def _take(self, raw: Mapping[str, Any]) -> None:
+        try:
+            self.resource, self.invalid = self.kind.resource.parse(raw), ""
+        except ValidationError as error:
+            self.resource, self.invalid = self.kind.resource.salvage(raw), explain(error)
+        self._written = self.resource.status
+        self._store.put(self.key, raw, keep_body=True)
+        if self._noted:
+            self._show(self._noted)
+
+    def _show(self, updates: Updates) -> None:
+        status = self.resource.status.model_copy(update=dict(updates))
+        self.resource = self.resource.model_copy(update={"status": status})
+
+
+def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """Make the JSON merge patch that turns `before` into `after`; empty if they are equal."""
+    patch: dict[str, Any] = {name: None for name in before if name not in after}
+    for name, value in after.items():
+        old = before.get(name)
+        if name in before and old == value:
+            continue
+        both = isinstance(old, Mapping) and isinstance(value, Mapping)
+        patch[name] = difference(old, value) if both else value  # type: ignore[arg-type]
+    return patch

@@ -1,0 +1,134 @@
+"""The watch: kopf as an informer and nothing else; the only import of `kopf`.
+
+One event handler per kind puts what it sees into the intake. There are no change handlers, daemons or timers, so that
+nothing of kopf's is ever written on a user's object (design 4).
+"""
+
+import asyncio
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import kopf
+
+from qianfan_operator import metrics
+from qianfan_operator.api.common import GROUP, SECRET_NAME, VERSION
+from qianfan_operator.intake import Intake
+from qianfan_operator.kube import decode_secret
+
+_QUIET = 1.0  # seconds without an event of the first listing, after which the listing counts as read
+
+
+class _NoDiffBase(kopf.DiffBaseStorage):
+    """Remembers no last state: only change handlers would need it, and it is half of the cost of an event."""
+
+    def fetch(self, *, body: kopf.Body) -> kopf.BodyEssence | None:
+        return None
+
+    def store(self, *, body: kopf.Body, patch: kopf.Patch, essence: kopf.BodyEssence) -> None:
+        return None
+
+    def build(self, *, body: kopf.Body, extra_fields: Any = None) -> kopf.BodyEssence:
+        return kopf.BodyEssence({})
+
+
+class _NoProgress(kopf.ProgressStorage):
+    """Remembers no progress of handlers: there is none."""
+
+    def fetch(self, **_: Any) -> None:
+        return None
+
+    def store(self, **_: Any) -> None:
+        return None
+
+    def purge(self, **_: Any) -> None:
+        return None
+
+    def touch(self, **_: Any) -> None:
+        return None
+
+    def clear(self, *, essence: kopf.BodyEssence) -> kopf.BodyEssence:
+        return essence
+
+
+class Memo:
+    """kopf copies its memo for every object; this one stays what it is."""
+
+    def __copy__(self) -> "Memo":
+        return self
+
+
+class Watch:
+    """Watches our kinds and the Secrets of the default name, until it is stopped by a signal or `stop`."""
+
+    def __init__(self, plurals: Iterable[str], intake: Intake) -> None:
+        self._plurals, self._intake = tuple(plurals), intake
+        self._stop = asyncio.Event()
+        self._started = asyncio.Event()
+        self._last_listed = 0.0
+
+    def stop(self) -> None:
+        """End the watch; to be called in its event loop."""
+        self._stop.set()
+
+    def listed(self) -> bool:
+        """Say whether the first listing has been read."""
+        return self._started.is_set() and time.monotonic() - self._last_listed > _QUIET
+
+    async def run(self) -> None:
+        """Watch; returns when stopped, raises if a watch cannot go on."""
+        self._last_listed = time.monotonic()
+        await kopf.operator(
+            registry=self._registry(),
+            settings=_settings(),
+            clusterwide=True,
+            standalone=True,
+            stop_flag=self._stop,
+            ready_flag=self._started,
+            memo=Memo(),
+        )
+
+    def _registry(self) -> kopf.OperatorRegistry:
+        registry = kopf.OperatorRegistry()
+        for plural in self._plurals:
+            self._watch(registry, plural)
+
+        async def secret(event: Mapping[str, Any], **_: Any) -> None:
+            raw = event["object"]
+            if raw["metadata"]["name"] == SECRET_NAME:
+                self._seen(event)
+                self._intake.secret_seen(event["type"], raw, decode_secret(raw))
+
+        kopf.on.event("", "v1", "secrets", registry=registry, id="secrets")(secret)
+        return registry
+
+    def _watch(self, registry: kopf.OperatorRegistry, plural: str) -> None:
+        async def resource(event: Mapping[str, Any], **_: Any) -> None:
+            self._seen(event)
+            self._intake.seen(plural, event["type"], event["object"])
+
+        kopf.on.event(GROUP, VERSION, plural, registry=registry, id=plural)(resource)
+
+    def _seen(self, event: Mapping[str, Any]) -> None:
+        metrics.LAST_EVENT.set_to_current_time()
+        if event["type"] is None:
+            self._last_listed = time.monotonic()
+
+
+def _settings() -> kopf.OperatorSettings:
+    settings = kopf.OperatorSettings()
+    settings.persistence.diffbase_storage = _NoDiffBase()
+    settings.persistence.progress_storage = _NoProgress()
+    settings.persistence.finalizer = f"{GROUP}/never-written"
+    settings.posting.enabled = False
+    settings.queueing.idle_timeout = 0.1  # idle workers hold 20 KB each
+    settings.watching.field_selectors["secrets"] = f"metadata.name={SECRET_NAME}"
+    settings.watching.chunk_size = 500
+    settings.watching.server_timeout = 300
+    settings.watching.client_timeout = 330
+    settings.watching.connect_timeout = 10
+    settings.networking.connect_timeout = 10
+    settings.networking.request_timeout = 30
+    settings.process.ultimate_exiting_timeout = 60
+    settings.execution.max_workers = 1
+    return settings

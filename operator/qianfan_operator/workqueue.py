@@ -1,0 +1,128 @@
+"""The work queue: keys with a time and a lane, one pass per key at a time (client-go's semantics).
+
+It deduplicates: of several requests for a key the earliest wins, and one that comes while the key is worked on is kept
+for afterwards. Lanes are served in order; polls may never take all workers, and one group (a credential) at most half.
+"""
+
+import enum
+import heapq
+import itertools
+import threading
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+
+
+class Lane(enum.IntEnum):
+    """The order in which due keys are served."""
+
+    URGENT = 0  # deletions, changed specs, new objects
+    RETRY = 1
+    POLL = 2
+
+
+class WorkQueue(Generic[K]):
+    """A keyed delay queue. Times are seconds on `clock`; all methods may be called from any thread."""
+
+    def __init__(self, workers: int, clock: Callable[[], float], group: Callable[[K], Hashable]) -> None:
+        self._clock = clock
+        self._group = group
+        self._polls_at_once = max(1, workers - max(1, workers // 4))
+        self._group_at_once = max(1, (workers + 1) // 2)
+        self._wanted: dict[K, tuple[float, Lane]] = {}
+        self._later: list[tuple[float, int, K]] = []
+        self._due: dict[Lane, OrderedDict[K, None]] = {lane: OrderedDict() for lane in Lane}
+        self._busy: dict[K, tuple[Lane, Hashable]] = {}
+        self._groups: Counter[Hashable] = Counter()
+        self._ticket = itertools.count()
+        self._changed = threading.Condition()
+        self._closed = False
+
+    def add(self, key: K, after: float = 0.0, lane: Lane = Lane.URGENT) -> None:
+        """Ask for a pass over `key` in `after` seconds; an earlier or more urgent wish for it is kept."""
+        due = self._clock() + after
+        with self._changed:
+            known = self._wanted.get(key)
+            if known and known[0] <= due:
+                if lane < known[1]:
+                    self._wanted[key] = (known[0], lane)
+                    if self._due[known[1]].pop(key, 0) is None:
+                        self._due[lane][key] = None
+                return
+            self._wanted[key] = (due, lane)
+            heapq.heappush(self._later, (due, next(self._ticket), key))
+            self._changed.notify()
+
+    def take(self) -> K | None:
+        """Wait for the next key that may be worked on; None when the queue is closed."""
+        with self._changed:
+            while not self._closed:
+                wait = self._promote()
+                if (key := self._next()) is not None:
+                    return key
+                self._changed.wait(wait)
+            return None
+
+    def done(self, key: K) -> None:
+        """Give back a key that `take` handed out."""
+        with self._changed:
+            _, group = self._busy.pop(key)
+            self._groups[group] -= 1
+            if not self._groups[group]:
+                del self._groups[group]
+            self._changed.notify_all()
+
+    def drop(self, key: K) -> None:
+        """Forget what was asked for `key`."""
+        with self._changed:
+            if known := self._wanted.pop(key, None):
+                self._due[known[1]].pop(key, None)
+
+    def close(self) -> None:
+        """Hand out nothing any more; those who wait get None."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def depth(self) -> dict[Lane, int]:
+        """Count the keys that are due, by lane."""
+        with self._changed:
+            self._promote()
+            return {lane: len(keys) for lane, keys in self._due.items()}
+
+    def busy(self) -> int:
+        """Count the keys that are being worked on."""
+        with self._changed:
+            return len(self._busy)
+
+    def _promote(self) -> float | None:
+        """Move what is due by now into its lane; return the seconds until the next, None if there is none."""
+        now = self._clock()
+        while self._later:
+            due, _, key = self._later[0]
+            known = self._wanted.get(key)
+            if known is None or known[0] != due:  # an older wish, replaced since
+                heapq.heappop(self._later)
+            elif due > now:
+                return due - now
+            else:
+                heapq.heappop(self._later)
+                self._due[known[1]][key] = None
+        return None
+
+    def _next(self) -> K | None:
+        for lane, keys in self._due.items():
+            if lane is Lane.POLL and sum(at is Lane.POLL for at, _ in self._busy.values()) >= self._polls_at_once:
+                continue
+            for key in keys:
+                group = self._group(key)
+                if key in self._busy or self._groups[group] >= self._group_at_once:
+                    continue
+                del keys[key]
+                del self._wanted[key]
+                self._busy[key] = (lane, group)
+                self._groups[group] += 1
+                return key
+        return None

@@ -63,6 +63,7 @@ class Cluster:
         self.certificate_authority = self.folder / CERTIFICATE
         self.kubeconfig = self.folder / KUBECONFIG
         self.audit_log = self.folder / AUDIT_LOG if audit else None
+        self.pids: dict[Component, int] = {}
 
     def __enter__(self) -> Self:
         """Start the components and wait until the API serves. Raises ClusterError."""
@@ -156,7 +157,8 @@ class Cluster:
     def start(self, component: Component) -> None:
         """Start a component that was killed; for the API server, wait until it serves. Raises ClusterError."""
         port = int(self._port.getsockname()[1])
-        self._keeper.start(component, command(component, self.binaries, port=port, audit=self.audit_log is not None))
+        argv = command(component, self.binaries, port=port, audit=self.audit_log is not None)
+        self.pids[component] = self._keeper.start(component, argv)
         if component is Component.APISERVER:
             self._wait_until_serving()
 

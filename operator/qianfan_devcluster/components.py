@@ -15,6 +15,11 @@ KUBECONFIG = "kubeconfig"
 TOKENS = "tokens.csv"
 
 _ETCD_SOCKET = "unix://etcd.sock"
+_CONTROLLERS = (
+    "garbage-collector-controller",
+    "namespace-controller",
+    "clusterrole-aggregation-controller",  # without it the cluster roles admin, edit and view are empty
+)
 _PRIVATE_KEY = "certificates/apiserver.key"
 
 
@@ -81,7 +86,7 @@ def _controller_manager(program: Path) -> list[str | Path]:
     return [
         program,
         f"--kubeconfig={KUBECONFIG}",
-        "--controllers=garbage-collector-controller,namespace-controller",
+        f"--controllers={','.join(_CONTROLLERS)}",
         "--leader-elect=false",
         "--secure-port=0",
     ]

@@ -21,6 +21,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ class Keeper:
             [sys.executable, "-I", __file__],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            text=True,
+            bufsize=0,
             start_new_session=True,
         )
         self.folder = Path(self._ask(do="hello")["folder"])
@@ -83,9 +84,9 @@ class Keeper:
         stdin, stdout = self._process.stdin, self._process.stdout
         if stdin is None or stdout is None or stdin.closed:
             raise RuntimeError("the cluster is closed")
-        with self._turn:
-            stdin.write(json.dumps(request) + "\n")
-            stdin.flush()
+        line = b""
+        with self._turn, suppress(BrokenPipeError):
+            stdin.write(json.dumps(request).encode() + b"\n")
             line = stdout.readline()
         if not line:
             raise RuntimeError("the keeper of the cluster's processes has ended; the cluster is gone")

@@ -180,7 +180,6 @@ def test_a_v2_scan_of_runs_names_the_task(client, server):
         pytest.param([{"jobList": [], "pageInfo": {"isTruncated": "false"}}], id="says it in words"),
         pytest.param([{"pageInfo": {"isTruncated": False}}], id="no list"),
         pytest.param([page("jobList", ["task-1"])], id="an id that is none"),
-        pytest.param([page("jobList", ["job-1"], "job-2")] * 2, id="a marker that comes back"),
     ],
 )
 def test_a_cut_list_never_looks_complete(client, server, pages):
@@ -188,6 +187,14 @@ def test_a_cut_list_never_looks_complete(client, server, pages):
     server.results(*pages)
     with pytest.raises(CloudError):
         client.fine_tuning_jobs()
+
+
+def test_a_scan_that_turns_in_circles_ends(client, server):
+    """A marker that comes back is noticed at once."""
+    server.results(*[page("jobList", ["job-1"], "job-2")] * 5)
+    with pytest.raises(CloudError, match="IncompleteList"):
+        client.fine_tuning_jobs()
+    assert len(server.seen) == 2
 
 
 def test_an_endless_scan_ends(client, server, monkeypatch):

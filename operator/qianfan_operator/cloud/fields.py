@@ -98,7 +98,7 @@ def moment(reply: Object, *keys: str) -> str | None:
 def _moment(value: object) -> str | None:
     if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**32:
         return datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")  # service/detail of Oct 2023
-    if not isinstance(value, str) or value.startswith("0000"):
+    if not isinstance(value, str):
         return None
     if match := _V1_TIME.fullmatch(value):
         value = f"{match[1]}T{match[2]}{V1_ZONE}"
@@ -106,7 +106,7 @@ def _moment(value: object) -> str | None:
         return None
     try:
         datetime.fromisoformat(value)
-    except ValueError:
+    except ValueError:  # no such day, or the year 0
         return None
     return value
 

@@ -141,7 +141,7 @@ class Transport:
             try:
                 value = parse(reply.result)
             except MalformedError as error:
-                message = self.keys.redact(f"{_SENTENCES['BadReply']} {error}")
+                message = f"{_SENTENCES['BadReply']} {error}"
                 raise CloudError(operation, "BadReply", message, request_id=request_id) from None
             code = "OK"
         except CloudError as error:

@@ -99,6 +99,10 @@ class Watch:
                 self._seen(event)
                 self._intake.secret_seen(event["type"], raw, decode_secret(raw))
 
+        async def login(**context: Any) -> kopf.ConnectionInfo | None:
+            return kopf.login_via_client(**context)
+
+        kopf.on.login(registry=registry, id="login")(login)
         kopf.on.event("", "v1", "secrets", registry=registry, id="secrets")(secret)
         return registry
 

@@ -35,3 +35,13 @@ class Options:
     # Limits of the account: 510203 and 510402 beyond them; None is no limit.
     max_tasks: int | None = None
     max_running: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.v2 not in ("on", "denied", "missing"):
+            raise ValueError("`v2` must be on, denied or missing")
+        if self.service_generation not in ("2023", "2024"):
+            raise ValueError("`service_generation` must be 2023 or 2024")
+        for name in ("list_lag", "clock_tolerance", "max_tasks", "max_running"):
+            value = getattr(self, name)
+            if value is not None and not (isinstance(value, int | float) and value >= 0):
+                raise ValueError(f"`{name}` must be a number, not below zero")

@@ -39,7 +39,7 @@ class Simulator(World):
         super().__init__(options, keys=keys, clock=clock, seed=seed)
         self._host, self._port = host, port
         self._thread: threading.Thread | None = None
-        self._loop = asyncio.new_event_loop()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = asyncio.Event()
         self._started = threading.Event()
         self._failure: BaseException | None = None
@@ -57,10 +57,9 @@ class Simulator(World):
 
     def stop(self) -> None:
         """Close every connection and the port; what the accounts hold can still be read."""
-        if self._thread is None or not self._thread.is_alive():
-            return
-        self._loop.call_soon_threadsafe(self._stopping.set)
-        self._thread.join()
+        if self._thread is not None and self._thread.is_alive() and self._loop is not None:
+            self._loop.call_soon_threadsafe(self._stopping.set)
+            self._thread.join()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -72,15 +71,14 @@ class Simulator(World):
 
     def _run(self) -> None:
         try:
-            self._loop.run_until_complete(self._serve())
+            asyncio.run(self._serve())
         except BaseException as error:  # handed to the thread that waits in start()
             self._failure = error
         finally:
-            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
-            self._loop.close()
             self._started.set()
 
     async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
         server = Server(self)
         runner = web.ServerRunner(
             web.Server(server.handle, access_log=None), shutdown_timeout=_SHUTDOWN_SECONDS, handle_signals=False

@@ -12,7 +12,7 @@ from qianfan_simulator.account import Account, Cloud, Ids
 from qianfan_simulator.calls import Call, Calls
 from qianfan_simulator.clock import Clock
 from qianfan_simulator.faults import Faults
-from qianfan_simulator.lifecycle import VERSION, Life
+from qianfan_simulator.lifecycle import VERSION, AfterLooks, Life
 from qianfan_simulator.options import Options
 from qianfan_simulator.things import Living, Model, Run, Service, Thing, Version
 
@@ -32,6 +32,10 @@ DEFAULT_KEYS = (
     Key("demo-access-key-2", "demo-secret-key-2", "demo"),
     Key("other-access-key", "other-secret-key", "other"),
 )
+
+# Everything that works is over now.
+_NOW = AfterLooks(0)
+_HURRY = Options(training=_NOW, stopping=_NOW, publishing=_NOW, payment=_NOW, deploying=_NOW, updating=_NOW)
 
 _PRESETS = (("ERNIE-Bot-turbo-0725", "ernieBotLite-v201-8k"), ("ChatGLM2-6B", "chatglm2-6b"))
 
@@ -114,7 +118,7 @@ class World:
                 raise ValueError(f"{thing.uid} is {thing.life.state}")
             thing.life.doomed = True
             if not at_the_end:
-                thing.life.enter(thing.life.table[thing.life.state].failed, self.clock.now())
+                thing.settle(self.clock.now(), _HURRY)
 
     def stop_run(self, run: int | str) -> None:
         """Stop a run in the web console, at once; raises KeyError, ValueError."""

@@ -62,10 +62,9 @@ class Demo:
     def stay(self) -> None:
         """Say how to go on by hand, and wait for Ctrl-C."""
         url, look = self._processes.simulator_url, f"kubectl -n {NAMESPACE}"
-        self._view.tell(
-            f"\nIt runs until Ctrl-C. In another terminal:\n\n  export KUBECONFIG={self._ground.kubeconfig}"
-        )
+        self._view.tell("\nIt runs until Ctrl-C. In another terminal:\n")
         for command in (
+            f"export KUBECONFIG={self._ground.kubeconfig} PATH={self._ground.program.parent}:$PATH",
             f"{look} get qianfan",
             f"{look} describe qfj essay",
             f'{look} patch qfj essay --type=merge -p \'{{"spec": {{"attempt": 2}}}}\'   # train again',

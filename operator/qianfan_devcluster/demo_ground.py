@@ -39,13 +39,13 @@ class Ground:
     def __init__(self, kubectl: Path, kubeconfig: Path, folder: Path) -> None:
         """Use `folder` for what kubectl remembers between calls."""
         self.kubeconfig = kubeconfig
-        self._kubectl = kubectl
+        self.program = kubectl
         self._environment = {**os.environ, "KUBECACHEDIR": str(folder / "kubectl-cache")}
         self._made: list[dict[str, Any]] = []
 
     def kubectl(self, *words: str | Path, text: str | None = None) -> str:
         """Run kubectl; returns what it prints."""
-        argv = [str(self._kubectl), f"--kubeconfig={self.kubeconfig}", *map(str, words)]
+        argv = [str(self.program), f"--kubeconfig={self.kubeconfig}", *map(str, words)]
         try:
             done = subprocess.run(  # noqa: S603
                 argv,

@@ -25,7 +25,8 @@ class Ids:
     """Deterministic ids. One counter serves every kind, so that no id of one kind is ever right for another."""
 
     def __init__(self, seed: int = 0) -> None:
-        self._random = random.Random(seed)  # noqa: S311 - predictable on purpose
+        # Two streams: the ids of things do not depend on how many replies there were before.
+        self._things, self._replies = random.Random(seed), random.Random(seed)  # noqa: S311 - predictable on purpose
         self._next = _FIRST_ID
 
     def number(self) -> int:
@@ -35,15 +36,15 @@ class Ids:
 
     def letters(self, length: int) -> str:
         """Lower-case letters and digits."""
-        return "".join(self._random.choices(_ALNUM, k=length))
+        return "".join(self._things.choices(_ALNUM, k=length))
 
     def log_id(self) -> str:
         """V1's request id."""
-        return str(self._random.randrange(10**9, 10**10))
+        return str(self._replies.randrange(10**9, 10**10))
 
     def request_id(self) -> str:
         """V2's request id."""
-        return str(uuid.UUID(int=self._random.getrandbits(128), version=4))
+        return str(uuid.UUID(int=self._replies.getrandbits(128), version=4))
 
 
 @dataclass

@@ -49,7 +49,7 @@ def _reset(world: World, _query: Query, _body: Any) -> Any:
 
 def _advance(world: World, query: Query, _body: Any) -> Any:
     """POST `seconds=`: move the clock forward."""
-    world.advance(float(query["seconds"]))
+    world.advance(float(_need(query, "seconds")))
     return {"now": world.clock.now()}
 
 
@@ -84,13 +84,13 @@ def _delete(world: World, query: Query, _body: Any) -> Any:
 
 def _hide(world: World, query: Query, _body: Any) -> Any:
     """POST `id=`, `looks=`: leave a thing out of the next complete readings of lists."""
-    world.hide(_id(query), int(query["looks"]))
+    world.hide(_id(query), int(_need(query, "looks")))
     return {}
 
 
 def _dataset(world: World, query: Query, _body: Any) -> Any:
     """POST `id=`, `code=`: training refuses this data set with 510101 or 510102; `code=0`: it is good again."""
-    reference, code = _id(query), int(query["code"])
+    reference, code = _id(query), int(_need(query, "code"))
     with world.lock:
         for account in world.accounts.values():
             if code:
@@ -107,14 +107,14 @@ def _options(world: World, _query: Query, body: Any) -> Any:
             raise ValueError("options must be a JSON object")
         if unknown := set(body) - {item.name for item in dataclasses.fields(Options)}:
             raise ValueError(f"there is no option {min(unknown)!r}")
-        changes = {key: parse_progression(value) if key in _PACES else value for key, value in body.items()}
+        changes = {key: parse_progression(str(value)) if key in _PACES else value for key, value in body.items()}
         world.configure(**changes)
     return {key: value if value is None else str(value) for key, value in vars(world.options).items()}
 
 
 def _v2(world: World, query: Query, _body: Any) -> Any:
     """POST `mode=`: V2 is `on`, `denied` (403) or `missing` (404)."""
-    world.configure(v2=query["mode"])
+    world.configure(v2=_need(query, "mode"))
     return {}
 
 
@@ -139,7 +139,7 @@ def answer(world: World, method: str, path: str, query: Query, raw: bytes) -> we
     try:
         return _json(200, verb(world, query, json.loads(raw) if raw and method == "POST" else None))
     except KeyError as error:
-        return _json(404 if "id" in query else 400, {"error": f"not found: {error}"})
+        return _json(404, {"error": f"there is no {error}"})
     except (ValueError, TypeError, RecursionError) as error:
         return _json(400, {"error": str(error)})
 
@@ -149,8 +149,14 @@ def _json(status: int, value: Any) -> web.Response:
 
 
 def _id(query: Query) -> int | str:
-    text = query["id"]
+    text = _need(query, "id")
     return int(text) if text.isdecimal() else text
+
+
+def _need(query: Query, name: str) -> str:
+    if name not in query:
+        raise ValueError(f"`{name}=` is missing")
+    return query[name]
 
 
 def _help(world: World) -> str:

@@ -33,11 +33,11 @@ class Progression(Protocol):
 class AtOnce:
     """The first look sees the end."""
 
-    def share(self, looks: int, seconds: float) -> float:  # noqa: ARG002 - the protocol's signature
+    def share(self, looks: int, seconds: float) -> float:
         """Be over from the begin."""
         return 1.0
 
-    def end(self, begun: float, now: float) -> float:  # noqa: ARG002
+    def end(self, begun: float, now: float) -> float:
         """When it began."""
         return begun
 
@@ -48,11 +48,11 @@ class AfterLooks:
 
     looks: int = 2
 
-    def share(self, looks: int, seconds: float) -> float:  # noqa: ARG002
+    def share(self, looks: int, seconds: float) -> float:
         """Count looks."""
         return looks / self.looks if self.looks else 1.0
 
-    def end(self, begun: float, now: float) -> float:  # noqa: ARG002
+    def end(self, begun: float, now: float) -> float:
         """Return the moment of the look that noticed."""
         return now
 
@@ -63,11 +63,11 @@ class AfterSeconds:
 
     seconds: float
 
-    def share(self, looks: int, seconds: float) -> float:  # noqa: ARG002
+    def share(self, looks: int, seconds: float) -> float:
         """Count seconds."""
         return seconds / self.seconds if self.seconds > 0 else 1.0
 
-    def end(self, begun: float, now: float) -> float:  # noqa: ARG002
+    def end(self, begun: float, now: float) -> float:
         """To the second."""
         return begun + self.seconds
 
@@ -76,11 +76,11 @@ class AfterSeconds:
 class Never:
     """Somebody has to do something: nobody has paid yet."""
 
-    def share(self, looks: int, seconds: float) -> float:  # noqa: ARG002
+    def share(self, looks: int, seconds: float) -> float:
         """Stay at the begin."""
         return 0.0
 
-    def end(self, begun: float, now: float) -> float:  # noqa: ARG002
+    def end(self, begun: float, now: float) -> float:
         """Not reached; the present moment."""
         return now
 

@@ -89,12 +89,21 @@ class Console:
     secret_key: str = "demo-secret-key"
     session: requests.Session = field(default_factory=requests.Session)
 
-    def send(self, operation: str, body: Any = None, *, raw: bytes | None = None, timeout: float = 20) -> Any:
-        """Send one signed request; `raw` replaces the JSON of `body`."""
-        target = path_of(operation)
+    def send(
+        self,
+        operation: str,
+        body: Any = None,
+        *,
+        raw: bytes | None = None,
+        method: str = "POST",
+        target: str = "",
+        timeout: float = 20,
+    ) -> Any:
+        """Send one signed request; `raw` replaces the JSON of `body`, `target` the operation's path."""
+        target = target or path_of(operation)
         headers = {"Host": urlsplit(self.sim.url).netloc, "Content-Type": "application/json"}
         headers["Authorization"] = signature(
-            method="POST",
+            method=method,
             target=target,
             headers=headers,
             access_key=self.access_key,
@@ -103,7 +112,7 @@ class Console:
             signed=["host", "content-type"],
         )
         data = json.dumps(body or {}).encode() if raw is None else raw
-        return self.session.post(self.sim.url + target, data=data, headers=headers, timeout=timeout)
+        return self.session.request(method, self.sim.url + target, data=data, headers=headers, timeout=timeout)
 
     def ok(self, operation: str, **body: Any) -> Any:
         """The result of a call that must succeed."""

@@ -56,7 +56,7 @@ def test_a_service_account_has_only_the_rights_it_was_given(cluster: Cluster, na
     granted = (cluster.kubectl(*listing, kubeconfig=kubeconfig, check=False) for _ in range(100))
     assert any(done.returncode == 0 for done in granted)  # the API server learns of roles by a watch, so not at once
     write = cluster.kubectl("create", "configmap", "one", "-n", namespace, kubeconfig=kubeconfig, check=False)
-    assert "Forbidden" in write.stderr
+    assert "is forbidden" in write.stderr
 
 
 def test_a_refusal_names_the_complaint(cluster: Cluster, namespace: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from qianfan_devcluster.binaries import find
+from qianfan_devcluster.binaries import BinariesError, find
 from qianfan_devcluster.cluster import Cluster
 
 _CHECKOUT = Path(__file__).parents[2]
@@ -20,8 +20,11 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         return
     terminal: Any = session.config.pluginmanager.getplugin("terminalreporter")
     capture: Any = session.config.pluginmanager.getplugin("capturemanager")
-    with capture.global_and_fixture_disabled():
-        find(say=terminal.write_line)
+    try:
+        with capture.global_and_fixture_disabled():
+            find(say=terminal.write_line)
+    except BinariesError as error:
+        raise pytest.UsageError(str(error)) from error
 
 
 def install(cluster: Cluster) -> None:

@@ -1,7 +1,7 @@
 """The decision of a pass: a pure, ordered list of rules from `Facts` to `Decision` (design 4 and 8).
 
-The first rule that applies decides. Its whole input space is enumerated in tests/unit/test_decide.py, and the rules that
-protect money ("never create while deleting, paused, stopped, blocked or unconfirmed") are proved there by enumeration.
+The first rule that applies decides. Its whole input space is enumerated in tests/unit/test_decide.py, and what protects
+money ("never create while deleting, paused, stopped, blocked or unconfirmed") is proved there by enumeration.
 """
 
 import enum
@@ -95,7 +95,6 @@ class Decision:
     verdict: Verdict
 
 
-type_of_rule = Callable[[Facts], Decision | None]
 CHANGES = frozenset({Action.CREATE, Action.SWITCH, Action.STOP})
 _DELETING = Why(Reason.DELETING, "Releasing the cloud resource.")
 
@@ -234,7 +233,7 @@ def _failed(facts: Facts) -> Decision | None:
     return _say(facts.phase_why, stalled=True, synced=Synced("False"), ended=ended)
 
 
-RULES: tuple[type_of_rule, ...] = (
+RULES: tuple[Callable[[Facts], Decision | None], ...] = (
     _deleting,
     _paused,
     _trouble,

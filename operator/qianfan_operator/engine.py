@@ -11,18 +11,19 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from qianfan_operator.api.common import FINALIZER
-from qianfan_operator.cloud.errors import CloudError, Fate
-from qianfan_operator.conditions import AVAILABLE, READY, SUCCEEDED, Verdict, is_true
-from qianfan_operator.credentials import Access, Account, Credentials
-from qianfan_operator.decide import CHANGES, Action, Decision, Facts, Phase, Trouble, Want, Why, decide
+from qianfan_operator.cloud.errors import CloudError
+from qianfan_operator.conditions import SUCCEEDED, Verdict
+from qianfan_operator.credentials import Account, Credentials
+from qianfan_operator.decide import CHANGES, Action, Decision, Facts, Trouble, Want, decide
 from qianfan_operator.events import Events
-from qianfan_operator.external import Hold, Kind, Observation, Pay, Plan, Record, Step, World
-from qianfan_operator.intake import is_settled, note
+from qianfan_operator.external import Hold, Kind, Pay, Plan, Record, Step, World
+from qianfan_operator.gather import Gatherer
 from qianfan_operator.keys import Key
 from qianfan_operator.kube import Conflict, Kube, KubeError, NotFound
 from qianfan_operator.protocol import Protocol
 from qianfan_operator.reasons import Reason
 from qianfan_operator.schedule import Schedule
+from qianfan_operator.signals import is_settled, note
 from qianfan_operator.store import Record as StoreRecord
 from qianfan_operator.store import Store
 from qianfan_operator.subject import Subject
@@ -59,6 +60,7 @@ class Engine:
     ) -> None:  # fmt: skip
         self._kinds, self._kube, self._credentials, self._store = kinds, kube, credentials, store
         self._schedule, self._protocol, self._events, self._clocks = schedule, protocol, events, clocks
+        self._gatherer = Gatherer(credentials)
         self._cluster, self._grace = cluster, grace
 
     def reconcile(self, key: Key) -> Again:
@@ -103,95 +105,16 @@ class Engine:
         if key in self._protocol.unwritten():
             verdict = Verdict(False, Reason.CREATING, "Recording what was created.", reconciling=True)
             self._protocol.land(subject, access.account, verdict)
-        facts, plan, updates = self._gather(subject, access)
-        decision = decide(facts)
         world = self._world(subject)
+        facts, plan, updates = self._gatherer.gather(subject, access, world)
+        decision = decide(facts)
         try:
             step = self._act(subject, access.account, world, decision, plan)
         except CloudError as error:
-            facts = self._troubled(subject, facts, error)
+            facts = self._gatherer.troubled(subject, facts, error)
             decision = decide(facts)
             step = Hold(decision.verdict, error.retry_after)
         return self._finish(subject, facts, decision, step, updates)
-
-    # Gather: everything a decision depends on.
-
-    def _gather(self, subject: Subject, access: Access) -> tuple[Facts, Plan, dict[str, Any]]:
-        resource, kind = subject.resource, subject.kind
-        spec, status = resource.spec, resource.status
-        adopted = bool(status.adopted)
-        facts = Facts(
-            deleting=resource.metadata.deletion_timestamp is not None,
-            orphan=spec.deletion_policy_for(adopted=adopted) == "Orphan",
-            paused=spec.paused,
-            trouble=access.trouble,
-            trouble_why=access.why,
-            intent=status.pending is not None,
-            stop_wanted=getattr(spec, "desired_state", "") == "Stopped",
-            replace=getattr(spec, "concurrency_policy", "") == "Replace",
-            usable=is_true(status.conditions, SUCCEEDED if kind.condition == SUCCEEDED else READY),
-            serving=is_true(status.conditions, AVAILABLE),
-        )
-        if facts.deleting:
-            return self._leaving(facts, subject, access.account), Plan(Want.NOTHING), {}
-        world = self._world(subject)
-        plan = Plan(Want.BLOCKED, Why(Reason.INVALID_SPEC, subject.invalid)) if subject.invalid else None
-        plan = plan or kind.plan(world, resource)
-        seen, updates = kind.recall(resource), dict[str, Any]()
-        if access.account and not facts.intent:
-            try:
-                seen = kind.observe(world, access.account, resource)
-            except CloudError as error:
-                facts = self._troubled(subject, facts, error)
-            else:
-                updates = self._looked(subject, access.account, seen)
-                if seen.looked and access.trouble is not Trouble.NONE:
-                    facts = replace(facts, trouble=Trouble.NONE)
-        facts = self._same_account(facts, subject, access.account, seen.phase)
-        return _with(facts, plan, seen), plan, updates
-
-    def _leaving(self, facts: Facts, subject: Subject, account: Account | None) -> Facts:
-        """Before anything is released with other keys than it was made with, see whether they see it."""
-        recorded = subject.resource.status.account
-        if account is None or facts.orphan or self._credentials.same_account(recorded, account):
-            return facts
-        try:
-            seen = subject.kind.observe(self._world(subject), account, subject.resource)
-        except CloudError as error:
-            return self._troubled(subject, facts, error)
-        if seen.looked and seen.phase is not Phase.GONE:
-            self._credentials.accepted(subject.resource, account)
-        return self._same_account(facts, subject, account, seen.phase) if seen.looked or facts.intent else facts
-
-    def _looked(self, subject: Subject, account: Account, seen: Observation) -> dict[str, Any]:
-        updates = dict(seen.updates)
-        if seen.looked and seen.phase is not Phase.GONE:
-            self._credentials.accepted(subject.resource, account)
-            updates["account"] = account.name
-        return updates
-
-    def _same_account(self, facts: Facts, subject: Subject, account: Account | None, phase: Phase) -> Facts:
-        """Believe "none" and "gone" only from keys that are known to see the account of what is recorded (5.10)."""
-        recorded = subject.resource.status.account
-        doubtful = facts.intent or phase is Phase.GONE
-        if account is None or facts.orphan or not doubtful or self._credentials.same_account(recorded, account):
-            return facts
-        message = "The Secret holds another access key than before, which is not known to see the same account."
-        return replace(facts, trouble=Trouble.WAIT, trouble_why=Why(Reason.ACCOUNT_CHANGED, message))
-
-    def _troubled(self, subject: Subject, facts: Facts, error: CloudError) -> Facts:
-        """Turn an error of the cloud into the trouble of this pass."""
-        subject.note_error(error)
-        log.info("The cloud did not do it", extra={"object": str(subject.key), "error": str(error)})
-        if error.reason is Reason.CREDENTIALS_INVALID:
-            self._credentials.refused(subject.resource)
-            access = self._credentials.access(subject.resource)
-            why = Why(Reason.CREDENTIALS_INVALID, f"{access.why.message} {error}")
-            return replace(facts, trouble=access.trouble, trouble_why=why)
-        why = Why(error.reason or Reason.CLOUD_UNAVAILABLE, str(error))
-        if error.fate is Fate.STALL:
-            return replace(facts, trouble=Trouble.STALL, trouble_why=why)
-        return replace(facts, trouble=Trouble.RETRY, trouble_why=why)
 
     def _world(self, subject: Subject) -> World:
         key, store, boot = subject.key, self._store, self._clocks.boot()
@@ -254,7 +177,7 @@ class Engine:
         if subject.released:
             return Again(None)
         if isinstance(step, Pay):
-            raise AssertionError("a step to pay was not paid")
+            raise TypeError("a step to pay was not paid")
         verdict = decision.verdict if isinstance(step, Record) else step.verdict
         if decision.action in CHANGES and facts.serving:
             verdict = replace(verdict, available=True)
@@ -288,17 +211,3 @@ class Engine:
         if verdict.stalled or verdict.reason is Reason.PAUSED:
             return Again(schedule.stalled())
         return Again(schedule.poll(record.looks))
-
-
-def _with(facts: Facts, plan: Plan, seen: Observation) -> Facts:
-    return replace(
-        facts,
-        want=plan.want,
-        want_why=plan.why,
-        phase=seen.phase,
-        phase_why=seen.why,
-        others_working=seen.others_working,
-        deadline_passed=seen.deadline_passed,
-    )
-
-

@@ -3,17 +3,16 @@
 The operator's own writes come back as events and must not cause a pass; a restart must not make a herd.
 """
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pydantic import ValidationError
 
-from qianfan_operator.api.common import FINALIZER, RECONCILE_ANNOTATION, Resource
-from qianfan_operator.conditions import READY, STALLED, SUCCEEDED, find, is_true
-from qianfan_operator.decide import Phase
+from qianfan_operator.api.common import Resource
 from qianfan_operator.external import Kind
 from qianfan_operator.keys import Key
 from qianfan_operator.schedule import Schedule
+from qianfan_operator.signals import is_finished, is_settled, note, signal_of, todo
 from qianfan_operator.store import Record, Store
 from qianfan_operator.workqueue import Lane, WorkQueue
 
@@ -63,14 +62,14 @@ class Intake:
         self._enqueue(key, record, resource, first=first, settled=settled)
 
     def _enqueue(self, key: Key, record: Record, resource: Resource, *, first: bool, settled: bool) -> None:
-        todo = _todo(resource)
-        if todo and todo != record.handled:
-            record.handled = todo
+        wishes = todo(resource)
+        if wishes and wishes != record.handled:
+            record.handled = wishes
             record.failures = record.looks = 0
             self._queue.add(key, 0.0, Lane.URGENT)
         elif first and not settled:
             self._queue.add(key, self._schedule.after_restart(self._schedule.poll_max), Lane.POLL)
-        elif first and not _finished(resource):
+        elif first and not is_finished(resource):
             self._queue.add(key, self._schedule.after_restart(self._schedule.resync), Lane.POLL)
 
     def secret_seen(self, event: str | None, raw: Mapping[str, Any], data: Mapping[str, str]) -> None:
@@ -79,7 +78,7 @@ class Intake:
         changed = self._credentials_changed(namespace, name, None if event == "DELETED" else data)
         if not changed or event is None:
             return
-        users = [key for key in self._store.keys() if key.namespace == namespace]
+        users = [key for key in self._store.known() if key.namespace == namespace]
         for index, key in enumerate(users):
             record = self._store.get(key)
             if record and record.secret == name and (record.body is not None or record.failures):
@@ -89,57 +88,3 @@ class Intake:
     def _wake(self, key: Key) -> None:
         for user in self._store.referrers(key):
             self._queue.add(user, 0.0, Lane.URGENT)
-
-
-def _todo(resource: Resource) -> tuple[Hashable, ...]:
-    """Name what an object asks for that its status has not answered; empty if nothing."""
-    metadata, status = resource.metadata, resource.status
-    asked = metadata.annotations.get(RECONCILE_ANNOTATION)
-    lost = FINALIZER not in metadata.finalizers and (status.pending is not None or status.account is not None)
-    todo: tuple[Hashable, ...] = ()
-    if metadata.generation != status.observed_generation:
-        todo += (("generation", metadata.generation),)
-    if metadata.deletion_timestamp and FINALIZER in metadata.finalizers:
-        todo += (("deleting", metadata.generation),)
-    if asked is not None and asked != status.last_handled_reconcile_at:
-        todo += (("asked", asked),)
-    if lost and not metadata.deletion_timestamp:
-        todo += (("finalizer", metadata.resource_version),)
-    return todo
-
-
-def is_settled(kind: Kind[Any], resource: Resource) -> bool:
-    """Say whether nothing is going on with an object, so that its body need not be kept."""
-    if _todo(resource) or resource.status.pending or resource.metadata.deletion_timestamp:
-        return False
-    return is_true(resource.status.conditions, READY) and kind.recall(resource).phase in {Phase.READY, Phase.STOPPED}
-
-
-def _finished(resource: Resource) -> bool:
-    """Say whether an object needs no look ever again: a job whose run has ended."""
-    ended = find(resource.status.conditions, SUCCEEDED)
-    return ended is not None and ended.status != "Unknown" and not resource.status.pending
-
-
-def signal_of(resource: Resource) -> Hashable:
-    """What others that refer to this object care about."""
-    status = resource.status
-    return (
-        resource.metadata.generation == status.observed_generation,
-        resource.metadata.deletion_timestamp is not None,
-        is_true(status.conditions, READY),
-        is_true(status.conditions, STALLED),
-        is_true(status.conditions, SUCCEEDED),
-        getattr(status, "attempt", None),
-        getattr(status, "model_id", None),
-        getattr(status, "model_version_id", None),
-    )
-
-
-def note(store: Store, record: Record, resource: Resource) -> None:
-    """Take from a status what is asked of all objects together: accounts and witnesses."""
-    status = resource.status
-    record.account = status.account
-    task, job = getattr(status, "task_uuid", None), getattr(status, "job_uuid", None)
-    if status.account and task and job and getattr(status, "job_id", None) is not None:
-        store.testify(status.account, task, job)

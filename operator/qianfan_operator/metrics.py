@@ -6,7 +6,10 @@ REGISTRY = CollectorRegistry()
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)  # seconds
 
 RECONCILES = Counter(
-    "qianfan_reconcile_total", "Passes by kind and result (success, error, conflict).", ["kind", "result"], registry=REGISTRY
+    "qianfan_reconcile_total",
+    "Passes by kind and result (success, error, conflict).",
+    ["kind", "result"],
+    registry=REGISTRY,
 )
 RECONCILE_SECONDS = Histogram(
     "qianfan_reconcile_duration_seconds", "Duration of a pass.", ["kind"], buckets=BUCKETS, registry=REGISTRY
@@ -19,7 +22,9 @@ CLOUD_SECONDS = Histogram(
     "qianfan_cloud_request_duration_seconds", "Duration of a call to the cloud.", ["operation"], buckets=BUCKETS,
     registry=REGISTRY,
 )  # fmt: skip
-QUEUE_DEPTH = Gauge("qianfan_queue_depth", "Keys that are due and wait for a worker, by lane.", ["lane"], registry=REGISTRY)
+QUEUE_DEPTH = Gauge(
+    "qianfan_queue_depth", "Keys that are due and wait for a worker, by lane.", ["lane"], registry=REGISTRY
+)
 ACTIVE = Gauge("qianfan_reconcile_active_workers", "Passes that are under way.", registry=REGISTRY)
 OBJECTS = Gauge("qianfan_objects", "Objects that the operator knows.", registry=REGISTRY)
 UNWRITTEN = Gauge("qianfan_unwritten_ids", "Created things whose ids are not in a status yet.", registry=REGISTRY)

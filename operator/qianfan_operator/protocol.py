@@ -111,7 +111,7 @@ class Protocol:
         return Record({"pending": None})
 
     def land(self, subject: Subject, account: Account | None, verdict: Verdict) -> None:
-        """Write what came of an intent, if something is not written yet; raises KubeError and keeps it for the next pass."""
+        """Write what came of an intent, if that is not written yet; raises KubeError, and the next pass goes on."""
         landing = self._landings.get(subject.key)
         if landing is None:
             return
@@ -130,7 +130,10 @@ class Protocol:
         """Forget what belongs to an object that is gone."""
         with self._lock:
             if landing := self._landings.pop(key, None):
-                log.warning("An object went while its create was under way", extra={"object": str(key), "ids": repr(landing.reply)})
+                log.warning(
+                    "An object went while its create was under way",
+                    extra={"object": str(key), "ids": repr(landing.reply)},
+                )
 
     def _hand_over(self, subject: Subject, landing: Landing) -> None:
         with self._lock:
@@ -156,7 +159,9 @@ class Protocol:
             subject.write(ended, verdict)
         else:
             ids = subject.kind.ids_of(updates)
-            message = f"Two cloud resources exist for one intent: {bound} is recorded, {ids} was made. Set spec.adopt to one."
+            message = (
+                f"Two cloud resources exist for one intent: {bound} is recorded, {ids} was made. Set spec.adopt to one."
+            )
             subject.write(ended, _stalled(Why(Reason.DUPLICATE_CLOUD_RESOURCE, message)))
 
 
@@ -167,5 +172,3 @@ def _confirming() -> Verdict:
 
 def _stalled(why: Why) -> Verdict:
     return Verdict(False, why.reason, why.message, stalled=True, synced=Synced("Unknown"))
-
-

@@ -23,7 +23,10 @@ class Reason(enum.StrEnum):
     TRAINING = "Training", "The run is training."
     PUBLISHING = "Publishing", "The model version is being published."
     DEPLOYING = "Deploying", "The endpoint is being deployed."
-    CONFIRMING = "Confirming", "A create may or may not have arrived; the cloud is being searched before anything is repeated."
+    CONFIRMING = (
+        "Confirming",
+        "A create may or may not have arrived; the cloud is being searched before anything is repeated.",
+    )
     UPDATING = "Updating", "The endpoint is switching to another model version and goes on serving."
     STOPPING = "Stopping", "The run is being stopped."
     WAITING_FOR_RUN = "WaitingForRun", "The new attempt starts when the working run has ended."
@@ -43,7 +46,10 @@ class Reason(enum.StrEnum):
     CREDENTIALS_NOT_FOUND = "CredentialsNotFound", "The Secret with the access keys, or a key in it, is missing."
     CREDENTIALS_FORBIDDEN = "CredentialsForbidden", "The operator may not read the Secret; a Role must allow it."
     CREDENTIALS_INVALID = "CredentialsInvalid", "The cloud refuses the access key or its signature."
-    ACCOUNT_CHANGED = "AccountChanged", "The Secret now holds an access key of which it is not known that it sees the same account."
+    ACCOUNT_CHANGED = (
+        "AccountChanged",
+        "The Secret now holds an access key of which it is not known that it sees the same account.",
+    )
     ACCESS_DENIED = "AccessDenied", "The access key is known to the cloud but may not do this."
 
     # The cloud.
@@ -61,7 +67,10 @@ class Reason(enum.StrEnum):
     PUBLISHING_FAILED = "PublishingFailed", "The model version failed to publish."
     DEPLOYING_FAILED = "DeployingFailed", "The endpoint failed to deploy."
     STOPPED_EXTERNALLY = "StoppedExternally", "The run was stopped outside of this object."
-    DEADLINE_EXCEEDED = "DeadlineExceeded", "The run was stopped because it ran longer than `spec.activeDeadlineSeconds`."
+    DEADLINE_EXCEEDED = (
+        "DeadlineExceeded",
+        "The run was stopped because it ran longer than `spec.activeDeadlineSeconds`.",
+    )
     SERVICE_STOPPED = "ServiceStopped", "The endpoint served and has been stopped in the cloud."
     GONE = "Gone", "The cloud resource existed and is no longer there."
     DRIFTED = "Drifted", "The cloud resource was changed outside of this object."
@@ -72,6 +81,9 @@ class Reason(enum.StrEnum):
     ALREADY_BOUND = "AlreadyBound", "`spec.adopt` names something else than what this object holds."
     ALREADY_MANAGED = "AlreadyManaged", "Another object holds the same cloud resource."
     UPDATE_UNSUPPORTED = "UpdateUnsupported", "The cloud does not offer the call that this change needs."
-    UPDATE_FAILED = "UpdateFailed", "The endpoint did not switch to the other model version in time; the old one serves on."
+    UPDATE_FAILED = (
+        "UpdateFailed",
+        "The endpoint did not switch to the other model version in time; the old one serves on.",
+    )
     DELETION_BLOCKED = "DeletionBlocked", "The cloud resource cannot be released; see the message for the ways out."
     IN_USE = "InUse", "The cloud resource is in use by another object."

@@ -1,4 +1,4 @@
-"""Every knob of the operator, read from the environment; `python -m qianfan_operator.settings` prints the README's table.
+"""Every knob of the operator, read from the environment; run as a module, it prints the README's table.
 
 Names that the vendor's SDK has keep their names [wire 1.2]. Contradictions are refused at the start.
 """

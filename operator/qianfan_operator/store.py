@@ -48,7 +48,7 @@ class Store:
         """Return the record of a key."""
         return self._records.get(key)
 
-    def keys(self) -> tuple[Key, ...]:
+    def known(self) -> tuple[Key, ...]:
         """Return every key that is known."""
         with self._lock:
             return tuple(self._records)

@@ -72,7 +72,11 @@ class Subject:
         if known and (known.operation, known.code) == (error.operation, error.code):
             return
         words = LastError(
-            operation=error.operation, code=error.code, message=error.message, request_id=error.request_id, time=self.now
+            operation=error.operation,
+            code=error.code,
+            message=error.message,
+            request_id=error.request_id,
+            time=self.now,
         )
         self.note({"last_error": words})
 

@@ -175,7 +175,7 @@ class CloudError(Exception):
         return is_v2(self.operation) and self.code in _UNSUPPORTED and (self.http_status or 0) < 500
 
 
-class NotSent(CloudError):  # noqa: N818  (it tells a fact, as its children do)
+class NotSent(CloudError):
     """Nothing left this process."""
 
 

@@ -4,19 +4,31 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from qianfan_operator.api.service import ServiceStatus, SwitchTarget
+from qianfan_operator.api.service import QianfanService, ServiceStatus, SwitchTarget
 from qianfan_operator.cloud.errors import CloudError, Fate
 from qianfan_operator.cloud.views import Service, ServiceItem
-from qianfan_operator.conditions import Verdict
+from qianfan_operator.conditions import AVAILABLE, Verdict, find
 from qianfan_operator.credentials import Account
+from qianfan_operator.decide import Phase, Why
 from qianfan_operator.external import Hold, Record, Step, World
 from qianfan_operator.kinds.runs import stalled
-from qianfan_operator.names import Mark
+from qianfan_operator.names import Mark, short_hash
 from qianfan_operator.reasons import Reason
+
+# V1's words and V2's [wire 4]; the numbers of 2023 are not documented and stay unknown [wire 2.10].
+STATES = {
+    "New": Phase.UNPAID,
+    "Deploying": Phase.WORKING,
+    "Done": Phase.READY,
+    "Serving": Phase.READY,
+    "Failed": Phase.FAILED,
+    "Stopped": Phase.STOPPED,
+}
 
 PREFIX = 9
 """Characters that the cloud puts in front of a uri: eight and `_` [wire 2.10]."""
 
+_PAY = "https://console.bce.baidu.com/qianfan/ais/console/onlineService"
 _SWITCH_BOUND = 1800.0  # seconds; deploying takes up to 15 minutes after payment [wire 5.4]
 _LOOK_AGAIN = 10.0
 _POOLS = {1: "Public", 2: "Private"}  # [wire 2.9, trap 8]
@@ -103,7 +115,7 @@ def integers(account: Account, ids: Mapping[str, Any]) -> SwitchTarget | None:
 
 
 def switch(world: World, account: Account, status: ServiceStatus) -> Step:
-    """Go on with a recorded switch: call while the old version is served and no update is under way, wait to a bound."""
+    """Go on with a recorded switch: call while the old version serves and no update is under way, wait to a bound."""
     to = status.switch.to if status.switch else SwitchTarget()
     uuid, model, version = status.service_uuid, to.model_id_str, to.model_version_id_str
     if not (uuid and model and version):
@@ -140,3 +152,37 @@ def adopt(account: Account, service_id: int | str) -> Step:
 
 def _serves_on(reason: Reason, message: str) -> Hold:
     return Hold(Verdict(False, reason, message, stalled=True, available=True))
+
+
+def words(service: QianfanService) -> str:
+    """Hash the spec's own words for the source, under a scheme version."""
+    source = service.spec.source.to_dict() if service.spec.source else {}
+    return f"v1:{short_hash(sorted(source.items()))}"
+
+
+def phase_of(word: str | None) -> Phase:
+    """Say what the cloud's word for the state of a service means."""
+    return STATES.get(word or "", Phase.UNKNOWN)
+
+
+def why(phase: Phase, service: QianfanService, word: str | None) -> Why:
+    """Say what a phase means for the service."""
+    status, spec = service.status, service.spec
+    what = f"Service {status.service_name or spec.service_name} ({status.service_id or status.service_uuid})"
+    before = find(status.conditions, AVAILABLE)
+    served = before is not None and before.reason in {Reason.AVAILABLE, Reason.SERVICE_STOPPED, Reason.UPDATING}
+    texts: Mapping[Phase, Why] = {
+        Phase.WORKING: Why(Reason.DEPLOYING, f"{what} is being deployed."),
+        Phase.UNPAID: Why(Reason.PAYMENT_REQUIRED, f"{what} waits for its payment; pay for it in the console: {_PAY}"),
+        Phase.OVERDUE: Why(
+            Reason.PAYMENT_REQUIRED, f"{what} was not paid for within spec.paymentDeadlineSeconds; pay for it: {_PAY}"
+        ),
+        Phase.READY: Why(Reason.AVAILABLE, f"{what} is serving."),
+        Phase.FAILED: Why(Reason.DEPLOYING_FAILED, f"{what} failed to deploy; see it in the console: {_PAY}"),
+        Phase.STOPPED: Why(
+            Reason.SERVICE_STOPPED if served else Reason.STOPPED_EXTERNALLY, f"{what} is stopped in the cloud."
+        ),
+        Phase.GONE: Why(Reason.GONE, f"{what} is no longer in the cloud."),
+        Phase.UNKNOWN: Why(Reason.UNKNOWN_STATE, f"{what} is in a state that this version does not know: {word!r}."),
+    }
+    return texts.get(phase, Why(Reason.DEPLOYING))

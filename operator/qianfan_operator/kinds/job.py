@@ -1,13 +1,10 @@
 """QianfanJob: createTask, createJob, jobDetail, stopJob (design 2.2, 5)."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from qianfan_operator.api.common import Pending
 from qianfan_operator.api.job import JobStatus, QianfanJob, RunRecord
 from qianfan_operator.api.training import create_job_body, inputs_hash, missing_fields, same_inputs, training_inputs
-from qianfan_operator.cloud.errors import CloudError, Fate
-from qianfan_operator.cloud.views import Run
 from qianfan_operator.conditions import SUCCEEDED
 from qianfan_operator.credentials import Account
 from qianfan_operator.decide import Phase, Want, Why
@@ -27,16 +24,10 @@ from qianfan_operator.external import (
     World,
 )
 from qianfan_operator.keys import Key
-from qianfan_operator.kinds import runs, tasks
+from qianfan_operator.kinds import attempts, runs, tasks
 from qianfan_operator.kinds.references import base_of
 from qianfan_operator.names import Mark
 from qianfan_operator.reasons import Reason
-
-_FRESH: Updates = dict.fromkeys(
-    (*(name for name in runs.RUN_FIELDS if name != "attempt"), "progress", "run_time_seconds", "train_time_seconds",
-     "vdl_link", "console_url")
-)  # fmt: skip
-_RAISE = "raise spec.attempt to train again."
 
 
 class JobKind(Kind[QianfanJob]):
@@ -57,17 +48,17 @@ class JobKind(Kind[QianfanJob]):
         spec, status = resource.spec, resource.status
         if spec.attempt == status.attempt:
             return self._current(world, resource)
-        if recorded := _recorded(status, spec.attempt):
+        if recorded := attempts.recorded(status, spec.attempt):
             if recorded.inputs_hash and not same_inputs(recorded.inputs_hash, spec):
-                return _mismatch(f"Attempt {spec.attempt} was trained with other inputs")
+                return attempts.mismatch(f"Attempt {spec.attempt} was trained with other inputs")
             return Plan(Want.CREATE, Why(Reason.TRAINING, "Making a recorded attempt current again."))
         if spec.attempt <= (status.highest_attempt or 0) and spec.adopt is None:
-            return _mismatch(f"Attempt {spec.attempt} is not recorded and lies below status.highestAttempt")
+            return attempts.mismatch(f"Attempt {spec.attempt} is not recorded and lies below status.highestAttempt")
         return self._new(world, resource)
 
     def _current(self, world: World, job: QianfanJob) -> Plan:
         status, adopt = job.status, job.spec.adopt
-        if adopt and adopt.attempt == status.attempt and not _names(status, adopt.task_id, adopt.job_id):
+        if adopt and adopt.attempt == status.attempt and not attempts.names(status, adopt.task_id, adopt.job_id):
             if runs.phase_of(status) is not Phase.ABSENT:
                 why = (
                     f"spec.adopt names run {adopt.job_id}, but this attempt is run {status.job_id or status.job_uuid}."
@@ -75,7 +66,7 @@ class JobKind(Kind[QianfanJob]):
                 return Plan(Want.BLOCKED, Why(Reason.ALREADY_BOUND, why))
             return self._new(world, job)
         if status.inputs_hash and not same_inputs(status.inputs_hash, job.spec):
-            return _mismatch(f"Attempt {status.attempt} was trained with other inputs")
+            return attempts.mismatch(f"Attempt {status.attempt} was trained with other inputs")
         return Plan(Want.NOTHING) if runs.phase_of(status) is not Phase.ABSENT else self._new(world, job)
 
     def _new(self, world: World, job: QianfanJob) -> Plan:
@@ -95,7 +86,9 @@ class JobKind(Kind[QianfanJob]):
         status = resource.status
         selected = status.attempt == resource.spec.attempt
         phase = runs.phase_of(status) if selected else Phase.ABSENT
-        return Observation(phase, _why(phase, resource, status.train_status), others_working=bool(_others(resource)))
+        return Observation(
+            phase, attempts.why(phase, resource, status.train_status), others_working=bool(attempts.others(resource))
+        )
 
     def observe(self, world: World, account: Account, resource: QianfanJob) -> Observation:
         """Look at every recorded run that may still work, the selected one and the others."""
@@ -106,7 +99,7 @@ class JobKind(Kind[QianfanJob]):
         if runs.phase_of(status) in runs.ENDED | {Phase.ABSENT}:
             current = runs.phase_of(status)
         else:
-            run, current = _read(account, status)
+            run, current = attempts.look_at(account, status)
             looked = True
         if run:
             updates, word = dict(runs.facts(run, status)), run.status
@@ -117,20 +110,20 @@ class JobKind(Kind[QianfanJob]):
         elif current in {Phase.WORKING, Phase.UNKNOWN}:
             looked = True
         others = not selected and current in {Phase.WORKING, Phase.UNKNOWN}
-        if earlier := [record for record in status.runs if _may_work(record)]:
-            seen = {record.attempt: _seen(account, record) for record in earlier}
+        if earlier := [record for record in status.runs if attempts.may_work(record)]:
+            seen = {record.attempt: attempts.seen_again(account, record) for record in earlier}
             updates["runs"] = tuple(seen.get(record.attempt, record) for record in status.runs)
-            others = others or any(_may_work(record) for record in seen.values())
+            others = others or any(attempts.may_work(record) for record in seen.values())
             looked = True
-        return Observation(phase, _why(phase, resource, word), updates, others, deadline, looked)
+        return Observation(phase, attempts.why(phase, resource, word), updates, others, deadline, looked)
 
     def create(self, world: World, account: Account, resource: QianfanJob, plan: Plan) -> Step:
-        """See Kind: select a recorded attempt, adopt a run, find an earlier life's, or claim a task and pay for a run."""
+        """See Kind: select a recorded attempt, adopt a run, find an earlier life's, or claim a task and pay."""
         spec, status, attempt = resource.spec, resource.status, resource.spec.attempt
-        if attempt != status.attempt and (recorded := _recorded(status, attempt)):
-            return Record(_select(status, recorded))
+        if attempt != status.attempt and (recorded := attempts.recorded(status, attempt)):
+            return Record(attempts.select(status, recorded))
         if spec.adopt and spec.adopt.attempt == attempt:
-            return _adopt(account, resource, spec.adopt.task_id, spec.adopt.job_id)
+            return attempts.adopt(account, resource, spec.adopt.task_id, spec.adopt.job_id)
         mark = Mark.of(world.cluster, resource.metadata, resource.kind, attempt, inputs_hash(spec))
         if status.highest_attempt is None:
             return self._survey(world, account, resource, mark)
@@ -144,7 +137,11 @@ class JobKind(Kind[QianfanJob]):
         if attempt == status.attempt and status.task_id is not None:
             claimed = tasks.Claimed(status.task_id, status.task_uuid, status.task_name or "")
         else:
-            begin = {**_FRESH, "runs": runs.archived(status) if status.attempt != attempt else status.runs, **begin}
+            begin = {
+                **attempts.FRESH,
+                "runs": runs.archived(status) if status.attempt != attempt else status.runs,
+                **begin,
+            }
             result = tasks.claim(world, account, resource, mark)
             if isinstance(result, Hold):
                 return result
@@ -182,7 +179,7 @@ class JobKind(Kind[QianfanJob]):
         status = resource.status
         if status.attempt == pending.attempt or pending.attempt is None:
             return ids
-        known = _recorded(status, pending.attempt) or RunRecord(attempt=pending.attempt)
+        known = attempts.recorded(status, pending.attempt) or RunRecord(attempt=pending.attempt)
         others = tuple(run for run in status.runs if run.attempt != pending.attempt)
         return {"runs": (known.model_copy(update={**ids, "pending": None}), *others)}
 
@@ -191,7 +188,7 @@ class JobKind(Kind[QianfanJob]):
         status = resource.status
         record: JobStatus | RunRecord | None = status
         if status.attempt != pending.attempt:
-            record = _recorded(status, pending.attempt or 0)
+            record = attempts.recorded(status, pending.attempt or 0)
         if record is None or runs.phase_of(record) is Phase.ABSENT:
             return None
         return record.job_id, record.job_uuid
@@ -203,18 +200,18 @@ class JobKind(Kind[QianfanJob]):
     def look(self, world: World, account: Account, resource: QianfanJob, pending: Pending) -> Found:
         """See Kind."""
         found = runs.look(world, account, pending.inputs)
-        if isinstance(found, CannotTell) and _taken_by_adopt(resource):
+        if isinstance(found, CannotTell) and attempts.adopts(resource):
             return Seen({})
         return found
 
     def stop(self, account: Account, resource: QianfanJob) -> None:
         """Stop whatever works and is not wanted: the others first, else the selected run."""
-        others = _others(resource)
+        others = attempts.others(resource)
         for record in others or (resource.status,):
             runs.stop(account, record)
 
     def release(self, world: World, account: Account, resource: QianfanJob) -> Released:
-        """Stop every recorded run that works, and see it stopped; what a wiped status forgot is looked for (design 6)."""
+        """Stop every recorded run that works, and see it stopped; what a wiped status forgot is searched (design 6)."""
         status = resource.status
         if status.highest_attempt is None and status.attempt is None:
             mark = Mark.of(world.cluster, resource.metadata, resource.kind, resource.spec.attempt, "")
@@ -226,8 +223,8 @@ class JobKind(Kind[QianfanJob]):
                 account.client.stop_fine_tuning_task(run.job_uuid)
             return Released(not found, Why(Reason.DELETING, "Stopping runs that were found by their marks."))
         recorded: tuple[JobStatus | RunRecord, ...] = (status, *status.runs)
-        working = [record for record in recorded if _may_work(record)]
-        still = [record for record in working if _read(account, record)[1] is Phase.WORKING]
+        working = [record for record in recorded if attempts.may_work(record)]
+        still = [record for record in working if attempts.look_at(account, record)[1] is Phase.WORKING]
         for record in still:
             runs.stop(account, record)
         names = ", ".join(str(record.job_id or record.job_uuid) for record in still)
@@ -236,113 +233,3 @@ class JobKind(Kind[QianfanJob]):
     def abandon(self, account: Account, resource: QianfanJob, updates: Updates) -> None:
         """Stop a run whose object went while it was being made."""
         runs.stop(account, resource.status.model_copy(update=dict(updates)))
-
-
-def _why(phase: Phase, job: QianfanJob, word: str | None) -> Why:
-    status = job.status
-    run = f"Run {status.job_id or status.job_uuid} in task {status.task_name}"
-    texts: Mapping[Phase, Why] = {
-        Phase.WORKING: Why(Reason.TRAINING, f"{run} is training."),
-        Phase.READY: Why(Reason.SUCCEEDED, f"{run} has finished."),
-        Phase.FAILED: Why(
-            Reason.TRAINING_FAILED, f"{run} failed; see its log in the console, mend the cause, and {_RAISE}"
-        ),
-        Phase.STOPPED: _stopped(job, run),
-        Phase.GONE: Why(Reason.GONE, f"{run} is no longer in the cloud; {_RAISE}"),
-        Phase.UNKNOWN: Why(Reason.UNKNOWN_STATE, f"{run} is in a state that this version does not know: {word!r}."),
-    }
-    return texts.get(phase, Why(Reason.CREATING))
-
-
-def _stopped(job: QianfanJob, run: str) -> Why:
-    before = job.status.condition("Ready")
-    if before and before.reason in {Reason.STOPPING, Reason.STOPPED}:
-        return Why(Reason.STOPPED, f"{run} was stopped and cannot go on; {_RAISE}")
-    return Why(Reason.STOPPED_EXTERNALLY, f"{run} was stopped outside of this object; {_RAISE}")
-
-
-def _mismatch(what: str) -> Plan:
-    message = f"{what}; nothing is paid for. Select a recorded attempt as it was, or {_RAISE}"
-    return Plan(Want.BLOCKED, Why(Reason.ATTEMPT_MISMATCH, message))
-
-
-def _recorded(status: JobStatus, attempt: int) -> RunRecord | None:
-    return next((record for record in status.runs if record.attempt == attempt), None)
-
-
-def _select(status: JobStatus, recorded: RunRecord) -> Updates:
-    rest = tuple(record for record in runs.archived(status) if record.attempt != recorded.attempt)
-    return {**_FRESH, **{name: getattr(recorded, name) for name in runs.RUN_FIELDS}, "runs": rest}
-
-
-def _may_work(record: JobStatus | RunRecord) -> bool:
-    return runs.phase_of(record) in {Phase.WORKING, Phase.UNKNOWN}
-
-
-def _others(job: QianfanJob) -> tuple[JobStatus | RunRecord, ...]:
-    status = job.status
-    current = () if status.attempt == job.spec.attempt else (status,)
-    return tuple(record for record in (*current, *status.runs) if _may_work(record))
-
-
-def _read(account: Account, record: JobStatus | RunRecord) -> tuple[Run | None, Phase]:
-    try:
-        run = runs.read(account, record)
-    except CloudError as error:
-        if error.fate is not Fate.GONE:
-            raise
-        return None, Phase.GONE
-    return run, Phase.ABSENT if run is None else runs.STATES.get(run.status, Phase.UNKNOWN)
-
-
-def _seen(account: Account, record: RunRecord) -> RunRecord:
-    run, phase = _read(account, record)
-    if run is None:
-        return record.model_copy(update={"train_status": "STOP"}) if phase is Phase.GONE else record
-    return record.model_copy(
-        update={"train_status": run.status, "start_time": run.start_time, "finish_time": run.finish_time}
-    )
-
-
-def _names(status: JobStatus, task_id: int | str, job_id: int | str) -> bool:
-    return task_id in {status.task_id, status.task_uuid} and job_id in {status.job_id, status.job_uuid}
-
-
-def _taken_by_adopt(job: QianfanJob) -> bool:
-    return job.spec.adopt is not None and job.spec.adopt.attempt == job.spec.attempt
-
-
-def _adopt(account: Account, job: QianfanJob, task_id: int | str, job_id: int | str) -> Step:
-    """Record a run that exists, once the cloud has shown it."""
-    wanted = JobStatus(
-        task_id=task_id if isinstance(task_id, int) else None,
-        task_uuid=task_id if isinstance(task_id, str) else None,
-        job_id=job_id if isinstance(job_id, int) else None,
-        job_uuid=job_id if isinstance(job_id, str) else None,
-    )
-    run, phase = _read(account, wanted)
-    if run is None:
-        what = (
-            "is not in the cloud"
-            if phase is Phase.GONE
-            else "must be given by two integers or by the string of the run"
-        )
-        return runs.stalled(
-            Reason.GONE if phase is Phase.GONE else Reason.INVALID_SPEC, f"Run {job_id} of task {task_id} {what}."
-        )
-    attempt = job.spec.attempt
-    ids = {
-        "task_id": wanted.task_id or run.task_id,
-        "task_uuid": wanted.task_uuid or run.task_uuid,
-        "job_id": wanted.job_id or run.job_id,
-        "job_uuid": wanted.job_uuid or run.job_uuid,
-    }
-    archive = runs.archived(job.status) if job.status.attempt != attempt else job.status.runs
-    highest = max(attempt, job.status.highest_attempt or 0)
-    return Record(
-        {
-            **_FRESH, "runs": archive, "attempt": attempt, "highest_attempt": highest, "task_name": run.task_name, **ids,
-            "train_status": run.status, "adopted": True, "account": account.name, "inputs_hash": None, "inputs": {},
-            "pending": None,
-        }
-    )  # fmt: skip

@@ -1,10 +1,9 @@
 """QianfanModel: publishTrainModel, modelDetail, modelVersionDetail (design 2.3)."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from qianfan_operator.api.common import Pending
-from qianfan_operator.api.model import ModelStatus, ModelVersion, PublishedFrom, QianfanModel
+from qianfan_operator.api.model import ModelStatus, QianfanModel
 from qianfan_operator.cloud import views
 from qianfan_operator.cloud.errors import CloudError, Fate
 from qianfan_operator.credentials import Account
@@ -17,7 +16,6 @@ from qianfan_operator.external import (
     Observation,
     Pay,
     Plan,
-    Record,
     Released,
     Seen,
     Step,
@@ -25,13 +23,13 @@ from qianfan_operator.external import (
     World,
 )
 from qianfan_operator.keys import Key
+from qianfan_operator.kinds import versions
 from qianfan_operator.kinds.references import run_of
 from qianfan_operator.kinds.runs import stalled
-from qianfan_operator.names import Mark, short_hash
+from qianfan_operator.names import Mark
 from qianfan_operator.reasons import Reason
 
-STATES = {"Creating": Phase.WORKING, "Ready": Phase.READY, "Fail": Phase.FAILED, "Failed": Phase.FAILED}
-_VERSIONS, _PUBLISHED = 10, 20
+_PUBLISHED = 20
 
 
 class ModelKind(Kind[QianfanModel]):
@@ -52,14 +50,14 @@ class ModelKind(Kind[QianfanModel]):
     def plan(self, world: World, resource: QianfanModel) -> Plan:
         """Publish what is not published: the first version, or the next one when the source is another (design 2.3)."""
         spec, status = resource.spec, resource.status
-        if not _published(status):
+        if not versions.published(status):
             if spec.adopt:
                 return Plan(Want.CREATE, Why(Reason.CREATING, "Taking over the model version."))
             return self._publish(world, resource)
         if spec.adopt or spec.source is None:
             return Plan(Want.NOTHING)
-        again = STATES.get(status.state or "") is Phase.FAILED and resource.reconcile_requested
-        changed = status.inputs_hash != _words(resource) or again
+        again = versions.STATES.get(status.state or "") is Phase.FAILED and resource.reconcile_requested
+        changed = status.inputs_hash != versions.words(resource) or again
         follows = (
             spec.update_policy == "Follow" and spec.source.job_ref is not None and spec.source.job_ref.attempt is None
         )
@@ -68,7 +66,7 @@ class ModelKind(Kind[QianfanModel]):
         plan = self._publish(world, resource)
         if plan.want is not Want.CREATE:
             return plan if changed else Plan(Want.NOTHING)
-        return Plan(Want.NOTHING) if _same_run(status.source, plan.inputs) and not again else plan
+        return Plan(Want.NOTHING) if versions.same_run(status.source, plan.inputs) and not again else plan
 
     def _publish(self, world: World, model: QianfanModel) -> Plan:
         spec, status = model.spec, model.status
@@ -98,8 +96,8 @@ class ModelKind(Kind[QianfanModel]):
     def recall(self, resource: QianfanModel) -> Observation:
         """See Kind."""
         status = resource.status
-        phase = STATES.get(status.state or "", Phase.UNKNOWN) if _published(status) else Phase.ABSENT
-        return Observation(phase, _why(phase, status, status.state))
+        phase = versions.STATES.get(status.state or "", Phase.UNKNOWN) if versions.published(status) else Phase.ABSENT
+        return Observation(phase, versions.why(phase, status, status.state))
 
     def observe(self, world: World, account: Account, resource: QianfanModel) -> Observation:
         """Look at the version; once it is ready, at its model with all versions."""
@@ -112,19 +110,19 @@ class ModelKind(Kind[QianfanModel]):
         except CloudError as error:
             if error.fate is not Fate.GONE:
                 raise
-            return Observation(Phase.GONE, _why(Phase.GONE, status, None), looked=True)
-        updates = dict(_version_facts(detail, status))
-        phase = STATES.get(detail.state, Phase.UNKNOWN)
+            return Observation(Phase.GONE, versions.why(Phase.GONE, status, None), looked=True)
+        updates = dict(versions.version_facts(detail, status))
+        phase = versions.STATES.get(detail.state, Phase.UNKNOWN)
         model = status.model_id if status.model_id is not None else updates["model_id"] or updates["model_id_str"]
         if phase is Phase.READY and model is not None:
-            updates |= _model_facts(account.client.model_detail(model))
-        return Observation(phase, _why(phase, status, detail.state), updates, looked=True)
+            updates |= versions.model_facts(account.client.model_detail(model))
+        return Observation(phase, versions.why(phase, status, detail.state), updates, looked=True)
 
     def create(self, world: World, account: Account, resource: QianfanModel, plan: Plan) -> Step:
         """See Kind."""
         spec = resource.spec
-        if spec.adopt and not _published(resource.status):
-            return _adopt(account, resource)
+        if spec.adopt and not versions.published(resource.status):
+            return versions.adopt(account, resource)
         inputs = dict(plan.inputs)
         run = (inputs["taskId"], inputs["jobId"])
         if None in run:
@@ -140,7 +138,7 @@ class ModelKind(Kind[QianfanModel]):
         }
         if spec.tags:
             body["tags"] = list(spec.tags)
-        inputs["inputsHash"] = _words(resource)
+        inputs["inputsHash"] = versions.words(resource)
         return Pay("publishTrainModel", inputs, lambda client: client.prepare_publish(body), {"account": account.name})
 
     def landed(self, resource: QianfanModel, pending: Pending, reply: views.Published) -> Updates:
@@ -148,7 +146,7 @@ class ModelKind(Kind[QianfanModel]):
         published = (*resource.status.published, *filter(None, (reply.version_id,)))[-_PUBLISHED:]
         return {
             "published": published,
-            **_source(pending.inputs),
+            **versions.source(pending.inputs),
             "model_id": reply.model_id,
             "model_id_str": reply.model_id_str,
             "model_version_id": reply.version_id,
@@ -160,7 +158,7 @@ class ModelKind(Kind[QianfanModel]):
     def bound(self, resource: QianfanModel, pending: Pending) -> tuple[object, ...] | None:
         """See Kind."""
         status = resource.status
-        if not _published(status) or not _same_run(status.source, pending.inputs):
+        if not versions.published(status) or not versions.same_run(status.source, pending.inputs):
             return None
         return status.model_version_id, status.model_version_id_str
 
@@ -173,20 +171,20 @@ class ModelKind(Kind[QianfanModel]):
         inputs, name = pending.inputs, pending.inputs.get("modelName")
         mark = Mark.of(world.cluster, resource.metadata, resource.kind, 1, "")
         for _ in range(2):
-            target = inputs.get("modelId") if name is None else _model_named(account, name)
+            target = inputs.get("modelId") if name is None else versions.model_named(account, name)
             if target is None:
                 continue
             model = account.client.model_detail(target)
             for version in model.versions:
-                if _is_run(version, inputs):
-                    facts = {**_version_facts(version, ModelStatus()), "model_name": model.model_name or name}
+                if versions.is_run(version, inputs):
+                    facts = {**versions.version_facts(version, ModelStatus()), "model_name": model.model_name or name}
                     if mark.same_object(Mark.read(version.description)) and version.version_id is not None:
                         facts["published"] = (*resource.status.published, version.version_id)[-_PUBLISHED:]
-                    return Seen({**facts, **_source(inputs)})
+                    return Seen({**facts, **versions.source(inputs)})
             if name is not None:
                 if any(mark.same_object(Mark.read(version.description)) for version in model.versions):
                     return Seen({"model_id": model.model_id, "model_id_str": model.model_id_str, "model_name": name})
-                message = f"A model named {name} exists and is not ours. Choose another spec.target.modelName, or set modelId."
+                message = f"A model named {name} exists and is not ours; choose another modelName, or set modelId."
                 return CannotTell(Why(Reason.NAME_TAKEN, message), nothing_made=True)
         return NotThere()
 
@@ -214,109 +212,3 @@ class ModelKind(Kind[QianfanModel]):
             if error.fate is not Fate.GONE:
                 raise
         return Released(True)
-
-
-def _why(phase: Phase, status: ModelStatus, word: str | None) -> Why:
-    version = f"Version {status.model_version_id or status.model_version_id_str}"
-    where = f" of model {status.model_name}" if status.model_name else ""
-    texts: Mapping[Phase, Why] = {
-        Phase.WORKING: Why(Reason.PUBLISHING, f"{version} is being published."),
-        Phase.READY: Why(Reason.AVAILABLE, f"{version}{where} is ready."),
-        Phase.FAILED: Why(
-            Reason.PUBLISHING_FAILED,
-            f"{version} failed to publish; change the annotation qianfan.dev/reconcile-requested-at to publish it again.",
-        ),
-        Phase.GONE: Why(Reason.GONE, f"{version} is no longer in the cloud."),
-        Phase.UNKNOWN: Why(Reason.UNKNOWN_STATE, f"{version} is in a state that this version does not know: {word!r}."),
-    }
-    return texts.get(phase, Why(Reason.PUBLISHING))
-
-
-def _published(status: ModelStatus) -> bool:
-    return status.model_version_id is not None or status.model_version_id_str is not None
-
-
-def _words(model: QianfanModel) -> str:
-    """Hash the spec's own words for the source, under a scheme version."""
-    source = model.spec.source.to_dict() if model.spec.source else {}
-    return f"v1:{short_hash(sorted(source.items()))}"
-
-
-def _source(inputs: Mapping[str, Any]) -> dict[str, Any]:
-    source = PublishedFrom(
-        task_id=inputs.get("taskId"), task_uuid=inputs.get("taskUuid"),
-        job_id=inputs.get("jobId"), job_uuid=inputs.get("jobUuid"),
-    )  # fmt: skip
-    return {"source": source, "inputs_hash": inputs.get("inputsHash")}
-
-
-def _same_run(source: PublishedFrom | None, inputs: Mapping[str, Any]) -> bool:
-    if source is None:
-        return False
-    by_id = source.job_id is not None and source.job_id == inputs.get("jobId")
-    return by_id or (source.job_uuid is not None and source.job_uuid == inputs.get("jobUuid"))
-
-
-def _is_run(version: views.ModelVersion, inputs: Mapping[str, Any]) -> bool:
-    by_id = version.job_id is not None and version.job_id == inputs.get("jobId")
-    return by_id or (version.job_uuid is not None and version.job_uuid == inputs.get("jobUuid"))
-
-
-def _model_named(account: Account, name: str) -> int | str | None:
-    for item in account.client.user_models(name):
-        if item.model_name == name:
-            return item.model_id if item.model_id is not None else item.model_id_str
-    return None
-
-
-def _version_facts(version: views.ModelVersion, status: ModelStatus) -> dict[str, Any]:
-    return {
-        "model_id": version.model_id if version.model_id is not None else status.model_id,
-        "model_id_str": version.model_id_str or status.model_id_str,
-        "model_name": version.model_name or status.model_name,
-        "model_version_id": version.version_id if version.version_id is not None else status.model_version_id,
-        "model_version_id_str": version.version_id_str or status.model_version_id_str,
-        "version": version.version or status.version,
-        "state": version.state,
-        "train_type": version.train_type or status.train_type,
-        "create_time": version.create_time or status.create_time,
-    }
-
-
-def _model_facts(model: views.Model) -> dict[str, Any]:
-    versions = tuple(
-        ModelVersion(
-            model_version_id=version.version_id, model_version_id_str=version.version_id_str, version=version.version,
-            description=version.description or None, state=version.state, train_type=version.train_type or None,
-            task_id=version.task_id, job_id=version.job_id, create_time=version.create_time,
-        )
-        for version in model.versions[:_VERSIONS]
-        if version.version_id is not None
-    )  # fmt: skip
-    return {"versions": versions, "version_count": len(model.versions), "model_name": model.model_name or None}
-
-
-def _adopt(account: Account, model: QianfanModel) -> Step:
-    """Record a version that exists; a model alone stands for its newest version."""
-    adopt = model.spec.adopt
-    if adopt is None:
-        raise AssertionError("asked to adopt nothing")
-    version_id = adopt.model_version_id
-    try:
-        if version_id is None and adopt.model_id is not None:
-            versions = account.client.model_detail(adopt.model_id).versions
-            if not versions:
-                return stalled(Reason.GONE, f"Model {adopt.model_id} has no version.")
-            version_id = versions[0].version_id if versions[0].version_id is not None else versions[0].version_id_str
-        if version_id is None:
-            return stalled(Reason.INVALID_SPEC, "spec.adopt must name a model or a model version.")
-        detail = account.client.model_version_detail(version_id)
-    except CloudError as error:
-        if error.fate is not Fate.GONE:
-            raise
-        return stalled(Reason.GONE, f"Model {adopt.model_id} version {adopt.model_version_id} is not in the cloud.")
-    if adopt.model_id is not None and adopt.model_id not in {detail.model_id, detail.model_id_str}:
-        return stalled(
-            Reason.INVALID_SPEC, f"Version {version_id} belongs to model {detail.model_id}, not {adopt.model_id}."
-        )
-    return Record({**_version_facts(detail, ModelStatus()), "adopted": True, "account": account.name})

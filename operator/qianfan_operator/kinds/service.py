@@ -1,6 +1,5 @@
 """QianfanService: service apply, service detail; V2 to describe, switch and deactivate (design 2.4, 6)."""
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -8,7 +7,7 @@ from qianfan_operator.api.common import Pending
 from qianfan_operator.api.service import QianfanService, Switch
 from qianfan_operator.cloud.errors import CloudError, Fate
 from qianfan_operator.cloud.views import Applied
-from qianfan_operator.conditions import AVAILABLE, find
+from qianfan_operator.conditions import AVAILABLE
 from qianfan_operator.credentials import Account
 from qianfan_operator.decide import Phase, Want, Why
 from qianfan_operator.external import (
@@ -30,22 +29,10 @@ from qianfan_operator.keys import Key
 from qianfan_operator.kinds import endpoints
 from qianfan_operator.kinds.references import version_of
 from qianfan_operator.kinds.runs import stalled
-from qianfan_operator.names import Mark, short_hash
+from qianfan_operator.names import Mark
 from qianfan_operator.reasons import Reason
 
-# V1's words and V2's [wire 4]; the numbers of 2023 are not documented and stay unknown [wire 2.10].
-STATES = {
-    "New": Phase.UNPAID,
-    "Deploying": Phase.WORKING,
-    "Done": Phase.READY,
-    "Serving": Phase.READY,
-    "Failed": Phase.FAILED,
-    "Stopped": Phase.STOPPED,
-}
 _POOL = {"Public": 1, "Private": 2}  # [wire 2.9, trap 8]
-
-
-_PAY = "https://console.bce.baidu.com/qianfan/ais/console/onlineService"
 
 
 class ServiceKind(Kind[QianfanService]):
@@ -71,7 +58,7 @@ class ServiceKind(Kind[QianfanService]):
             return Plan(Want.NOTHING) if recorded else _invalid("spec.source must be set.")
         if not recorded and (spec.service_name is None or spec.uri is None):
             return _invalid("spec.serviceName and spec.uri must be set.")
-        changed = status.inputs_hash != _words(resource)
+        changed = status.inputs_hash != endpoints.words(resource)
         follows = spec.update_policy == "Follow" and spec.source.model_ref is not None
         if recorded and status.switch is None and not (changed or follows):
             return Plan(Want.NOTHING)
@@ -102,8 +89,8 @@ class ServiceKind(Kind[QianfanService]):
     def recall(self, resource: QianfanService) -> Observation:
         """See Kind."""
         status = resource.status
-        phase = _phase(status.service_status) if endpoints.recorded(status) else Phase.ABSENT
-        return Observation(phase, _why(phase, resource, status.service_status))
+        phase = endpoints.phase_of(status.service_status) if endpoints.recorded(status) else Phase.ABSENT
+        return Observation(phase, endpoints.why(phase, resource, status.service_status))
 
     def observe(self, world: World, account: Account, resource: QianfanService) -> Observation:
         """Look at the service: paid for, deploying, serving."""
@@ -115,9 +102,9 @@ class ServiceKind(Kind[QianfanService]):
         except CloudError as error:
             if error.fate is not Fate.GONE:
                 raise
-            return Observation(Phase.GONE, _why(Phase.GONE, resource, None), looked=True)
+            return Observation(Phase.GONE, endpoints.why(Phase.GONE, resource, None), looked=True)
         updates = endpoints.facts(service, status)
-        phase = _phase(service.status)
+        phase = endpoints.phase_of(service.status)
         if phase is Phase.UNPAID:
             since = status.unpaid_since or world.now
             updates["unpaid_since"] = since
@@ -126,7 +113,7 @@ class ServiceKind(Kind[QianfanService]):
                 phase = Phase.OVERDUE
         else:
             updates["unpaid_since"] = None
-        return Observation(phase, _why(phase, resource, service.status), updates, looked=True)
+        return Observation(phase, endpoints.why(phase, resource, service.status), updates, looked=True)
 
     def create(self, world: World, account: Account, resource: QianfanService, plan: Plan) -> Step:
         """See Kind: the service is always looked for before it is applied for (design 5.7)."""
@@ -146,11 +133,12 @@ class ServiceKind(Kind[QianfanService]):
             return Record({**updates, "account": account.name})
         body = {
             "modelId": ids.model_id, "modelVersionId": ids.model_version_id, "name": spec.service_name, "uri": spec.uri,
-            "replicas": spec.replicas, "poolType": _POOL[spec.pool_type], "description": mark.describe(spec.description),
+            "replicas": spec.replicas, "poolType": _POOL[spec.pool_type],
+            "description": mark.describe(spec.description),
         }  # fmt: skip
         inputs = {
             "modelId": ids.model_id, "modelVersionId": ids.model_version_id, "name": spec.service_name, "uri": spec.uri,
-            "inputsHash": _words(resource),
+            "inputsHash": endpoints.words(resource),
         }  # fmt: skip
         return Pay("apply", inputs, lambda client: client.prepare_apply(body), {"account": account.name})
 
@@ -159,7 +147,8 @@ class ServiceKind(Kind[QianfanService]):
         inputs, spec = pending.inputs, resource.spec
         return {
             "service_id": reply.service_id, "service_uuid": reply.service_uuid, "service_name": inputs.get("name"),
-            "service_status": "New", "model_id": inputs.get("modelId"), "model_version_id": inputs.get("modelVersionId"),
+            "service_status": "New",
+            "model_id": inputs.get("modelId"), "model_version_id": inputs.get("modelVersionId"),
             "replicas": spec.replicas, "pool_type": spec.pool_type, "inputs_hash": inputs.get("inputsHash"),
         }  # fmt: skip
 
@@ -184,18 +173,18 @@ class ServiceKind(Kind[QianfanService]):
                 reply = Applied(item.service_id or 0, item.service_uuid)
                 status = next(v.status for v in item.versions if v.model_version_id == inputs.get("modelVersionId"))
                 return Seen({**self.landed(resource, pending, reply), "service_status": status})
-            message = f"A service named {item.name} exists and is not ours. Choose another spec.serviceName, or set spec.adopt."
+            message = f"A service named {item.name} exists and is not ours; choose another serviceName, or adopt it."
             return CannotTell(Why(Reason.NAME_TAKEN, message), nothing_made=True)
         return NotThere()
 
     def switch(self, world: World, account: Account, resource: QianfanService, plan: Plan) -> Step:
-        """Bring another version behind the same address: recorded first, then called for, then waited for (design 2.4)."""
+        """Bring another version behind the address: recorded first, then called for, then waited for (design 2.4)."""
         status = resource.status
         ids = endpoints.integers(account, plan.inputs)
         if ids is None:
             return stalled(Reason.INVALID_SPEC, "The model version of spec.source is not in the cloud.")
         if status.model_version_id == ids.model_version_id:
-            return Record({"switch": None, "inputs_hash": _words(resource), "model_id": ids.model_id})
+            return Record({"switch": None, "inputs_hash": endpoints.words(resource), "model_id": ids.model_id})
         if status.switch is None or status.switch.to.model_version_id != ids.model_version_id:
             return Record({"switch": Switch(to=ids, since=world.now)})
         return endpoints.switch(world, account, status)
@@ -211,7 +200,7 @@ class ServiceKind(Kind[QianfanService]):
             if error.fate is not Fate.GONE:
                 raise
             return Released(True)
-        phase = _phase(service.status)
+        phase = endpoints.phase_of(service.status)
         if phase in {Phase.STOPPED, Phase.UNPAID, Phase.FAILED}:
             return Released(True)
         uuid = service.service_uuid or status.service_uuid
@@ -233,35 +222,3 @@ class ServiceKind(Kind[QianfanService]):
 
 def _invalid(message: str) -> Plan:
     return Plan(Want.BLOCKED, Why(Reason.INVALID_SPEC, message))
-
-
-def _words(service: QianfanService) -> str:
-    """Hash the spec's own words for the source, under a scheme version."""
-    source = service.spec.source.to_dict() if service.spec.source else {}
-    return f"v1:{short_hash(sorted(source.items()))}"
-
-
-def _phase(word: str | None) -> Phase:
-    return STATES.get(word or "", Phase.UNKNOWN)
-
-
-def _why(phase: Phase, service: QianfanService, word: str | None) -> Why:
-    status, spec = service.status, service.spec
-    what = f"Service {status.service_name or spec.service_name} ({status.service_id or status.service_uuid})"
-    before = find(status.conditions, AVAILABLE)
-    served = before is not None and before.reason in {Reason.AVAILABLE, Reason.SERVICE_STOPPED, Reason.UPDATING}
-    texts: Mapping[Phase, Why] = {
-        Phase.WORKING: Why(Reason.DEPLOYING, f"{what} is being deployed."),
-        Phase.UNPAID: Why(Reason.PAYMENT_REQUIRED, f"{what} waits for its payment; pay for it in the console: {_PAY}"),
-        Phase.OVERDUE: Why(
-            Reason.PAYMENT_REQUIRED, f"{what} was not paid for within spec.paymentDeadlineSeconds; pay for it: {_PAY}"
-        ),
-        Phase.READY: Why(Reason.AVAILABLE, f"{what} is serving."),
-        Phase.FAILED: Why(Reason.DEPLOYING_FAILED, f"{what} failed to deploy; see it in the console: {_PAY}"),
-        Phase.STOPPED: Why(
-            Reason.SERVICE_STOPPED if served else Reason.STOPPED_EXTERNALLY, f"{what} is stopped in the cloud."
-        ),
-        Phase.GONE: Why(Reason.GONE, f"{what} is no longer in the cloud."),
-        Phase.UNKNOWN: Why(Reason.UNKNOWN_STATE, f"{what} is in a state that this version does not know: {word!r}."),
-    }
-    return texts.get(phase, Why(Reason.DEPLOYING))

@@ -1,0 +1,111 @@
+"""All that a decision depends on: the spec, the record, the credentials, the references and a look at the cloud."""
+
+import logging
+from dataclasses import replace
+from typing import Any
+
+from qianfan_operator.cloud.errors import CloudError, Fate
+from qianfan_operator.conditions import AVAILABLE, READY, SUCCEEDED, is_true
+from qianfan_operator.credentials import Access, Account, Credentials
+from qianfan_operator.decide import Facts, Phase, Trouble, Want, Why
+from qianfan_operator.external import Observation, Plan, World
+from qianfan_operator.reasons import Reason
+from qianfan_operator.subject import Subject
+
+log = logging.getLogger(__name__)
+
+
+class Gatherer:
+    """Gathers the facts of a pass; changes nothing but what is known of the credentials."""
+
+    def __init__(self, credentials: Credentials) -> None:
+        self._credentials = credentials
+
+    def gather(self, subject: Subject, access: Access, world: World) -> tuple[Facts, Plan, dict[str, Any]]:
+        """Return the facts, the plan behind them, and what the look adds to the status; never raises CloudError."""
+        resource, kind = subject.resource, subject.kind
+        spec, status = resource.spec, resource.status
+        adopted = bool(status.adopted)
+        facts = Facts(
+            deleting=resource.metadata.deletion_timestamp is not None,
+            orphan=spec.deletion_policy_for(adopted=adopted) == "Orphan",
+            paused=spec.paused,
+            trouble=access.trouble,
+            trouble_why=access.why,
+            intent=status.pending is not None,
+            stop_wanted=getattr(spec, "desired_state", "") == "Stopped",
+            replace=getattr(spec, "concurrency_policy", "") == "Replace",
+            usable=is_true(status.conditions, SUCCEEDED if kind.condition == SUCCEEDED else READY),
+            serving=is_true(status.conditions, AVAILABLE),
+        )
+        if facts.deleting:
+            return self._leaving(facts, subject, access.account, world), Plan(Want.NOTHING), {}
+        plan = Plan(Want.BLOCKED, Why(Reason.INVALID_SPEC, subject.invalid)) if subject.invalid else None
+        plan = plan or kind.plan(world, resource)
+        seen, updates = kind.recall(resource), dict[str, Any]()
+        if access.account and not facts.intent:
+            try:
+                seen = kind.observe(world, access.account, resource)
+            except CloudError as error:
+                facts = self.troubled(subject, facts, error)
+            else:
+                updates = self._looked(subject, access.account, seen)
+                if seen.looked and access.trouble is not Trouble.NONE:
+                    facts = replace(facts, trouble=Trouble.NONE)
+        facts = self._same_account(facts, subject, access.account, seen.phase)
+        return _with(facts, plan, seen), plan, updates
+
+    def _leaving(self, facts: Facts, subject: Subject, account: Account | None, world: World) -> Facts:
+        """Before anything is released with other keys than it was made with, see whether they see it."""
+        recorded = subject.resource.status.account
+        if account is None or facts.orphan or self._credentials.same_account(recorded, account):
+            return facts
+        try:
+            seen = subject.kind.observe(world, account, subject.resource)
+        except CloudError as error:
+            return self.troubled(subject, facts, error)
+        if seen.looked and seen.phase is not Phase.GONE:
+            self._credentials.accepted(subject.resource, account)
+        return self._same_account(facts, subject, account, seen.phase) if seen.looked or facts.intent else facts
+
+    def _looked(self, subject: Subject, account: Account, seen: Observation) -> dict[str, Any]:
+        updates = dict(seen.updates)
+        if seen.looked and seen.phase is not Phase.GONE:
+            self._credentials.accepted(subject.resource, account)
+            updates["account"] = account.name
+        return updates
+
+    def _same_account(self, facts: Facts, subject: Subject, account: Account | None, phase: Phase) -> Facts:
+        """Believe "none" and "gone" only from keys that are known to see the account of what is recorded (5.10)."""
+        recorded = subject.resource.status.account
+        doubtful = facts.intent or phase is Phase.GONE
+        if account is None or facts.orphan or not doubtful or self._credentials.same_account(recorded, account):
+            return facts
+        message = "The Secret holds another access key than before, which is not known to see the same account."
+        return replace(facts, trouble=Trouble.WAIT, trouble_why=Why(Reason.ACCOUNT_CHANGED, message))
+
+    def troubled(self, subject: Subject, facts: Facts, error: CloudError) -> Facts:
+        """Turn an error of the cloud into the trouble of this pass."""
+        subject.note_error(error)
+        log.info("The cloud did not do it", extra={"object": str(subject.key), "error": str(error)})
+        if error.reason is Reason.CREDENTIALS_INVALID:
+            self._credentials.refused(subject.resource)
+            access = self._credentials.access(subject.resource)
+            why = Why(Reason.CREDENTIALS_INVALID, f"{access.why.message} {error}")
+            return replace(facts, trouble=access.trouble, trouble_why=why)
+        if error.fate is Fate.STALL:
+            return replace(facts, trouble=Trouble.STALL, trouble_why=Why(error.reason, str(error)))
+        reason = error.reason if error.fate is Fate.WAIT else Reason.CLOUD_UNAVAILABLE
+        return replace(facts, trouble=Trouble.RETRY, trouble_why=Why(reason, str(error)))
+
+
+def _with(facts: Facts, plan: Plan, seen: Observation) -> Facts:
+    return replace(
+        facts,
+        want=plan.want,
+        want_why=plan.why,
+        phase=seen.phase,
+        phase_why=seen.why,
+        others_working=seen.others_working,
+        deadline_passed=seen.deadline_passed,
+    )

@@ -1,0 +1,138 @@
+"""Attempts of a QianfanJob: which is selected, what is recorded of the others, and how one is adopted (design 2.2)."""
+
+from collections.abc import Mapping
+
+from qianfan_operator.api.job import JobStatus, QianfanJob, RunRecord
+from qianfan_operator.cloud.errors import CloudError, Fate
+from qianfan_operator.cloud.views import Run
+from qianfan_operator.credentials import Account
+from qianfan_operator.decide import Phase, Want, Why
+from qianfan_operator.external import Plan, Record, Step, Updates
+from qianfan_operator.kinds import runs
+from qianfan_operator.reasons import Reason
+
+FRESH: Updates = dict.fromkeys(
+    (*(name for name in runs.RUN_FIELDS if name != "attempt"), "progress", "run_time_seconds", "train_time_seconds",
+     "vdl_link", "console_url")
+)  # fmt: skip
+RAISE = "raise spec.attempt to train again."
+
+
+def why(phase: Phase, job: QianfanJob, word: str | None) -> Why:
+    """Say what a phase means for the selected run."""
+    status = job.status
+    run = f"Run {status.job_id or status.job_uuid} in task {status.task_name}"
+    texts: Mapping[Phase, Why] = {
+        Phase.WORKING: Why(Reason.TRAINING, f"{run} is training."),
+        Phase.READY: Why(Reason.SUCCEEDED, f"{run} has finished."),
+        Phase.FAILED: Why(
+            Reason.TRAINING_FAILED, f"{run} failed; see its log in the console, mend the cause, and {RAISE}"
+        ),
+        Phase.STOPPED: _stopped(job, run),
+        Phase.GONE: Why(Reason.GONE, f"{run} is no longer in the cloud; {RAISE}"),
+        Phase.UNKNOWN: Why(Reason.UNKNOWN_STATE, f"{run} is in a state that this version does not know: {word!r}."),
+    }
+    return texts.get(phase, Why(Reason.CREATING))
+
+
+def _stopped(job: QianfanJob, run: str) -> Why:
+    before = job.status.condition("Ready")
+    if before and before.reason in {Reason.STOPPING, Reason.STOPPED}:
+        return Why(Reason.STOPPED, f"{run} was stopped and cannot go on; {RAISE}")
+    return Why(Reason.STOPPED_EXTERNALLY, f"{run} was stopped outside of this object; {RAISE}")
+
+
+def mismatch(what: str) -> Plan:
+    """Refuse an attempt that cannot be selected."""
+    message = f"{what}; nothing is paid for. Select a recorded attempt as it was, or {RAISE}"
+    return Plan(Want.BLOCKED, Why(Reason.ATTEMPT_MISMATCH, message))
+
+
+def recorded(status: JobStatus, attempt: int) -> RunRecord | None:
+    """Find an earlier attempt in `runs`."""
+    return next((record for record in status.runs if record.attempt == attempt), None)
+
+
+def select(status: JobStatus, recorded: RunRecord) -> Updates:
+    """Make a recorded attempt the current one."""
+    rest = tuple(record for record in runs.archived(status) if record.attempt != recorded.attempt)
+    return {**FRESH, **{name: getattr(recorded, name) for name in runs.RUN_FIELDS}, "runs": rest}
+
+
+def may_work(record: JobStatus | RunRecord) -> bool:
+    """Say whether a run may still cost something."""
+    return runs.phase_of(record) in {Phase.WORKING, Phase.UNKNOWN}
+
+
+def others(job: QianfanJob) -> tuple[JobStatus | RunRecord, ...]:
+    """The runs of attempts that the spec does not select, as far as they may work."""
+    status = job.status
+    current = () if status.attempt == job.spec.attempt else (status,)
+    return tuple(record for record in (*current, *status.runs) if may_work(record))
+
+
+def look_at(account: Account, record: JobStatus | RunRecord) -> tuple[Run | None, Phase]:
+    """Read a run; one that the cloud does not know is GONE."""
+    try:
+        run = runs.read(account, record)
+    except CloudError as error:
+        if error.fate is not Fate.GONE:
+            raise
+        return None, Phase.GONE
+    return run, Phase.ABSENT if run is None else runs.STATES.get(run.status, Phase.UNKNOWN)
+
+
+def seen_again(account: Account, record: RunRecord) -> RunRecord:
+    """An earlier attempt as the cloud shows it now."""
+    run, phase = look_at(account, record)
+    if run is None:
+        return record.model_copy(update={"train_status": "STOP"}) if phase is Phase.GONE else record
+    return record.model_copy(
+        update={"train_status": run.status, "start_time": run.start_time, "finish_time": run.finish_time}
+    )
+
+
+def names(status: JobStatus, task_id: int | str, job_id: int | str) -> bool:
+    """Say whether the ids are those of the recorded run."""
+    return task_id in {status.task_id, status.task_uuid} and job_id in {status.job_id, status.job_uuid}
+
+
+def adopts(job: QianfanJob) -> bool:
+    """Say whether the selected attempt is to be adopted."""
+    return job.spec.adopt is not None and job.spec.adopt.attempt == job.spec.attempt
+
+
+def adopt(account: Account, job: QianfanJob, task_id: int | str, job_id: int | str) -> Step:
+    """Record a run that exists, once the cloud has shown it."""
+    wanted = JobStatus(
+        task_id=task_id if isinstance(task_id, int) else None,
+        task_uuid=task_id if isinstance(task_id, str) else None,
+        job_id=job_id if isinstance(job_id, int) else None,
+        job_uuid=job_id if isinstance(job_id, str) else None,
+    )
+    run, phase = look_at(account, wanted)
+    if run is None:
+        what = (
+            "is not in the cloud"
+            if phase is Phase.GONE
+            else "must be given by two integers or by the string of the run"
+        )
+        return runs.stalled(
+            Reason.GONE if phase is Phase.GONE else Reason.INVALID_SPEC, f"Run {job_id} of task {task_id} {what}."
+        )
+    attempt = job.spec.attempt
+    ids = {
+        "task_id": wanted.task_id or run.task_id,
+        "task_uuid": wanted.task_uuid or run.task_uuid,
+        "job_id": wanted.job_id or run.job_id,
+        "job_uuid": wanted.job_uuid or run.job_uuid,
+    }
+    archive = runs.archived(job.status) if job.status.attempt != attempt else job.status.runs
+    highest = max(attempt, job.status.highest_attempt or 0)
+    return Record(
+        {
+            **FRESH, "runs": archive, "attempt": attempt, "highest_attempt": highest, "task_name": run.task_name, **ids,
+            "train_status": run.status, "adopted": True, "account": account.name, "inputs_hash": None, "inputs": {},
+            "pending": None,
+        }
+    )  # fmt: skip

@@ -1,0 +1,132 @@
+"""Model versions: how a QianfanModel reads, finds and adopts them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from qianfan_operator.api.common import RECONCILE_ANNOTATION
+from qianfan_operator.api.model import ModelStatus, ModelVersion, PublishedFrom, QianfanModel
+from qianfan_operator.cloud import views
+from qianfan_operator.cloud.errors import CloudError, Fate
+from qianfan_operator.credentials import Account
+from qianfan_operator.decide import Phase, Why
+from qianfan_operator.external import Record, Step
+from qianfan_operator.kinds.runs import stalled
+from qianfan_operator.names import short_hash
+from qianfan_operator.reasons import Reason
+
+STATES = {"Creating": Phase.WORKING, "Ready": Phase.READY, "Fail": Phase.FAILED, "Failed": Phase.FAILED}
+_LISTED = 10
+
+
+def why(phase: Phase, status: ModelStatus, word: str | None) -> Why:
+    """Say what a phase means for the current version."""
+    version = f"Version {status.model_version_id or status.model_version_id_str}"
+    where = f" of model {status.model_name}" if status.model_name else ""
+    texts: Mapping[Phase, Why] = {
+        Phase.WORKING: Why(Reason.PUBLISHING, f"{version} is being published."),
+        Phase.READY: Why(Reason.AVAILABLE, f"{version}{where} is ready."),
+        Phase.FAILED: Why(
+            Reason.PUBLISHING_FAILED,
+            f"{version} failed to publish; change the annotation {RECONCILE_ANNOTATION} to publish it again.",
+        ),
+        Phase.GONE: Why(Reason.GONE, f"{version} is no longer in the cloud."),
+        Phase.UNKNOWN: Why(Reason.UNKNOWN_STATE, f"{version} is in a state that this version does not know: {word!r}."),
+    }
+    return texts.get(phase, Why(Reason.PUBLISHING))
+
+
+def published(status: ModelStatus) -> bool:
+    """Say whether the status names a version."""
+    return status.model_version_id is not None or status.model_version_id_str is not None
+
+
+def words(model: QianfanModel) -> str:
+    """Hash the spec's own words for the source, under a scheme version."""
+    source = model.spec.source.to_dict() if model.spec.source else {}
+    return f"v1:{short_hash(sorted(source.items()))}"
+
+
+def source(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """What is recorded of the run that a version was published from."""
+    source = PublishedFrom(
+        task_id=inputs.get("taskId"), task_uuid=inputs.get("taskUuid"),
+        job_id=inputs.get("jobId"), job_uuid=inputs.get("jobUuid"),
+    )  # fmt: skip
+    return {"source": source, "inputs_hash": inputs.get("inputsHash")}
+
+
+def same_run(source: PublishedFrom | None, inputs: Mapping[str, Any]) -> bool:
+    """Say whether a version was published from the run that is asked for."""
+    if source is None:
+        return False
+    by_id = source.job_id is not None and source.job_id == inputs.get("jobId")
+    return by_id or (source.job_uuid is not None and source.job_uuid == inputs.get("jobUuid"))
+
+
+def is_run(version: views.ModelVersion, inputs: Mapping[str, Any]) -> bool:
+    """Say whether a version of the cloud was published from the run that is asked for."""
+    by_id = version.job_id is not None and version.job_id == inputs.get("jobId")
+    return by_id or (version.job_uuid is not None and version.job_uuid == inputs.get("jobUuid"))
+
+
+def model_named(account: Account, name: str) -> int | str | None:
+    """Find the account's own model of a name."""
+    for item in account.client.user_models(name):
+        if item.model_name == name:
+            return item.model_id if item.model_id is not None else item.model_id_str
+    return None
+
+
+def version_facts(version: views.ModelVersion, status: ModelStatus) -> dict[str, Any]:
+    """What a look at a version adds to the status; what a reply leaves out stays."""
+    return {
+        "model_id": version.model_id if version.model_id is not None else status.model_id,
+        "model_id_str": version.model_id_str or status.model_id_str,
+        "model_name": version.model_name or status.model_name,
+        "model_version_id": version.version_id if version.version_id is not None else status.model_version_id,
+        "model_version_id_str": version.version_id_str or status.model_version_id_str,
+        "version": version.version or status.version,
+        "state": version.state,
+        "train_type": version.train_type or status.train_type,
+        "create_time": version.create_time or status.create_time,
+    }
+
+
+def model_facts(model: views.Model) -> dict[str, Any]:
+    """What a look at the model adds to the status: its versions, newest first."""
+    versions = tuple(
+        ModelVersion(
+            model_version_id=version.version_id, model_version_id_str=version.version_id_str, version=version.version,
+            description=version.description or None, state=version.state, train_type=version.train_type or None,
+            task_id=version.task_id, job_id=version.job_id, create_time=version.create_time,
+        )
+        for version in model.versions[:_LISTED]
+        if version.version_id is not None
+    )  # fmt: skip
+    return {"versions": versions, "version_count": len(model.versions), "model_name": model.model_name or None}
+
+
+def adopt(account: Account, model: QianfanModel) -> Step:
+    """Record a version that exists; a model alone stands for its newest version."""
+    adopt = model.spec.adopt
+    if adopt is None:
+        raise AssertionError("asked to adopt nothing")
+    version_id = adopt.model_version_id
+    try:
+        if version_id is None and adopt.model_id is not None:
+            versions = account.client.model_detail(adopt.model_id).versions
+            if not versions:
+                return stalled(Reason.GONE, f"Model {adopt.model_id} has no version.")
+            version_id = versions[0].version_id if versions[0].version_id is not None else versions[0].version_id_str
+        if version_id is None:
+            return stalled(Reason.INVALID_SPEC, "spec.adopt must name a model or a model version.")
+        detail = account.client.model_version_detail(version_id)
+    except CloudError as error:
+        if error.fate is not Fate.GONE:
+            raise
+        return stalled(Reason.GONE, f"Model {adopt.model_id} version {adopt.model_version_id} is not in the cloud.")
+    if adopt.model_id is not None and adopt.model_id not in {detail.model_id, detail.model_id_str}:
+        return stalled(
+            Reason.INVALID_SPEC, f"Version {version_id} belongs to model {detail.model_id}, not {adopt.model_id}."
+        )
+    return Record({**version_facts(detail, ModelStatus()), "adopted": True, "account": account.name})

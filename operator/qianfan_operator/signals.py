@@ -1,0 +1,64 @@
+"""What an object asks for, and what of it matters to others: pure readings of one object (design 4)."""
+
+from collections.abc import Hashable
+from typing import Any
+
+from qianfan_operator.api.common import FINALIZER, RECONCILE_ANNOTATION, Resource
+from qianfan_operator.conditions import READY, STALLED, SUCCEEDED, find, is_true
+from qianfan_operator.decide import Phase
+from qianfan_operator.external import Kind
+from qianfan_operator.store import Record, Store
+
+
+def todo(resource: Resource) -> tuple[Hashable, ...]:
+    """Name what an object asks for that its status has not answered; empty if nothing."""
+    metadata, status = resource.metadata, resource.status
+    asked = metadata.annotations.get(RECONCILE_ANNOTATION)
+    lost = FINALIZER not in metadata.finalizers and (status.pending is not None or status.account is not None)
+    wishes: tuple[Hashable, ...] = ()
+    if metadata.generation != status.observed_generation:
+        wishes += (("generation", metadata.generation),)
+    if metadata.deletion_timestamp and FINALIZER in metadata.finalizers:
+        wishes += (("deleting", metadata.generation),)
+    if asked is not None and asked != status.last_handled_reconcile_at:
+        wishes += (("asked", asked),)
+    if lost and not metadata.deletion_timestamp:
+        wishes += (("finalizer", metadata.resource_version),)
+    return wishes
+
+
+def is_settled(kind: Kind[Any], resource: Resource) -> bool:
+    """Say whether nothing is going on with an object, so that its body need not be kept."""
+    if todo(resource) or resource.status.pending or resource.metadata.deletion_timestamp:
+        return False
+    return is_true(resource.status.conditions, READY) and kind.recall(resource).phase in {Phase.READY, Phase.STOPPED}
+
+
+def is_finished(resource: Resource) -> bool:
+    """Say whether an object needs no look ever again: a job whose run has ended."""
+    ended = find(resource.status.conditions, SUCCEEDED)
+    return ended is not None and ended.status != "Unknown" and not resource.status.pending
+
+
+def signal_of(resource: Resource) -> Hashable:
+    """What others that refer to this object care about."""
+    status = resource.status
+    return (
+        resource.metadata.generation == status.observed_generation,
+        resource.metadata.deletion_timestamp is not None,
+        is_true(status.conditions, READY),
+        is_true(status.conditions, STALLED),
+        is_true(status.conditions, SUCCEEDED),
+        getattr(status, "attempt", None),
+        getattr(status, "model_id", None),
+        getattr(status, "model_version_id", None),
+    )
+
+
+def note(store: Store, record: Record, resource: Resource) -> None:
+    """Take from a status what is asked of all objects together: accounts and witnesses."""
+    status = resource.status
+    record.account = status.account
+    task, job = getattr(status, "task_uuid", None), getattr(status, "job_uuid", None)
+    if status.account and task and job and getattr(status, "job_id", None) is not None:
+        store.testify(status.account, task, job)

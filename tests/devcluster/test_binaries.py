@@ -1,9 +1,9 @@
 """Where the programs come from: real small executables stand in for Go and for what it builds."""
 
-import os
 import subprocess
 import sys
 import zipfile
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -169,5 +169,5 @@ def test_assets_that_are_no_folder_are_an_error(environ: dict[str, str]) -> None
 
 def test_the_pinned_sources_are_the_ones_that_are_named() -> None:
     """The version in the name of the cache is the one that go.mod pins, and go.sum vouches for it."""
-    sums = Path(os.fspath(sys.modules["qianfan_devcluster.build"].__file__)).with_name("controlplane") / "go.sum"
+    sums = resources.files("qianfan_devcluster") / "controlplane" / "go.sum"
     assert f"k8s.io/kubernetes {KUBERNETES_VERSION} h1:" in sums.read_text()

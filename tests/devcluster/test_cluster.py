@@ -144,7 +144,7 @@ def test_a_start_that_fails_shows_the_log_and_leaves_nothing(tmp_path: Path) -> 
     etcd.write_text("#!/bin/sh\necho no space left on this planet\nexit 1\n")
     etcd.chmod(0o755)
     cluster = Cluster(binaries=replace(find(), etcd=etcd))
-    with pytest.raises(ClusterError, match="etcd ended while starting:\nno space left on this planet"):
+    with pytest.raises(ClusterError, match="etcd has ended; its last words:\nno space left on this planet"):
         cluster.__enter__()
     assert not cluster.folder.exists()
 

@@ -6,9 +6,11 @@ a simulator, and only the Deployment is a process of this machine.
 
 import argparse
 import os
+import re
 import shutil
 import signal
 import sys
+import textwrap
 import threading
 import time
 from collections import Counter
@@ -27,6 +29,7 @@ from qianfan_devcluster.keeper import Keeper
 
 _LOOK_SECONDS = 0.5
 _TAIL_LINES = 25
+_CALLS_WIDTH = 110
 _PAID = {"createJob", "publishTrainModel", "apply"}  # the calls that must never be sent twice
 
 
@@ -129,11 +132,17 @@ class Demo:
 
     def _sum_up(self, service: Row) -> None:
         operations = Counter(call["operation"] for call in self._processes.calls())
-        calls = ", ".join(
-            f"[bold]{name} {count}[/]" if name in _PAID else f"{name} {count}" for name, count in operations.items()
-        )
+        calls = textwrap.fill(  # no break between a name and its number
+            ", ".join(f"{name}\N{NO-BREAK SPACE}{count}" for name, count in operations.items()),
+            width=_CALLS_WIDTH,
+            initial_indent="Cloud calls  ",
+            subsequent_indent=" " * 13,
+        ).replace("\N{NO-BREAK SPACE}", " ")
+        for name in _PAID & operations.keys():
+            calls = re.sub(rf"\b{name} \d+", r"[bold]\g<0>[/]", calls)
         self._view.tell(f"\nEndpoint     [bold green]{escape(service.url or '')}[/]")
-        self._view.tell(f"Cloud calls  {calls}")
+        self._view.tell("             [bright_black]simulated like all of the cloud: nothing listens there[/]")
+        self._view.tell(calls)
         self._view.tell(f"Total        {self.seconds:.0f} s")
         if self._options.export_svg:
             self._view.export_svg(self._options.export_svg, "make demo")

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.terminal_theme import DIMMED_MONOKAI
 from rich.text import Text
 
-_WIDTH = 100  # columns of the picture
+_WIDTH = 112  # columns of the picture
 _BAR = 20
 _FONT = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
 

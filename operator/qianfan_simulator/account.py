@@ -99,6 +99,12 @@ class Account:
         """Let the thing catch up with the clock before a rule asks for its state."""
         thing.settle(self.now, self.options)
 
+    def settle_all(self) -> None:
+        """Let everything catch up with the clock."""
+        for shelf in (self.runs, self.versions, self.services):
+            for thing in shelf:
+                self.settle(thing)
+
     def hide(self, thing: Thing, scans: int) -> None:
         """Leave the thing out of the next `scans` complete readings of the lists that it belongs to."""
         thing.hidden = scans

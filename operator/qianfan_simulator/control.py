@@ -118,7 +118,7 @@ def _v2(world: World, query: Query, _body: Any) -> Any:
     return {}
 
 
-_VERBS: dict[str, Callable[[World, Query, Any], Any]] = {
+VERBS: dict[str, Callable[[World, Query, Any], Any]] = {
     verb.__name__[1:]: verb
     for verb in (
         _state, _calls, _faults, _reset, _advance, _pay, _fail, _stop, _expire, _delete, _hide, _dataset, _options, _v2,
@@ -132,7 +132,7 @@ def answer(world: World, method: str, path: str, query: Query, raw: bytes) -> we
     name = path.removeprefix("/_sim").strip("/")
     if not name:
         return web.Response(text=_help(world), content_type="text/html")
-    if (verb := _VERBS.get(name)) is None:
+    if (verb := VERBS.get(name)) is None:
         return _json(404, {"error": f"there is no /_sim/{name}; /_sim/ lists what there is"})
     if method != "POST" and not (method == "GET" and name in _READS):
         return _json(405, {"error": "POST it"})
@@ -161,7 +161,7 @@ def _need(query: Query, name: str) -> str:
 
 def _help(world: World) -> str:
     verbs = "".join(
-        f"<dt><code>/_sim/{name}</code></dt><dd>{html.escape(verb.__doc__ or '')}</dd>" for name, verb in _VERBS.items()
+        f"<dt><code>/_sim/{name}</code></dt><dd>{html.escape(verb.__doc__ or '')}</dd>" for name, verb in VERBS.items()
     )
     keys = "".join(
         f"<li><code>{html.escape(k.access_key)}</code>: {html.escape(k.account)}</li>" for k in world.keys.values()

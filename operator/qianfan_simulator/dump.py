@@ -40,9 +40,7 @@ def _counts(world: World) -> dict[str, dict[str, int]]:
 
 
 def _account(world: World, account: Account) -> dict[str, Any]:
-    for shelf in (account.runs, account.versions, account.services):
-        for thing in shelf:
-            thing.settle(account.now, account.options)
+    account.settle_all()
     return {
         "accessKeys": [key.access_key for key in world.keys.values() if key.account == account.name],
         "tasks": [{**_thing(task), "runs": [_run(run) for run in task.runs]} for task in account.tasks],

@@ -140,7 +140,7 @@ class Server:
             now=world.clock.now(),
             tolerance=world.options.clock_tolerance,
         )
-        return world.account(access_key)
+        return world.opened_by(access_key)
 
     def _result(self, account: Account, read: Request) -> Any:
         operation = read.operation

@@ -74,7 +74,17 @@ class World:
             return self.recorded.all()
 
     def account(self, access_key: str = "demo-access-key") -> Account:
-        """Return what this key opens; KeyError if nothing. Take `lock` to read several things at one moment."""
+        """Return what this key opens, every state as of now; KeyError if it opens nothing.
+
+        Take `lock` to read several things at one moment. Reading is not a look.
+        """
+        with self.lock:
+            account = self.opened_by(access_key)
+            account.settle_all()
+            return account
+
+    def opened_by(self, access_key: str) -> Account:
+        """Return the same, as it was last seen."""
         return self._open(self.keys[access_key].account)
 
     def configure(self, **changes: Any) -> None:

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 import requests
 
-from qianfan_simulator import DEFAULT_KEYS, AfterLooks, AfterSeconds, AtOnce, Key, Never, Simulator
+from qianfan_simulator import DEFAULT_KEYS, AfterLooks, AfterSeconds, AtOnce, Effect, Fault, Key, Never, Simulator
 from qianfan_simulator.__main__ import options_of, parse_key, parser
+from qianfan_simulator.control import VERBS
 from simulator.console import Console
+from simulator.story import JOB, Story
 
 
 def test_the_process_says_where_it_is_and_ends_when_told(tmp_path: Path) -> None:
@@ -92,3 +94,30 @@ def test_a_stopped_simulator_can_still_be_read() -> None:
     assert [task.name for task in sim.account().tasks] == ["abc"]
     with pytest.raises(requests.ConnectionError):
         requests.get(sim.url, timeout=5)
+
+
+def test_the_documentation_names_every_flag_verb_and_effect() -> None:
+    """docs/simulator.md is complete, and its scripts and examples are good."""
+    text = (Path(__file__).parents[2] / "docs" / "simulator.md").read_text(encoding="utf-8")
+    flags = {flag for action in parser()._actions for flag in action.option_strings if flag not in ("-h", "--help")}
+    missing = [word for word in (*flags, *Effect, *VERBS) if f"`{word}" not in text]
+    assert missing == []
+    script = text.partition("```json\n")[2].partition("```")[0]
+    assert len([Fault.from_json(value) for value in json.loads(script)]) == 3
+
+
+def test_the_documented_example_works() -> None:
+    """The Python of docs/simulator.md runs when a client stands in its place."""
+    text = (Path(__file__).parents[2] / "docs" / "simulator.md").read_text(encoding="utf-8")
+    example = text.partition("```python\n")[2].partition("```")[0]
+    assert example.count("...  # point the client at sim.url") == 1
+    exec(example.replace("...  # point", "drive(sim)  # point"), {"drive": lose_a_reply})
+
+
+def lose_a_reply(sim: Simulator) -> None:
+    """Create a task and a run, whose reply is lost."""
+    with requests.Session() as session:
+        console = Console(sim, session=session)
+        task = Story(console).task()
+        with pytest.raises(requests.ConnectionError):
+            console.send("createJob", {**JOB, "taskId": task["id"]})

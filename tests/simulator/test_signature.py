@@ -14,7 +14,7 @@ from qianfan_simulator.signature import check, claimed_key
 from simulator.conftest import NOON
 from simulator.console import Console, signature, stamp
 
-AK, SK = "ALTAKexample00000000", "0123456789abcdef0123456789abcdef"
+AK, SK = "ALTAK" + "example00000000", "0123456789abcdef0123456789abcdef"
 VECTOR_A = "88e53443949da02deafb3befd86d08c8ccfd1a49ef8ef6e8a199d44ec320d524"
 VECTOR_B = "e3e44864b9d24971c036464eac04db440096f6684da2229d32dde0aed3d7ac5f"
 VECTOR_C = "65feb7f04b0b08fef88f48b0106bf195b4f113a25a44706c6ef5666ba4094fb3"

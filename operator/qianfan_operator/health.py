@@ -32,5 +32,6 @@ async def serve(port: int, alive: Check, ready: Check, refresh: Callable[[], Non
     await runner.setup()
     site = web.TCPSite(runner, None, port)
     await site.start()
-    address = runner.addresses[0]
+    # Port 0 becomes a port of its own for each family; the one told is IPv4's, whose addresses have two parts.
+    address = min(runner.addresses, key=len)
     return runner, int(address[1])

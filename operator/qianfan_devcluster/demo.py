@@ -98,10 +98,8 @@ class Demo:
         view, processes, ground = self._view, self._processes, self._ground
         processes.start_simulator()
         view.step(self.seconds, "simulated cloud", f"{processes.simulator_url}/_sim/")
-        if self._options.kubeconfig is None:
-            self._stack.callback(processes.stop_operator)
-        else:
-            self._stack.callback(ground.remove)
+        if self._options.kubeconfig is not None:
+            self._stack.callback(ground.remove)  # while the operator still runs, which lets its objects go
         ground.install()
         view.step(self.seconds, "definitions, rights", "crds/, deploy/access/")
         processes.start_operator(ground.operator_kubeconfig(self._folder / "operator.kubeconfig"))

@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import signal
 import socket
 import sys
 import threading
@@ -21,7 +20,6 @@ TRAIN_SECONDS = 20
 PAY_AFTER_SECONDS = 5
 
 _PATIENCE = 30.0  # seconds for a process to become ready
-_GRACE = 10.0  # seconds for the operator to end in order
 _LOOK = 0.1
 _OPEN = urllib.request.build_opener(urllib.request.ProxyHandler({})).open  # no proxy leads to the loopback
 
@@ -57,15 +55,6 @@ class Processes:
         self._start("qianfan_operator", [], settings)
         self._until("qianfan_operator", lambda: _answers(f"{self.operator_url}/readyz"))
 
-    def stop_operator(self) -> None:
-        """Ask the operator to end, and wait while it finishes what it does."""
-        if "qianfan_operator" not in self._started:
-            return
-        self._keeper.signal("qianfan_operator", signal.SIGTERM)
-        end = time.monotonic() + _GRACE
-        while self._keeper.exit_code("qianfan_operator") is None and time.monotonic() < end:
-            self._tick.wait(_LOOK)
-
     def require_alive(self) -> None:
         """Raise DemoError, naming the log, if one of the processes has ended."""
         for name in self._started:
@@ -86,7 +75,12 @@ class Processes:
     def _start(self, module: str, flags: list[str], settings: Mapping[str, str]) -> None:
         # The user's own keys and settings of Qianfan stay out of a demo.
         unset = [word for name in os.environ if name.startswith("QIANFAN_") for word in ("-u", name)]
-        here = {"NO_PROXY": "127.0.0.1,localhost", "PYTHONUNBUFFERED": "1", **settings}
+        here = {
+            "NO_PROXY": "127.0.0.1,localhost",
+            "PYTHONUNBUFFERED": "1",
+            "TMPDIR": str(self._keeper.folder),
+            **settings,
+        }
         words = [shutil.which("env") or "/usr/bin/env", *unset, *(f"{key}={value}" for key, value in here.items())]
         self._keeper.start(module, [*words, sys.executable, "-m", module, *flags])
         self._started.append(module)

@@ -72,3 +72,17 @@ def test_the_image_gets_what_it_copies_and_does_not_run_as_root() -> None:
     user = re.search(r"^USER (\d+):\d+$", DOCKERFILE, re.MULTILINE)
     assert user
     assert int(user.group(1)) > 0
+
+
+def test_the_quick_tests_start_no_control_plane() -> None:
+    """Whatever uses the real control plane lies in a folder that `make test-fast` leaves out."""
+    folders = re.search(r"^ON_CONTROL_PLANE := \$\(wildcard (.*)\)$", MAKEFILE, re.MULTILINE)
+    assert folders
+    left_out = tuple(f"{folder}/" for folder in folders.group(1).split())
+    users = [
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "tests").rglob("test_*.py")
+        if re.search(r"\bcluster: Cluster\b|\bCluster\(", path.read_text(encoding="utf-8"))
+    ]
+    assert users
+    assert [path for path in users if not path.startswith(left_out)] == []

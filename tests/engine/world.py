@@ -1,0 +1,280 @@
+"""The operator in one piece, without threads or waiting: the real engine, a dict for Kubernetes, the real simulator.
+
+Time stands still but for jumps to the moment at which the queue has its next key. `restart` drops whatever the
+operator has in memory, as the end of its process does.
+"""
+
+import itertools
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from conformance import check
+from fake_kube import NAMESPACE, FakeKube, Raw
+from qianfan_operator.api.common import ACCESS_KEY, RECONCILE_ANNOTATION, SECRET_KEY, SECRET_NAME
+from qianfan_operator.cloud.client import Client
+from qianfan_operator.cloud.endpoints import Endpoint
+from qianfan_operator.cloud.keys import AccessKey
+from qianfan_operator.cloud.settings import CloudSettings
+from qianfan_operator.cloud.transport import Transport
+from qianfan_operator.credentials import Credentials
+from qianfan_operator.engine import Clocks, Engine
+from qianfan_operator.events import Events
+from qianfan_operator.intake import Intake
+from qianfan_operator.keys import Key
+from qianfan_operator.kinds import BY_PLURAL
+from qianfan_operator.protocol import Protocol
+from qianfan_operator.schedule import Schedule
+from qianfan_operator.store import Store
+from qianfan_operator.workqueue import WorkQueue
+from qianfan_simulator import AfterSeconds, Options, Simulator
+
+DAY = 86400.0
+GRACE = 120.0
+FIRST, SECOND, OTHER = "demo-access-key", "demo-access-key-2", "other-access-key"
+"""Two keys of one account, and the key of another."""
+
+PACES = Options(
+    training=AfterSeconds(600), stopping=AfterSeconds(15), publishing=AfterSeconds(20), deploying=AfterSeconds(300),
+    updating=AfterSeconds(60),
+)  # fmt: skip
+
+
+@dataclass
+class Clock:
+    """Seconds since boot and since 1970; both move only by `advance`."""
+
+    boot: float = 1000.0
+    offset: float = 1_709_280_000.0 - 1000.0  # 2024-03-01T08:00:00Z
+
+    def boottime(self) -> float:
+        return self.boot
+
+    def wall(self) -> float:
+        return self.boot + self.offset
+
+    def advance(self, seconds: float) -> None:
+        self.boot += seconds
+
+    def now(self) -> str:
+        """Return the wall time as RFC 3339."""
+        return datetime.fromtimestamp(self.wall(), UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+class Idle(Exception):
+    """Nothing is due, or not before the time that the test grants."""
+
+
+class _Jump(threading.Condition):
+    """What the queue waits on: a wait is a jump of the clock."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self._clock = clock
+        self.until = 0.0
+
+    def wait(self, timeout: float | None = None) -> bool:
+        if timeout is None or self._clock.boot + timeout > self.until:
+            raise Idle
+        self._clock.advance(timeout)
+        return False
+
+
+class Queue(WorkQueue[Key]):
+    """The real queue, whose `take` jumps instead of waiting; raises Idle if it would have to jump beyond `until`."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(4, clock.boottime, lambda key: key.namespace)
+        self._changed: _Jump = _Jump(clock)
+
+    def take_until(self, moment: float) -> Key | None:
+        self._changed.until = moment
+        return self.take()
+
+
+class _Wire(Transport):
+    """The real way to the cloud; every exchange goes through `around`."""
+
+    def __init__(self, around: Callable[[str, Callable[[], Any]], Any], *args: Any) -> None:
+        super().__init__(*args)
+        self._around = around
+
+    def deliver(self, request: Any, parse: Callable[[object], Any]) -> Any:
+        endpoint: Endpoint = request.endpoint
+        return self._around(endpoint.operation, lambda: super(_Wire, self).deliver(request, parse))
+
+
+class World:
+    """One cluster with one operator and one cloud."""
+
+    def __init__(self, options: Options = PACES, *, v2: bool = True) -> None:
+        self.clock = Clock()
+        self.kube = FakeKube({plural: kind.resource for plural, kind in BY_PLURAL.items()}, self.clock.now)
+        self.kube.on_status.append(self._conforms)
+        self.sim = Simulator(options, clock=self.clock.wall).start()
+        self.around_cloud: Callable[[str, Callable[[], Any]], Any] = lambda _, do: do()
+        self.leading = True
+        self.violations: list[str] = []
+        self._settings = CloudSettings(base_url=self.sim.url, use_v2=v2)
+        self._nonces = itertools.count(1)
+        self._wires: list[_Wire] = []
+        self.kube.secrets[NAMESPACE, SECRET_NAME] = keys(FIRST)
+        self.start()
+
+    # The operator's life.
+
+    def start(self) -> None:
+        """Begin with nothing in memory, and list what there is."""
+        clock = self.clock
+        self.store = Store()
+        self.schedule = Schedule(jitter=0.0, random=lambda: 0.5)
+        self.queue = Queue(clock)
+        self.credentials = Credentials(self.kube, self._connect, 120.0, clock.boottime, clock.wall)
+        self.protocol = Protocol(lambda: self.leading, lambda: f"nonce-{next(self._nonces)}")
+        self.engine = Engine(
+            kinds=BY_PLURAL, kube=self.kube, credentials=self.credentials, store=self.store, schedule=self.schedule,
+            protocol=self.protocol, events=Events(self.kube, clock.now),
+            clocks=Clocks(clock.boottime, clock.now, clock.advance), cluster=self.kube.cluster_uid(), grace=GRACE,
+        )  # fmt: skip
+        self.intake = Intake(BY_PLURAL, self.store, self.queue, self.schedule, self.credentials.changed)
+        for (namespace, name), data in self.kube.secrets.items():
+            self.intake.secret_seen(None, {"metadata": {"namespace": namespace, "name": name}}, data)
+        for plural, raw in self.kube.listing():
+            self.intake.seen(plural, None, raw)
+
+    def restart(self) -> None:
+        """End the process and start another; what was only in memory is gone."""
+        self.close_wires()
+        self.start()
+
+    def close_wires(self) -> None:
+        while self._wires:
+            self._wires.pop().close()
+
+    def close(self) -> None:
+        self.close_wires()
+        self.sim.stop()
+
+    def run(self, until: Callable[[], object], within: float = DAY, passes: int = 2000) -> None:
+        """Make passes until something is so; fails if it is not so within so many seconds of the fake clock."""
+        end = self.clock.boot + within
+        for _ in range(passes):
+            self.deliver()
+            if until():
+                return
+            try:
+                self.step(end)
+            except Idle:
+                raise AssertionError(f"it did not come to be within {within:g} seconds:\n{self.told()}") from None
+        raise AssertionError(f"it did not come to be in {passes} passes:\n{self.told()}")
+
+    def rest(self, seconds: float = 0.0) -> None:
+        """Make all the passes that are due within so many seconds."""
+        end = self.clock.boot + seconds
+        for _ in range(2000):
+            self.deliver()
+            try:
+                self.step(end)
+            except Idle:
+                self.clock.advance(end - self.clock.boot)
+                return
+        raise AssertionError(f"the operator does not come to rest:\n{self.told()}")
+
+    def step(self, end: float) -> None:
+        """Make one pass, as a worker does; raises Idle if none is due by then."""
+        key = self.queue.take_until(end)
+        assert key is not None
+        try:
+            again = self.engine.reconcile(key)
+        finally:
+            self.queue.done(key)
+        if again.after is not None:
+            self.queue.add(key, again.after, again.lane)
+
+    def deliver(self) -> None:
+        """Let the watch bring what has changed."""
+        self.kube.deliver(self.intake.seen)
+
+    def _connect(self, pair: AccessKey) -> Client:
+        wire = _Wire(lambda what, do: self.around_cloud(what, do), self._settings, pair, self.clock)
+        self._wires.append(wire)
+        return Client(wire)
+
+    def _conforms(self, raw: Raw) -> None:
+        found = check(raw, final=False)
+        self.violations += [f"{raw['kind']} {raw['metadata']['name']}: {what}" for what in found]
+
+    # The user.
+
+    def set_secret(self, access_key: str | None, name: str = SECRET_NAME, secret: str | None = None) -> None:
+        """Write the Secret's keys, or delete it (None), and let the watch tell."""
+        metadata = {"metadata": {"namespace": NAMESPACE, "name": name}}
+        if access_key is None:
+            data = self.kube.secrets.pop((NAMESPACE, name), {})
+        else:
+            data = self.kube.secrets[NAMESPACE, name] = keys(access_key, secret)
+        if name == SECRET_NAME:
+            self.intake.secret_seen("DELETED" if access_key is None else "MODIFIED", metadata, data)
+
+    def ask(self, key: Key, word: str = "now") -> None:
+        """Ask for a pass by the annotation."""
+        self.kube.annotate(key, **{RECONCILE_ANNOTATION: word})
+
+    # What can be seen.
+
+    def there(self, key: Key) -> bool:
+        return key in self.kube.objects
+
+    def status(self, key: Key) -> Raw:
+        return self.kube.objects[key]["status"]
+
+    def condition(self, key: Key, kind: str = "Ready") -> Raw:
+        """Return a condition, {} if there is none."""
+        found = [one for one in self.status(key).get("conditions", []) if one["type"] == kind]
+        return found[0] if found else {}
+
+    def reason(self, key: Key) -> str:
+        """Return the reason of Ready, if it judges the present spec."""
+        raw = self.kube.objects.get(key)
+        if raw is None or raw["status"]["observedGeneration"] != raw["metadata"]["generation"]:
+            return ""
+        return self.condition(key).get("reason", "")
+
+    def is_so(self, key: Key, kind: str = "Ready") -> bool:
+        """Say whether a condition is True, and about the present spec."""
+        return bool(self.reason(key)) and self.condition(key, kind).get("status") == "True"
+
+    def until(self, key: Key, reason: str, within: float = DAY) -> Raw:
+        """Run until Ready has a reason; return the status."""
+        self.run(lambda: self.reason(key) == reason, within)
+        return self.status(key)
+
+    def until_gone(self, key: Key, within: float = DAY) -> None:
+        self.run(lambda: not self.there(key), within)
+
+    def writes(self, key: Key) -> int:
+        return sum(at == key for _, at, _ in self.kube.writes)
+
+    def calls(self, *operations: str) -> list[Any]:
+        """Return the calls of these operations that the cloud executed without a refusal."""
+        return [call for call in self.sim.calls if call.operation in operations and call.outcome == "ok"]
+
+    def told(self) -> str:
+        """Return what every object says, for a failure's message."""
+        lines = []
+        for key, raw in self.kube.objects.items():
+            said = [
+                f"{one['type']}={one['status']} {one['reason']}: {one['message']}"
+                for one in raw["status"].get("conditions", [])
+            ]
+            lines += [f"{key} generation {raw['metadata']['generation']}", *(f"    {line}" for line in said)]
+            if pending := raw["status"].get("pending"):
+                lines.append(f"    pending {pending}")
+        return "\n".join([*lines, *(f"call {call.operation} {call.outcome}" for call in self.sim.calls[-8:])])
+
+
+def keys(access_key: str, secret: str | None = None) -> dict[str, str]:
+    """Return the data of a Secret."""
+    return {ACCESS_KEY: access_key, SECRET_KEY: secret or access_key.replace("access", "secret")}

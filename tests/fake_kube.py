@@ -1,0 +1,219 @@
+"""A Kubernetes API server in a dict, as far as the operator uses one: guarded writes, generations, finalizers, a watch.
+
+It has the methods of `qianfan_operator.kube.Kube`, and others for whoever plays the user. Whatever changes is queued as
+a watch event, and `deliver` hands the events over: what the operator writes comes back to it later, as in a cluster.
+"""
+
+import copy
+import itertools
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from qianfan_operator.api.common import FINALIZER, Resource
+from qianfan_operator.keys import Key
+from qianfan_operator.kube import Conflict, Invalid, NotFound
+
+Raw = dict[str, Any]
+Around = Callable[[str, Callable[[], Any]], Any]
+NAMESPACE = "default"
+
+
+class FakeKube:
+    """One namespace of one cluster. `now` gives RFC 3339; every call of the operator goes through `around`."""
+
+    def __init__(self, kinds: Mapping[str, type[Resource]], now: Callable[[], str]) -> None:
+        self._kinds = {kind.kind: kind for kind in kinds.values()}
+        self._models, self._now = kinds, now
+        self._versions, self._uids = itertools.count(1), itertools.count(1)
+        self.objects: dict[Key, Raw] = {}
+        self.secrets: dict[tuple[str, str], dict[str, str]] = {}
+        self.events: list[Raw] = []
+        self.writes: list[tuple[str, Key, Raw]] = []
+        """The operator's writes that changed something: what kind of write, which object, how it was then."""
+        self.on_status: list[Callable[[Raw], None]] = []
+        """Looked at by: every status that is written."""
+        self.around: Around = lambda _, do: do()
+        self._changes: deque[tuple[str, str, Raw]] = deque()
+
+    # What the operator calls.
+
+    def get(self, key: Key) -> Raw:
+        """Read an object as it is now."""
+        return self.around("get", lambda: copy.deepcopy(self._find(key)))
+
+    def patch_status(self, key: Key, resource_version: str, status: Mapping[str, Any]) -> Raw:
+        """Merge into the status."""
+        return self.around("patch_status", lambda: self._patch_status(key, resource_version, status))
+
+    def patch_finalizers(self, key: Key, resource_version: str, finalizers: list[str]) -> Raw:
+        """Replace the finalizers; without any, an object that is being deleted goes."""
+        return self.around("patch_finalizers", lambda: self._patch_finalizers(key, resource_version, finalizers))
+
+    def secret(self, namespace: str, name: str) -> dict[str, str]:
+        """Read a Secret."""
+        return self.around("secret", lambda: self._secret(namespace, name))
+
+    def cluster_uid(self) -> str:
+        """Tell what stands for the cluster."""
+        return "cluster-uid"
+
+    def post_event(self, event: Raw) -> None:
+        """Keep an Event."""
+        self.around("post_event", lambda: self.events.append(copy.deepcopy(event)))
+
+    # What the user does.
+
+    def apply(self, manifest: Mapping[str, Any]) -> Key:
+        """Create the object, or replace its spec and add its annotations."""
+        kind, metadata = self._kinds[manifest["kind"]], manifest["metadata"]
+        key = Key(kind.plural, metadata.get("namespace", NAMESPACE), metadata["name"])
+        if key in self.objects:
+            self.patch_spec(key, lambda spec: (spec.clear(), spec.update(copy.deepcopy(manifest["spec"]))))
+            self.annotate(key, **metadata.get("annotations", {}))
+            return key
+        raw = {
+            "apiVersion": kind.api_version,
+            "kind": kind.kind,
+            "metadata": {
+                "name": key.name,
+                "namespace": key.namespace,
+                "uid": f"uid-{next(self._uids)}",
+                "generation": 1,
+                "creationTimestamp": self._now(),
+                "annotations": dict(metadata.get("annotations", {})),
+            },
+            "spec": copy.deepcopy(manifest["spec"]),
+            "status": {"observedGeneration": -1},
+        }
+        self.objects[key] = raw
+        self._changed(key, "ADDED")
+        return key
+
+    def patch_spec(self, key: Key, change: Callable[[Raw], object] | None = None, **fields: object) -> None:
+        """Change a spec by a function, or set fields of it; None removes one. A new generation, if it is another."""
+        raw = self._find(key)
+        before = copy.deepcopy(raw["spec"])
+        if change:
+            change(raw["spec"])
+        raw["spec"].update(fields)
+        raw["spec"] = {name: value for name, value in raw["spec"].items() if value is not None}
+        if raw["spec"] != before:
+            raw["metadata"]["generation"] += 1
+            self._changed(key)
+
+    def annotate(self, key: Key, **annotations: str) -> None:
+        """Set annotations."""
+        if annotations:
+            self._find(key)["metadata"]["annotations"].update(annotations)
+            self._changed(key)
+
+    def delete(self, key: Key) -> None:
+        """Delete an object; with finalizers it only gets its mark, which is a new generation."""
+        raw = self._find(key)
+        metadata = raw["metadata"]
+        if not metadata.get("finalizers"):
+            self._remove(key)
+        elif "deletionTimestamp" not in metadata:
+            metadata["deletionTimestamp"] = self._now()
+            metadata["generation"] += 1
+            self._changed(key)
+
+    def wipe_status(self, key: Key) -> None:
+        """Forget the status, as a backup that was restored without it does."""
+        self._find(key)["status"] = {"observedGeneration": -1}
+        self._changed(key)
+
+    def remove_finalizer(self, key: Key) -> None:
+        """Take the operator's finalizer off by hand."""
+        metadata = self._find(key)["metadata"]
+        metadata["finalizers"] = [name for name in metadata.get("finalizers", []) if name != FINALIZER]
+        if "deletionTimestamp" in metadata and not metadata["finalizers"]:
+            self._remove(key)
+        else:
+            self._changed(key)
+
+    # The watch.
+
+    def listing(self) -> list[tuple[str, Raw]]:
+        """List everything, by plural; what has changed until now needs no event any more."""
+        self._changes.clear()
+        return [(key.plural, copy.deepcopy(raw)) for key, raw in self.objects.items()]
+
+    def deliver(self, seen: Callable[[str, str, Raw], None]) -> None:
+        """Hand over what has changed since the last time, in its order."""
+        while self._changes:
+            seen(*self._changes.popleft())
+
+    # Inside.
+
+    def _find(self, key: Key) -> Raw:
+        if key not in self.objects:
+            raise NotFound(f"{key} is not there")
+        return self.objects[key]
+
+    def _guarded(self, key: Key, resource_version: str) -> Raw:
+        raw = self._find(key)
+        if raw["metadata"]["resourceVersion"] != resource_version:
+            raise Conflict(f"{key} is {raw['metadata']['resourceVersion']}, not {resource_version}")
+        return raw
+
+    def _patch_status(self, key: Key, resource_version: str, patch: Mapping[str, Any]) -> Raw:
+        raw = self._guarded(key, resource_version)
+        status = merge(raw["status"], patch)
+        model = self._models[key.plural].model_fields["status"].annotation
+        known = model.model_validate(status).to_dict() if model is not None else {}
+        if strange := [name for name, value in status.items() if known.get(name) != value]:
+            raise Invalid(f"the schema of {key.plural} does not take this: {strange}")
+        if status != raw["status"]:
+            raw["status"] = status
+            self._changed(key)
+            self._wrote("status", key)
+            for look in self.on_status:
+                look(copy.deepcopy(raw))
+        return copy.deepcopy(raw)
+
+    def _patch_finalizers(self, key: Key, resource_version: str, finalizers: list[str]) -> Raw:
+        raw = self._guarded(key, resource_version)
+        metadata = raw["metadata"]
+        deleting = "deletionTimestamp" in metadata
+        if deleting and set(finalizers) - set(metadata.get("finalizers", [])):
+            raise Invalid("no new finalizers can be added if the object is being deleted")
+        metadata["finalizers"] = list(finalizers)
+        self._wrote("finalizers", key)
+        if deleting and not finalizers:
+            self._remove(key)
+        else:
+            self._changed(key)
+        return copy.deepcopy(raw)
+
+    def _secret(self, namespace: str, name: str) -> dict[str, str]:
+        if (namespace, name) not in self.secrets:
+            raise NotFound(f"Secret {namespace}/{name} is not there")
+        return dict(self.secrets[namespace, name])
+
+    def _changed(self, key: Key, event: str = "MODIFIED") -> None:
+        raw = self.objects[key]
+        raw["metadata"]["resourceVersion"] = str(next(self._versions))
+        self._changes.append((key.plural, event, copy.deepcopy(raw)))
+
+    def _remove(self, key: Key) -> None:
+        self._changed(key, "DELETED")
+        del self.objects[key]
+
+    def _wrote(self, what: str, key: Key) -> None:
+        self.writes.append((what, key, copy.deepcopy(self.objects[key])))
+
+
+def merge(old: Mapping[str, Any], patch: Mapping[str, Any]) -> Raw:
+    """Apply a JSON merge patch (RFC 7396) to an object."""
+    merged = dict(old)
+    for name, value in patch.items():
+        if value is None:
+            merged.pop(name, None)
+        elif isinstance(value, Mapping):
+            before = merged.get(name)
+            merged[name] = merge(before if isinstance(before, Mapping) else {}, value)
+        else:
+            merged[name] = value
+    return merged

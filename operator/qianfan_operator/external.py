@@ -170,6 +170,10 @@ class Kind(ABC, Generic[R]):
         """Say what to record when the finalizer is put on an object for the first time."""
         return {}
 
+    def refused(self) -> Updates:
+        """Say what to record when a paid create was proven refused, besides the end of its intent."""
+        return {}
+
     @abstractmethod
     def landed(self, resource: R, pending: Pending, reply: Any) -> Updates:
         """Turn the reply of a paid create into what is recorded."""

@@ -69,7 +69,7 @@ class Protocol:
             subject.note_error(error)
             if error.refused:
                 self._hand_over(subject, Landing(subject.resource.metadata.uid, pending, None))
-                subject.note({"pending": None})
+                subject.note({"pending": None, **subject.kind.refused()})
                 raise
             log.warning("The outcome of a create is unknown", extra={"object": str(subject.key), "error": str(error)})
             return self.confirm(subject, account, world, now_if_there=error.exists)
@@ -149,7 +149,7 @@ class Protocol:
         now = resource.status.pending
         ended = {"pending": None} if now and now.nonce == landing.pending.nonce else {}
         if landing.reply is None:
-            subject.note(ended)  # written together with what else this pass has to say
+            subject.note({**ended, **subject.kind.refused()} if ended else {})  # written together with what else this pass has to say
             return
         updates = subject.kind.landed(resource, landing.pending, landing.reply)
         bound = subject.kind.bound(resource, landing.pending)

@@ -134,7 +134,7 @@ class JobKind(Kind[QianfanJob]):
             "inputs": training_inputs(spec),
             "account": account.name,
         }
-        if attempt == status.attempt and status.task_id is not None:
+        if attempt == status.attempt and status.task_id is not None and dict(status.inputs) == training_inputs(spec):
             claimed = tasks.Claimed(status.task_id, status.task_uuid, status.task_name or "")
         else:
             begin = {
@@ -172,6 +172,10 @@ class JobKind(Kind[QianfanJob]):
         """Mark the status of a plain new object as complete: the name lock is enough for it, no survey is needed."""
         new = resource.spec.attempt == 1 and resource.status.highest_attempt is None
         return {"highest_attempt": 0} if new else {}
+
+    def refused(self) -> Updates:
+        """Let what is trained be mended without another attempt: nothing was paid for."""
+        return {"inputs_hash": None}
 
     def landed(self, resource: QianfanJob, pending: Pending, reply: Any) -> Updates:
         """See Kind."""

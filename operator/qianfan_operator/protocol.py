@@ -149,7 +149,7 @@ class Protocol:
         now = resource.status.pending
         ended = {"pending": None} if now and now.nonce == landing.pending.nonce else {}
         if landing.reply is None:
-            subject.note({**ended, **subject.kind.refused()} if ended else {})  # written together with what else this pass has to say
+            subject.note({**ended, **subject.kind.refused()} if ended else {})  # the end of the pass writes it
             return
         updates = subject.kind.landed(resource, landing.pending, landing.reply)
         bound = subject.kind.bound(resource, landing.pending)

@@ -66,30 +66,42 @@ def facts(service: Service, status: ServiceStatus) -> dict[str, Any]:
     }
 
 
-def named(account: Account, name: str) -> ServiceItem | None:
-    """Find the account's own service of a name [wire 2.11]."""
-    return next((item for item in account.client.services() if item.name == name), None)
+def named(account: Account, name: str) -> list[ServiceItem]:
+    """Find the account's own services of a name; that names are unique is not certain [wire 2.11, 5.1]."""
+    return [item for item in account.client.services() if item.name == name]
 
 
-def ours(account: Account, item: ServiceItem, mark: Mark) -> tuple[bool, dict[str, Any]]:
-    """Say whether a service bears our mark, and what to record of it."""
+def is_over(item: ServiceItem) -> bool:
+    """Say whether a service has been stopped or has failed."""
+    return bool(item.versions) and all(phase_of(v.status) in {Phase.STOPPED, Phase.FAILED} for v in item.versions)
+
+
+def mark_of(account: Account, item: ServiceItem) -> Mark | None:
+    """Read the mark of a service; None if it has none, or if it cannot be read without V2."""
     if item.service_uuid is None:
-        return False, {}
+        return None
     try:
-        service = account.client.describe_service(item.service_uuid)
+        return Mark.read(account.client.describe_service(item.service_uuid).description)
     except CloudError as error:
         if not error.unsupported:
             raise
-        return False, {}
-    updates = {"service_id": item.service_id, "service_uuid": item.service_uuid, "service_name": item.name}
-    served = item.versions[0] if item.versions else None
-    if served:
+        return None
+
+
+def found(item: ServiceItem) -> dict[str, Any]:
+    """What is recorded of a service that was found in the list."""
+    updates: dict[str, Any] = {
+        "service_id": item.service_id,
+        "service_uuid": item.service_uuid,
+        "service_name": item.name,
+    }
+    for served in item.versions[:1]:
         updates |= {
             "model_id": served.model_id,
             "model_version_id": served.model_version_id,
             "service_status": served.status,
         }
-    return mark.same_object(Mark.read(service.description)), updates
+    return updates
 
 
 def integers(account: Account, ids: Mapping[str, Any]) -> SwitchTarget | None:

@@ -134,7 +134,7 @@ class JobKind(Kind[QianfanJob]):
             "inputs": training_inputs(spec),
             "account": account.name,
         }
-        if attempt == status.attempt and status.task_id is not None and dict(status.inputs) == training_inputs(spec):
+        if attempt == status.attempt and status.task_id is not None and status.inputs == training_inputs(spec):
             claimed = tasks.Claimed(status.task_id, status.task_uuid, status.task_name or "")
         else:
             begin = {

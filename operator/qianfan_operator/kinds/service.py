@@ -11,7 +11,6 @@ from qianfan_operator.conditions import AVAILABLE
 from qianfan_operator.credentials import Account
 from qianfan_operator.decide import Phase, Want, Why
 from qianfan_operator.external import (
-    CannotTell,
     Found,
     Kind,
     NotThere,
@@ -124,13 +123,13 @@ class ServiceKind(Kind[QianfanService]):
         if ids is None:
             return stalled(Reason.INVALID_SPEC, "The model version of spec.source is not in the cloud.")
         mark = Mark.of(world.cluster, resource.metadata, resource.kind, 1, f"{ids.model_id}/{ids.model_version_id}")
-        item = endpoints.named(account, spec.service_name or "")
-        if item is not None:
-            ours, updates = endpoints.ours(account, item, mark)
-            if not ours:
+        for item in endpoints.named(account, spec.service_name or ""):
+            theirs = endpoints.mark_of(account, item)
+            if theirs is None or not mark.same_object(theirs):
                 way = f"Choose another spec.serviceName, or set spec.adopt.serviceId: {item.service_id}."
                 return stalled(Reason.NAME_TAKEN, f"A service named {spec.service_name} exists and is not ours. {way}")
-            return Record({**updates, "account": account.name})
+            if theirs.uid == mark.uid or not endpoints.is_over(item):  # else: what a predecessor left behind is over
+                return Record({**endpoints.found(item), "account": account.name})
         body = {
             "modelId": ids.model_id, "modelVersionId": ids.model_version_id, "name": spec.service_name, "uri": spec.uri,
             "replicas": spec.replicas, "poolType": _POOL[spec.pool_type],
@@ -165,16 +164,12 @@ class ServiceKind(Kind[QianfanService]):
         """Find the service by name, model version and uri, by two complete scans."""
         inputs = pending.inputs
         for _ in range(2):
-            item = endpoints.named(account, str(inputs.get("name")))
-            if item is None:
-                continue
-            served = {version.model_version_id for version in item.versions}
-            if inputs.get("modelVersionId") in served and item.uri[endpoints.PREFIX :] == inputs.get("uri"):
-                reply = Applied(item.service_id or 0, item.service_uuid)
-                status = next(v.status for v in item.versions if v.model_version_id == inputs.get("modelVersionId"))
-                return Seen({**self.landed(resource, pending, reply), "service_status": status})
-            message = f"A service named {item.name} exists and is not ours; choose another serviceName, or adopt it."
-            return CannotTell(Why(Reason.NAME_TAKEN, message), nothing_made=True)
+            for item in endpoints.named(account, str(inputs.get("name"))):
+                served = {version.model_version_id: version.status for version in item.versions}
+                version, uri = inputs.get("modelVersionId"), item.uri[endpoints.PREFIX :]
+                if version in served and uri == inputs.get("uri") and not endpoints.is_over(item):
+                    reply = Applied(item.service_id or 0, item.service_uuid)
+                    return Seen({**self.landed(resource, pending, reply), "service_status": served[version]})
         return NotThere()
 
     def switch(self, world: World, account: Account, resource: QianfanService, plan: Plan) -> Step:

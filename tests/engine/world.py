@@ -218,6 +218,14 @@ class World:
         if name == SECRET_NAME:
             self.intake.secret_seen("DELETED" if access_key is None else "MODIFIED", metadata, data)
 
+    def client(self, access_key: str = FIRST) -> Client:
+        """Return a client of its own, for what others do in the cloud."""
+        pair = AccessKey(access_key, access_key.replace("access", "secret"))
+        self._wires.append(_Wire(lambda _, do: do(), self._settings, pair, self.clock))
+        client = Client(self._wires[-1])
+        client.measure_clock()
+        return client
+
     def ask(self, key: Key, word: str = "now") -> None:
         """Ask for a pass by the annotation."""
         self.kube.annotate(key, **{RECONCILE_ANNOTATION: word})

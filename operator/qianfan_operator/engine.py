@@ -101,6 +101,8 @@ class Engine:
         subject = Subject(key, self._kinds[key.plural], self._kube, self._store, self._events, self._clocks.now())
         if subject.resource.metadata.deletion_timestamp and FINALIZER not in subject.resource.metadata.finalizers:
             return Again(None)
+        if subject.exposed:
+            subject.hold()
         access = self._credentials.access(subject.resource)
         if key in self._protocol.unwritten():
             verdict = Verdict(False, Reason.CREATING, "Recording what was created.", reconciling=True)

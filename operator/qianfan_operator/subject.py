@@ -32,6 +32,13 @@ class Subject:
         """Why the spec cannot be used, if it cannot."""
         self._take(store.body(key) or kube.get(key))
 
+    @property
+    def exposed(self) -> bool:
+        """Whether something is recorded and the finalizer, without which it would be forgotten, was taken off."""
+        metadata, status = self.resource.metadata, self.resource.status
+        kept = FINALIZER in metadata.finalizers or metadata.deletion_timestamp is not None
+        return not kept and (status.pending is not None or status.account is not None)
+
     def reload(self) -> None:
         """Read the object as it is now; raises NotFound."""
         self._take(self._kube.get(self.key))

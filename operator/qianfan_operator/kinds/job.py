@@ -170,7 +170,8 @@ class JobKind(Kind[QianfanJob]):
 
     def begin(self, resource: QianfanJob) -> Updates:
         """Mark the status of a plain new object as complete: the name lock is enough for it, no survey is needed."""
-        new = resource.spec.attempt == 1 and resource.status.highest_attempt is None
+        status = resource.status
+        new = resource.spec.attempt == 1 and status.highest_attempt is None and status.account is None
         return {"highest_attempt": 0} if new else {}
 
     def refused(self) -> Updates:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
+import requests
 
 from e2e.history import History
 from e2e.place import Place
@@ -13,6 +14,8 @@ from plugins.cluster import install
 from qianfan_devcluster.cluster import Cluster
 from qianfan_devcluster.keeper import Keeper
 from qianfan_simulator import AfterLooks, Key, Never, Options, Simulator
+from simulator.console import Console
+from simulator.story import Story
 
 OPTIONS = Options(
     training=AfterLooks(2),
@@ -73,6 +76,14 @@ def place(bare_place: Place) -> Place:
     """Supply a fresh namespace with the keys of an account of its own."""
     bare_place.give_keys()
     return bare_place
+
+
+@pytest.fixture
+def story(place: Place) -> Iterator[Story]:
+    """Supply what was done in the account by other means than the operator."""
+    with requests.Session() as session:
+        session.trust_env = False
+        yield Story(Console(place.cloud, place.key.access_key, place.key.secret_key, session))
 
 
 @pytest.fixture

@@ -79,9 +79,13 @@ class OperatorProcess:
         """The metrics as they are scraped."""
         return self._get("/metrics").text
 
+    def runs(self) -> bool:
+        """Whether the process is there."""
+        return self._keeper.exit_code(_NAME) is None
+
     def healthy(self) -> bool:
         """Whether it would be left alone by the kubelet."""
-        return self._keeper.exit_code(_NAME) is None and self._get("/healthz").status_code == 200
+        return self.runs() and self._get("/healthz").status_code == 200
 
     def _get(self, path: str) -> requests.Response:
         with requests.Session() as session:

@@ -34,3 +34,16 @@ def test_describe_tells_what_happened(place: Place) -> None:
     assert service["status"]["url"] in told
     assert condition(service, "Ready")["message"] in told
     assert "PaymentRequired" in told.partition("\nEvents:")[2]
+
+
+def test_the_vendors_example_is_asked_for_as_the_vendor_writes_it(place: Place) -> None:
+    """The manifest of the vendor's example makes the task and the run of the vendor's dictionary, and they train."""
+    place.apply(SAMPLES / "vendor-example.yaml")
+    place.until_ready(JOB, "vendor-example")
+
+    run = place.run("vendor-example")
+    assert run.task.name == "task_name"
+    assert run.task.description.endswith("] task_desc")
+    assert (run.train_type, run.peft, run.task.mode) == ("ERNIE-Bot-turbo-0725", "LoRA", "SFT")
+    assert run.config == {"epoch": 4, "learningRate": 0.00002, "batchSize": 4, "maxSeqLen": 4096}
+    assert run.dataset == [{"type": 1, "id": 1234}]

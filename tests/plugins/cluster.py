@@ -47,4 +47,4 @@ def namespace(cluster: Cluster) -> Iterator[str]:
     name = f"test-{next(_numbers)}"
     cluster.kubectl("create", "namespace", name)
     yield name
-    cluster.kubectl("delete", "namespace", name, "--wait=false")
+    cluster.kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")

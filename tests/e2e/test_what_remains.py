@@ -1,0 +1,92 @@
+"""What the operator leaves in the cluster, in the audit log and in its own log: checked over all stories before."""
+
+import json
+from collections import Counter
+from typing import Any
+
+from e2e.history import PATHS
+from e2e.place import JOB, MODEL, SERVICE, Place, job, model, service
+from e2e.process import OperatorProcess
+
+USER = "system:serviceaccount:qianfan-system:qianfan-operator"
+OURS = {"qianfanjobs", "qianfanmodels", "qianfanservices"}
+READS = {"get", "list", "watch"}
+
+
+def requests_of_the_operator(place: Place) -> list[dict[str, Any]]:
+    """Every request that the operator has made to the API server, as the audit log tells them."""
+    assert place.cluster.audit_log is not None
+    lines = place.cluster.audit_log.read_text(encoding="utf-8").splitlines(keepends=True)
+    entries = [json.loads(line) for line in lines if line.endswith("\n")]
+    return [entry for entry in entries if entry["user"]["username"] == USER]
+
+
+def served_chain(place: Place) -> None:
+    """Have at least one whole story behind us, also when this file is run alone."""
+    place.apply(job(), model(), service())
+    place.until_ready(SERVICE)
+    place.until_ready(MODEL)
+
+
+def test_nothing_of_the_informer_is_on_any_object(place: Place) -> None:
+    """No version of any object ever bore a trace of kopf, and the only finalizer is the operator's own."""
+    served_chain(place)
+    told = [body for plural in OURS for body in place.history.told(plural)]
+    assert {body["kind"] for body in told} == {"QianfanJob", "QianfanModel", "QianfanService"}
+    assert not [body for body in told if "kopf" in json.dumps(body).lower()]
+    finalizers = {name for body in told for name in body["metadata"].get("finalizers", [])}
+    assert finalizers == {"qianfan.dev/cloud-resource"}
+
+
+def test_the_rights_suffice_and_only_the_status_is_written(place: Place) -> None:
+    """No request was forbidden, and every write was of a status, of a finalizer, or an event."""
+    served_chain(place)
+    made = requests_of_the_operator(place)
+    assert not [entry for entry in made if entry["responseStatus"]["code"] == 403 and not _terminating(entry)]
+    writes = Counter(
+        (entry["verb"], entry["objectRef"]["resource"], entry["objectRef"].get("subresource", ""))
+        for entry in made
+        if entry["verb"] not in READS
+    )
+    allowed = {("patch", plural, sub) for plural in OURS for sub in ("", "status")} | {("create", "events", "")}
+    assert set(writes) == allowed
+
+
+def test_nothing_is_written_while_nothing_changes(place: Place) -> None:
+    """Applying the same again changes nothing, and while the cloud is looked at again and again nothing is written."""
+    served_chain(place)
+    again = place.kubectl("apply", "-f", "-", input="\n---\n".join(map(json.dumps, (job(), model(), service()))))
+    assert again.count("unchanged") == 3
+
+    def writes() -> list[dict[str, Any]]:
+        made = [entry for entry in requests_of_the_operator(place) if entry["verb"] not in READS]
+        return [entry for entry in made if entry["objectRef"]["namespace"] == place.namespace]
+
+    before = writes()
+    place.until_called("serviceDetail", 2)
+    place.until_called("modelVersionDetail", 1)
+    assert writes() == before
+    assert [place.get(plural)["metadata"]["generation"] for plural in (JOB, MODEL, SERVICE)] == [1, 1, 1]
+
+
+def test_no_key_is_told_to_anybody(place: Place, operator: OperatorProcess) -> None:
+    """No access key and no secret key is in the log, the metrics, an event, or any version of any object."""
+    served_chain(place)
+    assert set(PATHS) == {*OURS, "events"}
+    told = json.dumps([operator.log(), operator.metrics(), place.history.told()])
+    keys = place.cloud.keys.values()
+    assert place.key in keys
+    assert not [key.account for key in keys if key.access_key in told or key.secret_key in told]
+
+
+def test_no_pass_has_failed_for_a_reason_of_our_own(place: Place, operator: OperatorProcess) -> None:
+    """In all stories no pass ended with an exception that nobody expected, and the operator is well."""
+    served_chain(place)
+    assert not [line for line in operator.log() if "exception" in line]
+    assert operator.healthy()
+
+
+def _terminating(entry: dict[str, Any]) -> bool:
+    """Whether it is an event for a namespace that was on its way out, where nothing may be made any more."""
+    reason = entry["responseStatus"].get("message", "")
+    return entry["verb"] == "create" and "is being terminated" in reason

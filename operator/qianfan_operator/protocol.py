@@ -129,7 +129,8 @@ class Protocol:
     def abandon(self, key: Key) -> None:
         """Forget what belongs to an object that is gone."""
         with self._lock:
-            if landing := self._landings.pop(key, None):
+            landing = self._landings.pop(key, None)
+            if landing and landing.reply is not None:
                 log.warning(
                     "An object went while its create was under way",
                     extra={"object": str(key), "ids": repr(landing.reply)},

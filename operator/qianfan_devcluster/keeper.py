@@ -7,10 +7,12 @@ other end only the parent holds. However the parent ends, the kernel closes that
 removes everything. An orderly end closes the pipe too, so there is one way to end, and every run exercises it. Should
 the keeper itself be killed, PR_SET_PDEATHSIG takes the components along (the keeper has one thread only).
 
-Protocol: one JSON object per line, {"do": verb, ...}, each answered by one line. This file is run as a script.
+Protocol: one JSON object per line, {"do": verb, "number": n, ...}, each answered by one line with the same number.
+This file is run as a script.
 """
 
 import ctypes
+import itertools
 import json
 import os
 import select
@@ -35,6 +37,7 @@ class Keeper:
 
     def __init__(self) -> None:
         self._turn = threading.Lock()
+        self._numbers = itertools.count(1)
         self._process = subprocess.Popen(  # noqa: S603  # its own session: a Ctrl-C is for us, who then end in order
             [sys.executable, "-I", __file__],
             stdin=subprocess.PIPE,
@@ -63,7 +66,7 @@ class Keeper:
 
     def signal(self, name: str, number: signal.Signals) -> None:
         """Send a signal to a process; one that has ended is left alone."""
-        self._ask(do="signal", name=name, number=int(number))
+        self._ask(do="signal", name=name, signal=int(number))
 
     def kill(self, name: str) -> None:
         """Kill a process and return when it is gone."""
@@ -84,16 +87,19 @@ class Keeper:
         stdin, stdout = self._process.stdin, self._process.stdout
         if stdin is None or stdout is None or stdin.closed:
             raise RuntimeError("the cluster is closed")
-        line = b""
         with self._turn, suppress(BrokenPipeError):
-            stdin.write(json.dumps(request).encode() + b"\n")
-            line = stdout.readline()
-        if not line:
-            raise RuntimeError("the keeper of the cluster's processes has ended; the cluster is gone")
-        answer: dict[str, Any] = json.loads(line)
-        if "error" in answer:
-            raise RuntimeError(answer["error"])
-        return answer
+            number = next(self._numbers)
+            stdin.write(json.dumps({"number": number, **request}).encode() + b"\n")
+            # An answer is one small write, so a read gets whole lines. A Ctrl-C between question and answer leaves an
+            # answer behind; its number tells it from ours.
+            while lines := os.read(stdout.fileno(), 65536).splitlines():
+                for answer in map(json.loads, lines):
+                    if answer["number"] != number:
+                        continue
+                    if "error" in answer:
+                        raise RuntimeError(answer["error"])
+                    return dict(answer)
+        raise RuntimeError("the keeper of the cluster's processes has ended; the cluster is gone")
 
 
 class _Household:
@@ -113,7 +119,7 @@ class _Household:
                 return {"error": f"{name} was never started"}
             case {"do": "poll", "name": name}:
                 return {"code": self.children[name].poll()}
-            case {"do": "signal", "name": name, "number": number}:
+            case {"do": "signal", "name": name, "signal": number}:
                 self.children[name].send_signal(number)
             case {"do": "kill", "name": name}:
                 self.children[name].kill()
@@ -170,7 +176,8 @@ def _serve(parent: int) -> None:
                 return
             *lines, pending = (pending + chunk).split(b"\n")
             for line in lines:
-                sys.stdout.write(json.dumps(household.obey(json.loads(line))) + "\n")
+                request = json.loads(line)
+                sys.stdout.write(json.dumps({"number": request["number"], **household.obey(request)}) + "\n")
                 sys.stdout.flush()
     except BrokenPipeError:
         return

@@ -119,3 +119,20 @@ def test_what_cannot_be_done_is_said() -> None:
     keeper.close()
     with pytest.raises(RuntimeError, match="closed"):
         keeper.kill("one")
+
+
+def test_an_interrupt_between_question_and_answer_confuses_nobody() -> None:
+    """After a Ctrl-C at any moment of a question, the next question gets its own answer."""
+    keeper = Keeper()
+    try:
+        keeper.start("one", ["sleep", "1000"])
+        os.kill(keeper.pid, signal.SIGSTOP)
+        before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        with pytest.raises(KeyboardInterrupt):
+            keeper.kill("one")  # nobody answers, until the alarm interrupts
+        signal.signal(signal.SIGALRM, before)
+        os.kill(keeper.pid, signal.SIGCONT)
+        assert keeper.exit_code("one") == -signal.SIGKILL
+    finally:
+        keeper.close()

@@ -96,6 +96,8 @@ class Decision:
 
 
 CHANGES = frozenset({Action.CREATE, Action.SWITCH, Action.STOP})
+_BEGINS = {Want.WAIT: Action.NOTHING, Want.CREATE: Action.CREATE, Want.SWITCH: Action.SWITCH}
+_ANSWERS = frozenset({Phase.READY, Phase.WORKING, Phase.UNKNOWN})  # an endpoint that has answered still does
 _DELETING = Why(Reason.DELETING, "Releasing the cloud resource.")
 
 
@@ -119,10 +121,9 @@ def _deleting(facts: Facts) -> Decision | None:
     if facts.orphan:
         return _say(Why(Reason.DELETING, "Leaving the cloud resource as it is."), Action.FORGET, reconciling=True)
     if facts.trouble is Trouble.STALL:
-        blocked = (
-            f"{facts.trouble_why.message} To let the object go without the cloud, set spec.deletionPolicy: Orphan."
-        )
-        return _say(Why(Reason.DELETION_BLOCKED, blocked), stalled=True, synced=_not_synced(facts))
+        way_out = "To let the object go without the cloud, set spec.deletionPolicy: Orphan."
+        blocked = Why(Reason.DELETION_BLOCKED, f"{facts.trouble_why.message} {way_out}")
+        return _say(blocked, stalled=True, synced=_not_synced(facts))
     if facts.trouble is not Trouble.NONE:
         return _say(_DELETING, reconciling=True, retrying=facts.trouble_why.message, synced=_not_synced(facts))
     if facts.intent:
@@ -136,22 +137,29 @@ def _paused(facts: Facts) -> Decision | None:
     unpaused = decide(replace(facts, paused=False))
     if unpaused.action not in CHANGES:
         return unpaused
-    message = "spec.paused is true: nothing is changed in the cloud."
-    return _say(Why(Reason.PAUSED, message), available=facts.serving and facts.phase is Phase.READY)
+    paused = Why(Reason.PAUSED, "spec.paused is true: nothing is changed in the cloud.")
+    return _say(paused, available=_answers(facts))
+
+
+def _answers(facts: Facts) -> bool:
+    return facts.serving and facts.phase in _ANSWERS
 
 
 def _trouble(facts: Facts) -> Decision | None:
     if facts.trouble is Trouble.NONE:
         return None
-    synced = _not_synced(facts)
-    if facts.usable and facts.want is Want.NOTHING and not facts.intent:
+    synced, settled = _not_synced(facts), facts.want is Want.NOTHING and not facts.intent
+    if settled and facts.usable:
         return Decision(Action.NOTHING, Verdict(True, facts.phase_why.reason, keep=True, synced=synced))
-    if facts.trouble is Trouble.STALL:
-        return _say(facts.trouble_why, stalled=True, synced=synced, available=facts.serving)
-    if facts.trouble is Trouble.WAIT:
-        return _say(facts.trouble_why, reconciling=True, synced=synced, available=facts.serving)
+    if settled and facts.phase in {Phase.FAILED, Phase.STOPPED}:  # an end is not undone by what happens to keys
+        ended = decide(replace(facts, trouble=Trouble.NONE))
+        if ended.action is Action.NOTHING:
+            return replace(ended, verdict=replace(ended.verdict, synced=synced))
+    why, answers, stalled = facts.trouble_why, _answers(facts), facts.trouble is Trouble.STALL
+    if facts.trouble is not Trouble.RETRY:
+        return _say(why, stalled=stalled, reconciling=not stalled, synced=synced, available=answers)
     progress = facts.phase_why if facts.phase is not Phase.ABSENT else facts.want_why
-    return _say(progress, reconciling=True, retrying=facts.trouble_why.message, synced=synced, available=facts.serving)
+    return _say(progress, reconciling=True, retrying=why.message, synced=synced, available=answers)
 
 
 def _not_synced(facts: Facts) -> Synced:
@@ -163,7 +171,7 @@ def _confirm(facts: Facts) -> Decision | None:
     if not facts.intent:
         return None
     why = Why(Reason.CONFIRMING, Reason.CONFIRMING.sentence)
-    return _say(why, Action.CONFIRM, reconciling=True, synced=Synced("Unknown"), available=facts.serving)
+    return _say(why, Action.CONFIRM, reconciling=True, synced=Synced("Unknown"), available=_answers(facts))
 
 
 def _stop(facts: Facts) -> Decision | None:
@@ -172,7 +180,7 @@ def _stop(facts: Facts) -> Decision | None:
     if facts.stop_wanted and facts.phase in {Phase.ABSENT, Phase.STOPPED}:
         message = "Stopped, as spec.desiredState asks."
         return Decision(Action.NOTHING, Verdict(True, Reason.STOPPED, message, ended=False))
-    return None
+    return decide(replace(facts, want=Want.NOTHING)) if facts.stop_wanted and facts.want in _BEGINS else None
 
 
 def _deadline(facts: Facts) -> Decision | None:
@@ -186,7 +194,7 @@ def _deadline(facts: Facts) -> Decision | None:
 
 
 def _other_runs(facts: Facts) -> Decision | None:
-    if not facts.others_working or facts.want not in {Want.CREATE, Want.WAIT}:
+    if not facts.others_working or facts.want not in _BEGINS:
         return None
     if facts.replace:
         return _say(Why(Reason.STOPPING, "Stopping the run of another attempt."), Action.STOP, reconciling=True)
@@ -196,28 +204,20 @@ def _other_runs(facts: Facts) -> Decision | None:
 def _blocked(facts: Facts) -> Decision | None:
     if facts.want is not Want.BLOCKED:
         return None
-    return _say(facts.want_why, stalled=True, synced=Synced("False"), available=facts.serving)
+    return _say(facts.want_why, stalled=True, synced=Synced("False"), available=_answers(facts))
 
 
-def _references(facts: Facts) -> Decision | None:
-    if facts.want is not Want.WAIT:
+def _begin(facts: Facts) -> Decision | None:
+    if facts.want not in _BEGINS:
         return None
-    return _say(facts.want_why, reconciling=True, available=facts.serving)
-
-
-def _create(facts: Facts) -> Decision | None:
-    if facts.want is Want.CREATE:
-        return _say(facts.want_why, Action.CREATE, reconciling=True, available=facts.serving)
-    if facts.want is Want.SWITCH:
-        return _say(facts.want_why, Action.SWITCH, reconciling=True, available=facts.serving)
-    return None
+    return _say(facts.want_why, _BEGINS[facts.want], reconciling=True, available=_answers(facts))
 
 
 def _working(facts: Facts) -> Decision | None:
     if facts.phase in {Phase.WORKING, Phase.UNPAID}:
-        return _say(facts.phase_why, reconciling=True)
+        return _say(facts.phase_why, reconciling=True, available=_answers(facts))
     if facts.phase is Phase.UNKNOWN:
-        return _say(facts.phase_why, reconciling=True, synced=Synced("Unknown"))
+        return _say(facts.phase_why, reconciling=True, synced=Synced("Unknown"), available=_answers(facts))
     return None
 
 
@@ -229,8 +229,9 @@ def _ready(facts: Facts) -> Decision | None:
 
 
 def _failed(facts: Facts) -> Decision | None:
-    ended = None if facts.phase is Phase.OVERDUE else False
-    return _say(facts.phase_why, stalled=True, synced=Synced("False"), ended=ended)
+    if facts.phase is Phase.OVERDUE:  # the cloud is as it was written; only somebody's money is missing
+        return _say(facts.phase_why, stalled=True)
+    return _say(facts.phase_why, stalled=True, synced=Synced("False"), ended=False)
 
 
 RULES: tuple[Callable[[Facts], Decision | None], ...] = (
@@ -242,8 +243,7 @@ RULES: tuple[Callable[[Facts], Decision | None], ...] = (
     _deadline,
     _other_runs,
     _blocked,
-    _references,
-    _create,
+    _begin,
     _working,
     _ready,
     _failed,

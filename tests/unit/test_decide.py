@@ -1,0 +1,403 @@
+"""What a pass decides: the whole input space for what must never happen, and design 8 row by row."""
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import pytest
+
+from conformance import check, kstatus
+from qianfan_operator.conditions import AVAILABLE, SUCCEEDED, Synced, Verdict, conditions
+from qianfan_operator.decide import CHANGES, Action, Decision, Facts, Phase, Trouble, Want, Why, decide
+from qianfan_operator.reasons import Reason
+
+Space = list[tuple[Facts, Decision]]
+FLAGS = (
+    "deleting", "orphan", "paused", "intent", "stop_wanted", "deadline_passed", "others_working", "replace", "usable",
+    "serving",
+)  # fmt: skip
+BEGINS = {Action.CREATE, Action.SWITCH}
+ENDS = {Action.RELEASE, Action.FORGET}
+CALM = Verdict(True, Reason.AVAILABLE, "Fine.", ended=True, available=True)
+DOWN = Why(Reason.CLOUD_UNAVAILABLE, "The cloud did not answer.")
+LONG_AGO, NOW = "2025-01-01T00:00:00Z", "2025-03-01T12:00:00Z"
+
+
+@pytest.fixture(scope="module")
+def space() -> Space:
+    """Every combination of facts with its decision."""
+    values = itertools.product((False, True), repeat=len(FLAGS))
+    flags: list[dict[str, Any]] = [dict(zip(FLAGS, on, strict=True), trouble_why=DOWN) for on in values]
+    rest = list(itertools.product(Trouble, Want, Phase))
+    every = (Facts(**on, trouble=trouble, want=want, phase=phase) for on in flags for trouble, want, phase in rest)
+    return [(facts, decide(facts)) for facts in every]
+
+
+def first(space: Space, bad: Callable[[Facts, Decision], bool]) -> Facts | None:
+    """The first combination that breaks a rule."""
+    return next((facts for facts, decision in space if bad(facts, decision)), None)
+
+
+def test_the_space_is_whole_and_every_action_occurs_in_it(space: Space) -> None:
+    """A flag of Facts that is not enumerated would be a hole in every proof below."""
+    shown = {"trouble_why", "want_why", "phase_why"}
+    assert set(Facts.__dataclass_fields__) == {*FLAGS, "trouble", "want", "phase"} | shown
+    assert {decision.action for _, decision in space} == set(Action)
+
+
+@pytest.mark.parametrize(
+    "obstacle",
+    [
+        pytest.param(lambda facts: facts.deleting, id="deleting"),
+        pytest.param(lambda facts: facts.paused, id="paused"),
+        pytest.param(lambda facts: facts.stop_wanted, id="stop wanted"),
+        pytest.param(lambda facts: facts.intent, id="an earlier create is unconfirmed"),
+        pytest.param(lambda facts: facts.trouble is not Trouble.NONE, id="trouble"),
+        pytest.param(lambda facts: facts.others_working, id="another run works"),
+        pytest.param(lambda facts: facts.want not in {Want.CREATE, Want.SWITCH}, id="blocked, waiting or not wanted"),
+    ],
+)
+def test_nothing_is_begun_against_an_obstacle(space: Space, obstacle: Callable[[Facts], bool]) -> None:
+    """Whatever else holds, each of these alone keeps the operator from paying or switching."""
+    assert first(space, lambda facts, decision: obstacle(facts) and decision.action in BEGINS) is None
+
+
+def test_a_create_that_nothing_hinders_is_made(space: Space) -> None:
+    """The obstacles above are all there are: a wish that meets none of them is never forgotten."""
+
+    def hindered(facts: Facts) -> bool:
+        flags = facts.deleting, facts.paused, facts.stop_wanted, facts.intent, facts.others_working
+        return any(flags) or facts.trouble is not Trouble.NONE
+
+    def over(facts: Facts) -> bool:
+        return facts.deadline_passed and facts.phase in {Phase.WORKING, Phase.STOPPED}
+
+    wanted = {Want.CREATE: Action.CREATE, Want.SWITCH: Action.SWITCH}
+    assert not first(
+        space,
+        lambda facts, decision: (
+            facts.want in wanted
+            and not hindered(facts)
+            and not over(facts)
+            and decision.action is not wanted[facts.want]
+        ),
+    )
+
+
+def test_a_run_is_stopped_only_for_a_reason(space: Space) -> None:
+    """Stopping is final: it needs the spec's word, the deadline or Replace, a run that works, and no obstacle."""
+
+    def groundless(facts: Facts) -> bool:
+        asked = facts.stop_wanted or facts.deadline_passed or facts.replace
+        works = facts.phase is Phase.WORKING or facts.others_working
+        obstacle = facts.deleting or facts.paused or facts.intent or facts.trouble is not Trouble.NONE
+        return obstacle or not asked or not works
+
+    assert first(space, lambda facts, decision: decision.action is Action.STOP and groundless(facts)) is None
+
+
+def test_only_a_deleted_object_is_let_go(space: Space) -> None:
+    """Releasing and forgetting begin with the owner's deletion; the cloud is left alone only if Orphan says so."""
+    assert first(space, lambda facts, decision: decision.action in ENDS and not facts.deleting) is None
+    assert first(space, lambda facts, decision: decision.action is Action.FORGET and not facts.orphan) is None
+    assert first(space, lambda facts, decision: decision.action is Action.RELEASE and facts.orphan) is None
+
+
+def test_orphan_is_the_way_out_of_every_block(space: Space) -> None:
+    """A deleted object with Orphan goes at once, whatever stands in the way."""
+    ways = {decision.action for facts, decision in space if facts.deleting and facts.orphan}
+    assert ways == {Action.FORGET}
+
+
+def test_an_open_intent_is_looked_for_whenever_the_cloud_can_be_asked(space: Space) -> None:
+    """What may have been paid for comes before every other wish, the pause and (without Orphan) the deletion."""
+
+    def neglected(facts: Facts, decision: Decision) -> bool:
+        askable = facts.intent and facts.trouble is Trouble.NONE and not (facts.deleting and facts.orphan)
+        return askable and decision.action is not Action.CONFIRM
+
+    assert first(space, neglected) is None
+    assert first(space, lambda facts, decision: decision.action is Action.CONFIRM and not facts.intent) is None
+
+
+def test_a_pause_changes_what_is_done_and_nothing_else(space: Space) -> None:
+    """An object that asks for nothing looks the same paused; one that does is told Paused, without any urgency."""
+    for facts, decision in space:
+        if not facts.paused or facts.deleting:
+            continue
+        unpaused = decide(replace(facts, paused=False))
+        if unpaused.action in CHANGES:
+            assert (decision.action, decision.verdict.reason) == (Action.NOTHING, Reason.PAUSED)
+        else:
+            assert decision == unpaused
+
+
+def test_nothing_waits_for_ever(space: Space) -> None:
+    """An object with nothing to do is ready, stalled or at work; only a pause is none of the three."""
+
+    def limbo(facts: Facts, decision: Decision) -> bool:
+        verdict = decision.verdict
+        shown = verdict.ready or verdict.stalled or verdict.reconciling or verdict.reason is Reason.PAUSED
+        return decision.action is Action.NOTHING and not shown
+
+    assert first(space, limbo) is None
+
+
+def test_every_action_shows_that_something_goes_on(space: Space) -> None:
+    """Who waits for an object is never told that it is done, or stuck, while the operator acts on it."""
+    acting = [decision.verdict for _, decision in space if decision.action is not Action.NOTHING]
+    assert acting
+    assert all(verdict.reconciling for verdict in acting)
+
+
+def test_a_usable_thing_stays_ready_in_trouble(space: Space) -> None:
+    """We could not ask, and that changes nothing for a consumer, unless the spec asks for something new."""
+    calm = [
+        decision
+        for facts, decision in space
+        if facts.usable and facts.want is Want.NOTHING and not facts.intent and not facts.deleting
+        and facts.trouble is not Trouble.NONE
+    ]  # fmt: skip
+    assert calm
+    for decision in calm:
+        assert (decision.action, decision.verdict.ready, decision.verdict.keep) == (Action.NOTHING, True, True)
+        assert decision.verdict.synced.status != "True"
+
+
+def test_ready_is_never_claimed_for_what_was_not_seen(space: Space) -> None:
+    """Ready means: seen usable in this pass, kept from before, or stopped as the spec wants."""
+
+    def unfounded(facts: Facts, decision: Decision) -> bool:
+        seen = facts.phase is Phase.READY or (decision.verdict.keep and facts.usable)
+        stopped = facts.stop_wanted and facts.phase in {Phase.ABSENT, Phase.STOPPED}
+        return decision.verdict.ready and not (seen or stopped)
+
+    assert first(space, unfounded) is None
+
+
+def test_an_endpoint_that_is_down_is_not_called_available(space: Space) -> None:
+    """Having answered before is no claim to answer now: what was seen stopped, failed, unpaid or gone does not."""
+    down = {Phase.UNPAID, Phase.OVERDUE, Phase.FAILED, Phase.STOPPED, Phase.GONE}
+    assert first(space, lambda facts, decision: decision.verdict.available and facts.phase in down) is None
+
+
+def test_an_end_is_not_undone_by_trouble(space: Space) -> None:
+    """A run that failed or was stopped shows the same end whether or not the cloud can be asked."""
+    ends = 0
+    for facts, decision in space:
+        settled = facts.want is Want.NOTHING and not (facts.intent or facts.usable or facts.deleting or facts.paused)
+        if not settled or facts.phase not in {Phase.FAILED, Phase.STOPPED} or facts.trouble is Trouble.NONE:
+            continue
+        asked = decide(replace(facts, trouble=Trouble.NONE))
+        if asked.action is Action.NOTHING:
+            ends += 1
+            assert replace(decision.verdict, synced=Synced()) == replace(asked.verdict, synced=Synced())
+    assert ends
+
+
+def listed(verdict: Verdict, extra: str | None, before: Verdict | None, generation: int) -> dict[str, object]:
+    existing = conditions(before, [], generation - 1, LONG_AGO, extra) if before else []
+    made = conditions(verdict, existing, generation, NOW, extra)
+    return {
+        "metadata": {"generation": generation},
+        "status": {"observedGeneration": generation, "conditions": [one.to_dict() for one in made]},
+    }
+
+
+@pytest.mark.parametrize("extra", [None, SUCCEEDED, AVAILABLE])
+def test_every_status_that_can_be_decided_conforms(space: Space, extra: str | None) -> None:
+    """Whatever is decided for whichever kind reads well for kubectl, Flux and Helm, and says what kstatus expects."""
+    stoppable = extra != AVAILABLE  # only a job has a desiredState
+    verdicts = {decision.verdict for facts, decision in space if stoppable or not facts.stop_wanted}
+    for verdict, before in itertools.product(verdicts, (None, CALM)):
+        if verdict.keep and before is None:
+            continue  # usable means that Ready was written before
+        obj = listed(verdict, extra, before, 2)
+        assert check(obj, final=True) == [], verdict
+        expected = "Current" if verdict.ready else "Failed" if verdict.stalled else "InProgress"
+        assert kstatus(obj) == expected, verdict
+
+
+# Design 8, row by row.
+
+TRAINING = Why(Reason.TRAINING, "Run 1 is training.")
+INVALID = Why(Reason.CREDENTIALS_INVALID, "The cloud refuses the keys.")
+MISSING = Why(Reason.CREDENTIALS_NOT_FOUND, "There is no Secret.")
+
+
+def seen(phase: Phase, why: Reason, **more: object) -> Facts:
+    """Facts after a look."""
+    return replace(Facts(phase=phase, phase_why=Why(why, f"{why.sentence}")), **more)  # type: ignore[arg-type]
+
+
+def wants(want: Want, why: Reason, **more: object) -> Facts:
+    """Facts of a spec that asks for something."""
+    return replace(Facts(want=want, want_why=Why(why, why.sentence)), **more)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row: `shown` is Ready, Synced and what tells the tool that waits; `own` is Succeeded or Available."""
+
+    name: str
+    reason: str
+    facts: Facts
+    action: Action
+    shown: str
+    extra: str | None = None
+    own: str = ""
+    before: Verdict | None = None
+
+
+job = partial(Case, extra=SUCCEEDED)
+service = partial(Case, extra=AVAILABLE)
+serves = partial(seen, Phase.READY, Reason.AVAILABLE, serving=True, usable=True)
+trains = partial(seen, Phase.WORKING, Reason.TRAINING)
+finished = partial(seen, Phase.READY, Reason.SUCCEEDED, usable=True)
+
+CASES = [
+    job("new", "a plain new object is created at once", wants(Want.CREATE, Reason.CREATING), Action.CREATE,
+        "False Creating | True | Reconciling Creating", own="Unknown"),
+    job("waiting for a reference", "it may come any moment", wants(Want.WAIT, Reason.DEPENDENCY_NOT_READY),
+        Action.NOTHING, "False DependencyNotReady | True | Reconciling DependencyNotReady", own="Unknown"),
+    job("a reference failed", "only a person can mend the other object", wants(Want.BLOCKED, Reason.DEPENDENCY_FAILED),
+        Action.NOTHING, "False DependencyFailed | False | Stalled DependencyFailed", own="Unknown"),
+    job("training", "work goes on", trains(), Action.NOTHING,
+        "False Training | True | Reconciling Training", own="Unknown"),
+    job("confirming", "a create that may have happened must not be repeated",
+        wants(Want.CREATE, Reason.CREATING, intent=True), Action.CONFIRM,
+        "False Confirming | Unknown | Reconciling Confirming", own="Unknown"),
+    job("a new attempt beside a working run", "no run may ever be unobserved, nor two be paid for at a time",
+        wants(Want.CREATE, Reason.CREATING, others_working=True), Action.NOTHING,
+        "False WaitingForRun | True | Reconciling WaitingForRun", own="Unknown"),
+    job("a new attempt replaces a working run", "concurrencyPolicy says so",
+        wants(Want.CREATE, Reason.CREATING, others_working=True, replace=True), Action.STOP,
+        "False Stopping | True | Reconciling Stopping", own="Unknown"),
+    job("stop wanted", "desiredState: Stopped", trains(stop_wanted=True), Action.STOP,
+        "False Stopping | True | Reconciling Stopping", own="Unknown"),
+    job("stop wanted before anything was created", "there is nothing to pay for",
+        wants(Want.CREATE, Reason.CREATING, stop_wanted=True), Action.NOTHING, "True Stopped | True | ", own="False"),
+    job("stopped, as wanted", "GitOps tools must not wait for ever",
+        seen(Phase.STOPPED, Reason.STOPPED, stop_wanted=True), Action.NOTHING, "True Stopped | True | ", own="False"),
+    job("finished before it could be stopped", "a finished run is usable, whatever is wanted later",
+        finished(stop_wanted=True), Action.NOTHING, "True Succeeded | True | ", own="True"),
+    job("stopped by others", "Running is wanted and this attempt cannot go on",
+        seen(Phase.STOPPED, Reason.STOPPED_EXTERNALLY), Action.NOTHING,
+        "False StoppedExternally | False | Stalled StoppedExternally", own="False"),
+    job("past its deadline", "activeDeadlineSeconds", trains(deadline_passed=True), Action.STOP,
+        "False Stopping | True | Reconciling Stopping", own="Unknown"),
+    job("stopped for its deadline", "the user must decide whether to train again",
+        seen(Phase.STOPPED, Reason.STOPPED_EXTERNALLY, deadline_passed=True), Action.NOTHING,
+        "False DeadlineExceeded | True | Stalled DeadlineExceeded", own="False"),
+    job("failed in the cloud", "only a person can mend the data or the parameters",
+        seen(Phase.FAILED, Reason.TRAINING_FAILED), Action.NOTHING,
+        "False TrainingFailed | False | Stalled TrainingFailed", own="False"),
+    job("failed, and the Secret is gone", "an end is an end",
+        seen(Phase.FAILED, Reason.TRAINING_FAILED, trouble=Trouble.STALL, trouble_why=MISSING), Action.NOTHING,
+        "False TrainingFailed | False | Stalled TrainingFailed", own="False"),
+    job("stopped as wanted, and the Secret is gone", "a stopped job does not flip for what happens to keys",
+        seen(Phase.STOPPED, Reason.STOPPED, stop_wanted=True, trouble=Trouble.STALL, trouble_why=MISSING),
+        Action.NOTHING, "True Stopped | False | ", own="False"),
+    job("finished", "the run can be used", finished(), Action.NOTHING, "True Succeeded | True | ", own="True"),
+    job("finished, and the Secret is gone", "a finished job does not flip for what happens to keys",
+        finished(trouble=Trouble.STALL, trouble_why=MISSING), Action.NOTHING, "True Available | False | ", own="True",
+        before=CALM),
+    job("a new attempt without credentials", "the spec asks for something new that cannot be had",
+        wants(Want.CREATE, Reason.CREATING, usable=True, trouble=Trouble.STALL, trouble_why=INVALID), Action.NOTHING,
+        "False CredentialsInvalid | False | Stalled CredentialsInvalid", own="Unknown", before=CALM),
+    job("the Secret may still come", "it may be in the same chart",
+        wants(Want.CREATE, Reason.CREATING, trouble=Trouble.WAIT, trouble_why=MISSING), Action.NOTHING,
+        "False CredentialsNotFound | False | Reconciling CredentialsNotFound", own="Unknown"),
+    job("training, cloud down", "a transient error never ends a run",
+        trains(trouble=Trouble.RETRY, trouble_why=DOWN), Action.NOTHING,
+        "False Training | Unknown | Reconciling ProgressingWithRetry", own="Unknown"),
+    job("not created yet, cloud down", "the create is still wanted",
+        wants(Want.CREATE, Reason.CREATING, trouble=Trouble.RETRY, trouble_why=DOWN), Action.NOTHING,
+        "False Creating | Unknown | Reconciling ProgressingWithRetry", own="Unknown"),
+    job("refused by the cloud", "a person must act",
+        wants(Want.CREATE, Reason.CREATING, trouble=Trouble.STALL, trouble_why=Why(Reason.REFUSED, "No.")),
+        Action.NOTHING, "False Refused | False | Stalled Refused", own="Unknown"),
+    job("a word that we do not know", "shown, not guessed", seen(Phase.UNKNOWN, Reason.UNKNOWN_STATE), Action.NOTHING,
+        "False UnknownState | Unknown | Reconciling UnknownState", own="Unknown"),
+    job("gone", "usable once, now not there", seen(Phase.GONE, Reason.GONE, usable=True), Action.NOTHING,
+        "False Gone | False | Stalled Gone", own="False", before=CALM),
+    job("paused, to be created", "nothing is changed in the cloud", wants(Want.CREATE, Reason.CREATING, paused=True),
+        Action.NOTHING, "False Paused | True | ", own="Unknown"),
+    job("paused while training", "a pause stops no run, and observing goes on", trains(paused=True), Action.NOTHING,
+        "False Training | True | Reconciling Training", own="Unknown"),
+    job("paused with an open intent", "looking changes nothing and may find what was paid for",
+        wants(Want.CREATE, Reason.CREATING, paused=True, intent=True), Action.CONFIRM,
+        "False Confirming | Unknown | Reconciling Confirming", own="Unknown"),
+    job("deleted", "a paid run is stopped first", trains(deleting=True), Action.RELEASE,
+        "False Deleting | True | Reconciling Deleting", own="Unknown"),
+    job("deleted while paused", "deletion works when paused", trains(deleting=True, paused=True), Action.RELEASE,
+        "False Deleting | True | Reconciling Deleting", own="Unknown"),
+    job("deleted with an open intent", "what may have been paid for must not outlive the object unseen",
+        wants(Want.CREATE, Reason.CREATING, deleting=True, intent=True), Action.CONFIRM,
+        "False Confirming | Unknown | Reconciling Confirming", own="Unknown"),
+    job("deleted, cloud down", "it heals by itself",
+        trains(deleting=True, trouble=Trouble.RETRY, trouble_why=DOWN), Action.NOTHING,
+        "False Deleting | Unknown | Reconciling ProgressingWithRetry", own="Unknown"),
+    job("deleted, keys refused", "the message names the way out",
+        trains(deleting=True, trouble=Trouble.STALL, trouble_why=INVALID), Action.NOTHING,
+        "False DeletionBlocked | False | Stalled DeletionBlocked", own="Unknown"),
+    job("deleted with Orphan", "the cloud is left as it is", trains(deleting=True, orphan=True), Action.FORGET,
+        "False Deleting | True | Reconciling Deleting", own="Unknown"),
+    service("unpaid", "somebody may pay any moment", seen(Phase.UNPAID, Reason.PAYMENT_REQUIRED), Action.NOTHING,
+        "False PaymentRequired | True | Reconciling PaymentRequired", own="False"),
+    service("unpaid for too long", "the cloud is as it was written; a person must pay",
+        seen(Phase.OVERDUE, Reason.PAYMENT_REQUIRED), Action.NOTHING,
+        "False PaymentRequired | True | Stalled PaymentRequired", own="False"),
+    service("deploying", "paid for, not answering yet", seen(Phase.WORKING, Reason.DEPLOYING), Action.NOTHING,
+        "False Deploying | True | Reconciling Deploying", own="False"),
+    service("serving", "it answers", serves(), Action.NOTHING, "True Available | True | ", own="True"),
+    service("switching", "the old version serves on",
+        serves(want=Want.SWITCH, want_why=Why(Reason.UPDATING, "Switching.")), Action.SWITCH,
+        "False Updating | True | Reconciling Updating", own="True", before=CALM),
+    service("rolling out after a switch", "it has answered before and deploys with the same address",
+        seen(Phase.WORKING, Reason.DEPLOYING, serving=True), Action.NOTHING,
+        "False Deploying | True | Reconciling Deploying", own="True", before=CALM),
+    service("the next version is not ready", "the old one serves on",
+        serves(want=Want.WAIT, want_why=Why(Reason.DEPENDENCY_NOT_READY, "Not ready.")), Action.NOTHING,
+        "False DependencyNotReady | True | Reconciling DependencyNotReady", own="True", before=CALM),
+    service("stopped while the next version is not ready", "an endpoint that was seen stopped does not answer",
+        seen(Phase.STOPPED, Reason.SERVICE_STOPPED, serving=True, want=Want.WAIT), Action.NOTHING,
+        "False Creating | True | Reconciling Creating", own="False", before=CALM),
+    service("serving, the last look failed", "an endpoint does not stop serving because we cannot ask",
+        serves(trouble=Trouble.RETRY, trouble_why=DOWN), Action.NOTHING, "True Available | Unknown | ", own="True",
+        before=CALM),
+    service("serving, keys refused", "an endpoint does not stop serving because we may not ask",
+        serves(trouble=Trouble.STALL, trouble_why=INVALID), Action.NOTHING, "True Available | False | ", own="True",
+        before=CALM),
+    service("switch wanted, keys refused", "the old version serves on",
+        serves(want=Want.SWITCH, trouble=Trouble.STALL, trouble_why=INVALID), Action.NOTHING,
+        "False CredentialsInvalid | False | Stalled CredentialsInvalid", own="True", before=CALM),
+    service("stopped in the cloud", "served once and does not any more",
+        seen(Phase.STOPPED, Reason.SERVICE_STOPPED, usable=True, serving=True), Action.NOTHING,
+        "False ServiceStopped | False | Stalled ServiceStopped", own="False", before=CALM),
+    service("switch wanted while paused", "the old version serves on",
+        serves(want=Want.SWITCH, paused=True), Action.NOTHING, "False Paused | True | ", own="True", before=CALM),
+    service("serving and paused", "a pause that acts on nothing is not shown", serves(paused=True), Action.NOTHING,
+        "True Available | True | ", own="True"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_a_situation_is_shown_as_designed(case: Case) -> None:
+    """Each row of design 8 gives this action and these conditions."""
+    decision = decide(case.facts)
+    existing = conditions(case.before, [], 1, LONG_AGO, case.extra) if case.before else []
+    made = {one.type: one for one in conditions(decision.verdict, existing, 2, NOW, case.extra)}
+    tells = [f"{kind} {made[kind].reason}" for kind in ("Reconciling", "Stalled") if kind in made]
+    shown = f"{made['Ready'].status} {made['Ready'].reason} | {made['Synced'].status} | {' '.join(tells)}"
+    own = made[case.extra].status if case.extra else ""
+    assert (decision.action, shown, own) == (case.action, case.shown, case.own), case.reason
+
+
+def test_a_block_of_a_deletion_names_the_way_out() -> None:
+    """Who reads DeletionBlocked learns what to write to get rid of the object, and what blocks it."""
+    message = decide(Facts(deleting=True, trouble=Trouble.STALL, trouble_why=INVALID)).verdict.message
+    assert INVALID.message in message
+    assert "spec.deletionPolicy: Orphan" in message

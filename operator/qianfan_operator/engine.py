@@ -104,19 +104,19 @@ class Engine:
         if subject.exposed:
             subject.hold()
         access = self._credentials.access(subject.resource)
-        if key in self._protocol.unwritten():
-            verdict = Verdict(False, Reason.CREATING, "Recording what was created.", reconciling=True)
-            self._protocol.land(subject, access.account, verdict)
+        verdict = Verdict(False, Reason.CREATING, "Recording what was created.", reconciling=True)
+        self._protocol.land(subject, verdict)
         world = self._world(subject)
         facts, plan, updates = self._gatherer.gather(subject, access, world)
         decision = decide(facts)
+        subject.note(updates)  # before anything is made, so that what is recorded of the new is not taken for the old
         try:
             step = self._act(subject, access.account, world, decision, plan)
         except CloudError as error:
             facts = self._gatherer.troubled(subject, facts, error)
             decision = decide(facts)
             step = Hold(decision.verdict, error.retry_after)
-        return self._finish(subject, facts, decision, step, updates)
+        return self._finish(subject, facts, decision, step)
 
     def _world(self, subject: Subject) -> World:
         key, store, boot = subject.key, self._store, self._clocks.boot()
@@ -126,7 +126,7 @@ class Engine:
             boot=boot,
             now=subject.now,
             fetch=self._fetch,
-            first_sight=lambda what: store.first_sight(key, what, boot),
+            first_sight=lambda what: store.first_sight(key, what, self._clocks.boot()),
             users_of=store.referrers,
             witness=store.witness,
         )
@@ -155,7 +155,7 @@ class Engine:
         if action is Action.STOP:
             subject.confirm()
             kind.stop(account, subject.resource)
-            return Hold(verdict, self._schedule.retry_min)
+            return Hold(verdict)
         subject.hold()
         do = kind.create if action is Action.CREATE else kind.switch
         step = do(world, account, subject.resource, plan)
@@ -169,13 +169,11 @@ class Engine:
             return Hold(verdict)
         why, blocked = released.why, released.stalled
         said = replace(verdict, reason=why.reason, message=why.message, reconciling=not blocked, stalled=blocked)
-        return Hold(said, None if blocked else self._schedule.retry_min, released.updates)
+        return Hold(said, updates=released.updates)
 
     # Write, and when again.
 
-    def _finish(
-        self, subject: Subject, facts: Facts, decision: Decision, step: Step, updates: Mapping[str, Any]
-    ) -> Again:
+    def _finish(self, subject: Subject, facts: Facts, decision: Decision, step: Step) -> Again:
         if subject.released:
             return Again(None)
         if isinstance(step, Pay):
@@ -184,7 +182,7 @@ class Engine:
         if decision.action in CHANGES and facts.serving:
             verdict = replace(verdict, available=True)
         before = subject.writes
-        subject.write({**updates, **step.updates}, verdict)
+        subject.write(step.updates, verdict)
         record = self._store.get(subject.key)
         if record is None:
             return Again(None)

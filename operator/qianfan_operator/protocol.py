@@ -33,6 +33,8 @@ class Landing:
     uid: str
     pending: Pending
     reply: Any
+    undo: Callable[[], None]
+    """Stops what was made, for the case that its object is gone by now."""
 
 
 class Protocol:
@@ -53,11 +55,9 @@ class Protocol:
         if not account.client.clock_known():
             account.client.measure_clock()
         prepared = step.prepare(account.client)
-        last = subject.resource.status.last_error
-        inputs = {**step.inputs, "after": last.code} if last and last.operation == step.operation else step.inputs
         pending = Pending(
-            operation=step.operation, nonce=self._nonce(), attempt=step.attempt, inputs=inputs, account=account.name,
-            started_at=world.now,
+            operation=step.operation, nonce=self._nonce(), attempt=step.attempt, inputs=step.inputs,
+            account=account.name, started_at=world.now,
         )  # fmt: skip
         subject.write({**step.updates, "pending": pending}, verdict)
         world.first_sight(("intent", pending.nonce))
@@ -68,14 +68,14 @@ class Protocol:
         except CloudError as error:
             subject.note_error(error)
             if error.refused:
-                self._hand_over(subject, Landing(subject.resource.metadata.uid, pending, None))
+                self._hand_over(subject, account, pending, None)
                 subject.note({"pending": None, **subject.kind.refused()})
                 raise
             log.warning("The outcome of a create is unknown", extra={"object": str(subject.key), "error": str(error)})
             return self.confirm(subject, account, world, now_if_there=error.exists)
         log.info("Created", extra={"object": str(subject.key), "operation": step.operation, "ids": repr(reply)})
-        self._hand_over(subject, Landing(subject.resource.metadata.uid, pending, reply))
-        self.land(subject, account, verdict)
+        self._hand_over(subject, account, pending, reply)
+        self.land(subject, verdict)
         return Record({})
 
     def confirm(self, subject: Subject, account: Account, world: World, *, now_if_there: bool = False) -> Hold | Record:
@@ -100,52 +100,63 @@ class Protocol:
         if isinstance(found, CannotTell):
             updates = {"pending": None} if found.nothing_made else {}
             return Hold(_stalled(found.why), updates=updates)
-        return self._nothing_there(subject, pending, found)
+        return self._nothing_there(subject, pending, world)
 
-    def _nothing_there(self, subject: Subject, pending: Pending, _: NotThere) -> Hold | Record:
+    def _nothing_there(self, subject: Subject, pending: Pending, world: World) -> Hold | Record:
+        """Let the create be repeated, but not for ever: the same answer again after a proven "none" is for a person."""
         last = subject.resource.status.last_error
-        again = last and last.operation == pending.operation and last.code == pending.inputs.get("after")
-        if last and again and not subject.resource.reconcile_requested:
+        if last is None or last.operation != pending.operation:
+            return Record({"pending": None})
+        proven = ("none", pending.attempt, last.operation, last.code)
+        if world.first_sight(proven) < world.boot and not subject.resource.reconcile_requested:
             message = f"{last.operation} was answered twice with {last.message} ({last.code}) and made nothing."
             return Hold(_stalled(Why(Reason.REFUSED, message)))
         return Record({"pending": None})
 
-    def land(self, subject: Subject, account: Account | None, verdict: Verdict) -> None:
+    def land(self, subject: Subject, verdict: Verdict) -> None:
         """Write what came of an intent, if that is not written yet; raises KubeError, and the next pass goes on."""
         landing = self._landings.get(subject.key)
         if landing is None:
             return
         for _ in range(_TRIES):
             try:
-                self._land(subject, account, verdict, landing)
+                self._land(subject, verdict, landing)
             except Conflict:
                 subject.reload()
                 continue
-            if subject.resource.status.pending is None or landing.reply is not None:
-                with self._lock:
-                    self._landings.pop(subject.key, None)
+            with self._lock:
+                self._landings.pop(subject.key, None)
             return
 
     def abandon(self, key: Key) -> None:
-        """Forget what belongs to an object that is gone."""
+        """Stop, if its policy says so, what was made for an object that is gone."""
         with self._lock:
             landing = self._landings.pop(key, None)
-            if landing and landing.reply is not None:
-                log.warning(
-                    "An object went while its create was under way",
-                    extra={"object": str(key), "ids": repr(landing.reply)},
-                )
+        if landing is None or landing.reply is None:
+            return
+        log.warning("An object went while something was made for it", extra=_about(key, landing))
+        try:
+            landing.undo()
+        except CloudError as error:
+            log.warning("It could not be stopped", extra={**_about(key, landing), "error": str(error)})
 
-    def _hand_over(self, subject: Subject, landing: Landing) -> None:
+    def _hand_over(self, subject: Subject, account: Account, pending: Pending, reply: Any) -> None:
+        kind, resource = subject.kind, subject.resource
+
+        def undo() -> None:
+            if resource.spec.deletion_policy_for(adopted=False) == "Delete":
+                kind.abandon(account, resource, kind.landed(resource, pending, reply))
+
         with self._lock:
-            self._landings[subject.key] = landing
+            self._landings[subject.key] = Landing(resource.metadata.uid, pending, reply, undo)
 
-    def _land(self, subject: Subject, account: Account | None, verdict: Verdict, landing: Landing) -> None:
+    def _land(self, subject: Subject, verdict: Verdict, landing: Landing) -> None:
         resource = subject.resource
-        if resource.metadata.uid != landing.uid:
-            if landing.reply is not None and account:
-                updates = subject.kind.landed(resource, landing.pending, landing.reply)
-                subject.kind.abandon(account, resource, updates)
+        if resource.metadata.uid != landing.uid:  # a successor of the same name: only what it holds by now is left
+            if landing.reply is not None:
+                made = subject.kind.ids_of(subject.kind.landed(resource, landing.pending, landing.reply))
+                if not _same(subject.kind.bound(resource, landing.pending), made):
+                    self.abandon(subject.key)
             return
         now = resource.status.pending
         ended = {"pending": None} if now and now.nonce == landing.pending.nonce else {}
@@ -156,7 +167,7 @@ class Protocol:
         bound = subject.kind.bound(resource, landing.pending)
         if bound is None:
             subject.write({**updates, **ended}, verdict)
-        elif bound == subject.kind.ids_of(updates):
+        elif _same(bound, subject.kind.ids_of(updates)):
             subject.write(ended, verdict)
         else:
             ids = subject.kind.ids_of(updates)
@@ -164,6 +175,15 @@ class Protocol:
                 f"Two cloud resources exist for one intent: {bound} is recorded, {ids} was made. Set spec.adopt to one."
             )
             subject.write(ended, _stalled(Why(Reason.DUPLICATE_CLOUD_RESOURCE, message)))
+
+
+def _same(bound: tuple[object, ...] | None, made: tuple[object, ...]) -> bool:
+    """Say whether both name one thing: what was found through V2 lacks its integer [wire 3.4]."""
+    return bound is not None and any(a == b and a is not None for a, b in zip(bound, made, strict=True))
+
+
+def _about(key: Key, landing: Landing) -> dict[str, str]:
+    return {"object": str(key), "ids": repr(landing.reply)}
 
 
 def _confirming() -> Verdict:

@@ -1,14 +1,16 @@
 """Attempts of a QianfanJob: which is selected, what is recorded of the others, and how one is adopted (design 2.2)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from qianfan_operator.api.job import JobStatus, QianfanJob, RunRecord
+from qianfan_operator.api.training import SCHEME, inputs_hash
 from qianfan_operator.cloud.errors import CloudError, Fate
-from qianfan_operator.cloud.views import Run
+from qianfan_operator.cloud.views import Run, RunItem, TaskItem
 from qianfan_operator.credentials import Account
 from qianfan_operator.decide import Phase, Want, Why
-from qianfan_operator.external import Plan, Record, Step, Updates
+from qianfan_operator.external import CannotTell, Plan, Record, Seen, Step, Updates, World
 from qianfan_operator.kinds import runs
+from qianfan_operator.names import Mark
 from qianfan_operator.reasons import Reason
 
 FRESH: Updates = dict.fromkeys(
@@ -66,9 +68,8 @@ def may_work(record: JobStatus | RunRecord) -> bool:
 
 def others(job: QianfanJob) -> tuple[JobStatus | RunRecord, ...]:
     """The runs of attempts that the spec does not select, as far as they may work."""
-    status = job.status
-    current = () if status.attempt == job.spec.attempt else (status,)
-    return tuple(record for record in (*current, *status.runs) if may_work(record))
+    recorded: tuple[JobStatus | RunRecord, ...] = (job.status, *job.status.runs)
+    return tuple(record for record in recorded if record.attempt != job.spec.attempt and may_work(record))
 
 
 def look_at(account: Account, record: JobStatus | RunRecord) -> tuple[Run | None, Phase]:
@@ -82,14 +83,62 @@ def look_at(account: Account, record: JobStatus | RunRecord) -> tuple[Run | None
     return run, Phase.ABSENT if run is None else runs.STATES.get(run.status, Phase.UNKNOWN)
 
 
-def seen_again(account: Account, record: RunRecord) -> RunRecord:
-    """An earlier attempt as the cloud shows it now."""
+def seen_again(world: World, account: Account, record: RunRecord, *, believe_gone: bool) -> tuple[RunRecord, bool]:
+    """An earlier attempt as the cloud shows it now, and whether it showed it."""
+    record, _ = look_again(world, account, record)
+    if not may_work(record):
+        return record, False
     run, phase = look_at(account, record)
     if run is None:
-        return record.model_copy(update={"train_status": "STOP"}) if phase is Phase.GONE else record
-    return record.model_copy(
-        update={"train_status": run.status, "start_time": run.start_time, "finish_time": run.finish_time}
-    )
+        over = phase is Phase.GONE and believe_gone
+        return record.model_copy(update={"train_status": "STOP"}) if over else record, over
+    seen = {"train_status": run.status, "start_time": run.start_time, "finish_time": run.finish_time}
+    return record.model_copy(update=seen), True
+
+
+def shelved(status: JobStatus) -> Updates:
+    """Move the current attempt, of which nobody can tell whether it has a run, to the earlier ones."""
+    return {**FRESH, "attempt": None, "runs": runs.archived(status)}
+
+
+def look_again(world: World, account: Account, record: RunRecord) -> tuple[RunRecord, Why | None]:
+    """Look for the run of an earlier attempt whose outcome is unknown; say why it still is, if it is."""
+    pending = record.pending
+    if pending is None:
+        return record, None
+    if world.grace_left("intent", pending.nonce):
+        return record, Why(Reason.CONFIRMING, Reason.CONFIRMING.sentence)
+    found = runs.look(world, account, pending.inputs)
+    if isinstance(found, CannotTell):
+        return record, found.why
+    ids = dict(found.updates) if isinstance(found, Seen) else {}
+    return record.model_copy(update={**ids, "pending": None}), None
+
+
+def stopping(account: Account, record: JobStatus | RunRecord) -> bool:
+    """Have a run stopped that may work; say whether it still does."""
+    phase = look_at(account, record)[1]
+    if phase not in {Phase.WORKING, Phase.UNKNOWN}:
+        return False
+    return runs.stop(account, record) or phase is Phase.WORKING
+
+
+def surveyed(job: QianfanJob, mark: Mark, found: Sequence[tuple[Mark, TaskItem, RunItem]]) -> tuple[RunRecord, ...]:
+    """Record the runs that a survey found, one per attempt: rather ours by the inputs, rather this object's own."""
+    records: dict[int, RunRecord] = {}
+    for theirs, item, run in sorted(found, key=lambda each: (each[0].inputs == mark.inputs, each[0].uid == mark.uid)):
+        records[theirs.attempt] = RunRecord(
+            attempt=theirs.attempt, task_name=item.name, task_uuid=item.task_uuid, job_uuid=run.job_uuid,
+            train_status=run.status, inputs_hash=_hash_of(job, mark, theirs),
+        )  # fmt: skip
+    return tuple(records[attempt] for attempt in sorted(records, reverse=True))
+
+
+def _hash_of(job: QianfanJob, mark: Mark, theirs: Mark) -> str | None:
+    """Say what a found run was trained with: a mark tells only whether it is what the selected attempt asks for."""
+    if theirs.attempt != mark.attempt:
+        return None
+    return inputs_hash(job.spec) if theirs.inputs == mark.inputs else f"{SCHEME}:{theirs.inputs}"
 
 
 def names(status: JobStatus, task_id: int | str, job_id: int | str) -> bool:

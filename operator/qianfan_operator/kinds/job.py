@@ -100,21 +100,22 @@ class JobKind(Kind[QianfanJob]):
             current = runs.phase_of(status)
         else:
             run, current = attempts.look_at(account, status)
-            looked = True
+            looked = selected or run is not None
         if run:
             updates, word = dict(runs.facts(run, status)), run.status
         if selected:
             phase = current
             ran = runs.running_seconds(run, world.now) if run else status.run_time_seconds or 0
             deadline = spec.active_deadline_seconds is not None and ran >= spec.active_deadline_seconds
-        elif current in {Phase.WORKING, Phase.UNKNOWN}:
-            looked = True
         others = not selected and current in {Phase.WORKING, Phase.UNKNOWN}
-        if earlier := [record for record in status.runs if attempts.may_work(record)]:
-            seen = {record.attempt: attempts.seen_again(account, record) for record in earlier}
-            updates["runs"] = tuple(seen.get(record.attempt, record) for record in status.runs)
-            others = others or any(attempts.may_work(record) for record in seen.values())
-            looked = True
+        if status.runs:
+            same_keys = status.account == account.name  # others may not see what is there (design 5.10)
+            earlier = [attempts.seen_again(world, account, record, believe_gone=same_keys) for record in status.runs]
+            updates["runs"] = tuple(record for record, _ in earlier)
+            others = others or any(
+                attempts.may_work(record) and record.attempt != spec.attempt for record, _ in earlier
+            )
+            looked = looked or any(shown for _, shown in earlier)
         return Observation(phase, attempts.why(phase, resource, word), updates, others, deadline, looked)
 
     def create(self, world: World, account: Account, resource: QianfanJob, plan: Plan) -> Step:
@@ -158,13 +159,7 @@ class JobKind(Kind[QianfanJob]):
         result = tasks.survey(world, account, job, mark)
         if isinstance(result, Hold):
             return result
-        found = tuple(
-            RunRecord(
-                attempt=theirs.attempt, task_name=item.name, task_uuid=item.task_uuid, job_uuid=run.job_uuid,
-                train_status=run.status,
-            )
-            for theirs, item, run in sorted(result, key=lambda each: -each[0].attempt)
-        )  # fmt: skip
+        found = attempts.surveyed(job, mark, result)
         highest = max([0, *(record.attempt for record in found)])
         return Record({"highest_attempt": highest, "runs": found, "account": account.name})
 
@@ -184,7 +179,11 @@ class JobKind(Kind[QianfanJob]):
         status = resource.status
         if status.attempt == pending.attempt or pending.attempt is None:
             return ids
-        known = attempts.recorded(status, pending.attempt) or RunRecord(attempt=pending.attempt)
+        inputs = pending.inputs
+        known = attempts.recorded(status, pending.attempt) or RunRecord(
+            attempt=pending.attempt, task_name=inputs.get("taskName"), task_id=inputs.get("taskId"),
+            task_uuid=inputs.get("taskUuid"),
+        )  # fmt: skip
         others = tuple(run for run in status.runs if run.attempt != pending.attempt)
         return {"runs": (known.model_copy(update={**ids, "pending": None}), *others)}
 
@@ -205,8 +204,11 @@ class JobKind(Kind[QianfanJob]):
     def look(self, world: World, account: Account, resource: QianfanJob, pending: Pending) -> Found:
         """See Kind."""
         found = runs.look(world, account, pending.inputs)
-        if isinstance(found, CannotTell) and attempts.adopts(resource):
-            return Seen({})
+        if isinstance(found, CannotTell) and not resource.metadata.deletion_timestamp:
+            if resource.spec.attempt != pending.attempt:  # a person goes on without knowing (design 5.6)
+                return Seen(attempts.shelved(resource.status))
+            if attempts.adopts(resource):
+                return Seen({})
         return found
 
     def stop(self, account: Account, resource: QianfanJob) -> None:
@@ -218,7 +220,7 @@ class JobKind(Kind[QianfanJob]):
     def release(self, world: World, account: Account, resource: QianfanJob) -> Released:
         """Stop every recorded run that works, and see it stopped; what a wiped status forgot is searched (design 6)."""
         status = resource.status
-        if status.highest_attempt is None and status.attempt is None:
+        if status.highest_attempt is None:
             mark = Mark.of(world.cluster, resource.metadata, resource.kind, resource.spec.attempt, "")
             found = tasks.survey(world, account, resource, mark)
             if isinstance(found, Hold):
@@ -226,12 +228,15 @@ class JobKind(Kind[QianfanJob]):
                 return Released(False, Why(verdict.reason, verdict.message), verdict.stalled)
             for _, _, run in found:
                 account.client.stop_fine_tuning_task(run.job_uuid)
-            return Released(not found, Why(Reason.DELETING, "Stopping runs that were found by their marks."))
-        recorded: tuple[JobStatus | RunRecord, ...] = (status, *status.runs)
-        working = [record for record in recorded if attempts.may_work(record)]
-        still = [record for record in working if attempts.look_at(account, record)[1] is Phase.WORKING]
-        for record in still:
-            runs.stop(account, record)
+            if found:
+                return Released(False, Why(Reason.DELETING, "Stopping runs that were found by their marks."))
+        recorded: list[JobStatus | RunRecord] = [status]
+        for record in status.runs:
+            known, unknown = attempts.look_again(world, account, record)
+            if unknown:
+                return Released(False, unknown, stalled=unknown.reason is not Reason.CONFIRMING)
+            recorded.append(known)
+        still = [record for record in recorded if attempts.may_work(record) and attempts.stopping(account, record)]
         names = ", ".join(str(record.job_id or record.job_uuid) for record in still)
         return Released(not still, Why(Reason.DELETING, f"Stopping run {names}."))
 

@@ -51,12 +51,11 @@ def read(account: Account, record: JobStatus | RunRecord) -> Run | None:
     return None
 
 
-def stop(account: Account, record: JobStatus | RunRecord) -> None:
-    """Ask the cloud to stop a recorded run; that it had ended already is no error."""
+def stop(account: Account, record: JobStatus | RunRecord) -> bool:
+    """Ask the cloud to stop a recorded run; False: it did not, for the run had ended already [wire 5.2]."""
     if record.task_id is not None and record.job_id is not None:
-        account.client.stop_job(record.task_id, record.job_id)
-    elif record.job_uuid is not None:
-        account.client.stop_fine_tuning_task(record.job_uuid)
+        return account.client.stop_job(record.task_id, record.job_id)
+    return record.job_uuid is not None and account.client.stop_fine_tuning_task(record.job_uuid)
 
 
 def facts(run: Run, record: JobStatus) -> Updates:

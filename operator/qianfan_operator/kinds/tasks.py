@@ -123,7 +123,7 @@ def survey(world: World, account: Account, job: QianfanJob, mark: Mark) -> list[
                 (theirs, item, run)
                 for item, theirs in owned_tasks(account, mark)
                 for run in account.client.fine_tuning_tasks(item.task_uuid)
-                if STATES.get(run.status) is Phase.WORKING
+                if STATES.get(run.status, Phase.UNKNOWN) in {Phase.WORKING, Phase.UNKNOWN}
             ]
             if found:
                 return found

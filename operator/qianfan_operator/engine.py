@@ -12,7 +12,7 @@ from typing import Any
 
 from qianfan_operator.api.common import FINALIZER
 from qianfan_operator.cloud.errors import CloudError
-from qianfan_operator.conditions import SUCCEEDED, Verdict
+from qianfan_operator.conditions import Verdict
 from qianfan_operator.credentials import Account, Credentials
 from qianfan_operator.decide import CHANGES, Action, Decision, Facts, Trouble, Want, decide
 from qianfan_operator.events import Events
@@ -23,7 +23,7 @@ from qianfan_operator.kube import Conflict, Kube, KubeError, NotFound
 from qianfan_operator.protocol import Protocol
 from qianfan_operator.reasons import Reason
 from qianfan_operator.schedule import Schedule
-from qianfan_operator.signals import is_settled, note
+from qianfan_operator.signals import is_finished, is_settled, note
 from qianfan_operator.store import Record as StoreRecord
 from qianfan_operator.store import Store
 from qianfan_operator.subject import Subject
@@ -194,9 +194,9 @@ class Engine:
         if isinstance(step, Record):
             return Again(0.0, Lane.URGENT)
         record.looks = 0 if subject.writes > before else record.looks + 1
-        return self._again(record, facts, step, ends=subject.kind.condition == SUCCEEDED)
+        return self._again(record, facts, step, over=is_finished(resource) and not facts.others_working)
 
-    def _again(self, record: StoreRecord, facts: Facts, step: Hold, *, ends: bool) -> Again:
+    def _again(self, record: StoreRecord, facts: Facts, step: Hold, *, over: bool) -> Again:
         verdict, schedule = step.verdict, self._schedule
         failing = facts.trouble in {Trouble.RETRY, Trouble.WAIT}
         record.failures = record.failures + 1 if failing else 0
@@ -204,8 +204,8 @@ class Engine:
             return Again(max(schedule.retry(record.failures), step.after or 0.0), Lane.RETRY, "error")
         if step.after is not None:
             return Again(step.after, Lane.RETRY)
-        if ends and verdict.ended is not None:
-            return Again(None)  # a run that has ended is never looked at again
+        if over:
+            return Again(None)
         if verdict.ready or facts.want is Want.WAIT:
             return Again(schedule.settled())
         if verdict.stalled or verdict.reason is Reason.PAUSED:

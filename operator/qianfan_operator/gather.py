@@ -66,7 +66,8 @@ class Gatherer:
             return self.troubled(subject, facts, error)
         if seen.looked and seen.phase is not Phase.GONE:
             self._credentials.accepted(subject.resource, account)
-        return self._same_account(facts, subject, account, seen.phase) if seen.looked or facts.intent else facts
+        unseen = seen.others_working and not seen.looked  # what works is not shown to these keys
+        return self._same_account(facts, subject, account, Phase.GONE if unseen else seen.phase)
 
     def _looked(self, subject: Subject, account: Account, seen: Observation) -> dict[str, Any]:
         updates = dict(seen.updates)

@@ -16,7 +16,7 @@ from qianfan_operator.cloud.errors import CloudError
 from qianfan_operator.conditions import Synced, Verdict
 from qianfan_operator.credentials import Account
 from qianfan_operator.decide import Why
-from qianfan_operator.external import CannotTell, Hold, NotThere, Pay, Record, Seen, World
+from qianfan_operator.external import CannotTell, Hold, Pay, Record, Seen, World
 from qianfan_operator.keys import Key
 from qianfan_operator.kube import Conflict
 from qianfan_operator.reasons import Reason
@@ -170,11 +170,16 @@ class Protocol:
         elif _same(bound, subject.kind.ids_of(updates)):
             subject.write(ended, verdict)
         else:
-            ids = subject.kind.ids_of(updates)
-            message = (
-                f"Two cloud resources exist for one intent: {bound} is recorded, {ids} was made. Set spec.adopt to one."
+            # The intent stays open, or is opened again, with what was made: it ends when a person has chosen one.
+            ids = [name for name in subject.kind.ids_of(updates) if name is not None]
+            kept = landing.pending.model_copy(update={"inputs": {**landing.pending.inputs, "made": ids}})
+            again = {"pending": kept} if ended or now is None else {}
+            log.error(
+                "Two things were made for one intent", extra={**_about(subject.key, landing), "bound": str(bound)}
             )
-            subject.write(ended, _stalled(Why(Reason.DUPLICATE_CLOUD_RESOURCE, message)))
+            subject.write(
+                again, _stalled(Why(Reason.DUPLICATE_CLOUD_RESOURCE, Reason.DUPLICATE_CLOUD_RESOURCE.sentence))
+            )
 
 
 def _same(bound: tuple[object, ...] | None, made: tuple[object, ...]) -> bool:

@@ -37,7 +37,9 @@ def is_settled(kind: Kind[Any], resource: Resource) -> bool:
 def is_finished(resource: Resource) -> bool:
     """Say whether an object needs no look ever again: a job whose run has ended."""
     ended = find(resource.status.conditions, SUCCEEDED)
-    return ended is not None and ended.status != "Unknown" and not resource.status.pending
+    status = resource.status
+    unknown = status.pending or any(run.pending for run in getattr(status, "runs", ()))
+    return ended is not None and ended.status != "Unknown" and not unknown
 
 
 def signal_of(resource: Resource) -> Hashable:

@@ -8,7 +8,7 @@ from qianfan_operator.cloud.errors import CloudError, Fate
 from qianfan_operator.cloud.views import Run, RunItem, TaskItem
 from qianfan_operator.credentials import Account
 from qianfan_operator.decide import Phase, Want, Why
-from qianfan_operator.external import CannotTell, Plan, Record, Seen, Step, Updates, World
+from qianfan_operator.external import CannotTell, Found, Plan, Record, Seen, Step, Updates, World
 from qianfan_operator.kinds import runs
 from qianfan_operator.names import Mark
 from qianfan_operator.reasons import Reason
@@ -113,6 +113,18 @@ def look_again(world: World, account: Account, record: RunRecord) -> tuple[RunRe
         return record, found.why
     ids = dict(found.updates) if isinstance(found, Seen) else {}
     return record.model_copy(update={**ids, "pending": None}), None
+
+
+def chosen(job: QianfanJob, made: Sequence[int | str]) -> Found:
+    """Two runs were made where one was wanted: the one that a person has named in `adopt` is kept (design 5.3)."""
+    status, adopt = job.status, job.spec.adopt
+    held = status.job_id if status.job_id is not None else status.job_uuid
+    if adopt and adopt.job_id in made:
+        return Seen({"job_id": None, "job_uuid": None})  # not recorded any more, so that the other is taken over
+    if adopt and adopt.job_id in {status.job_id, status.job_uuid}:
+        return Seen({})
+    message = f"Run {held} is recorded and run {made[0]} was made, too. Set spec.adopt to the one to keep."
+    return CannotTell(Why(Reason.DUPLICATE_CLOUD_RESOURCE, message))
 
 
 def stopping(account: Account, record: JobStatus | RunRecord) -> bool:

@@ -204,6 +204,8 @@ class JobKind(Kind[QianfanJob]):
     def look(self, world: World, account: Account, resource: QianfanJob, pending: Pending) -> Found:
         """See Kind."""
         found = runs.look(world, account, pending.inputs)
+        if made := pending.inputs.get("made"):
+            found = attempts.chosen(resource, made)
         if isinstance(found, CannotTell) and not resource.metadata.deletion_timestamp:
             if resource.spec.attempt != pending.attempt:  # a person goes on without knowing (design 5.6)
                 return Seen(attempts.shelved(resource.status))

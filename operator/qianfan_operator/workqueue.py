@@ -50,8 +50,9 @@ class WorkQueue(Generic[K]):
                     self._wanted[key] = (known[0], lane)
                     if self._due[known[1]].pop(key, 0) is None:
                         self._due[lane][key] = None
+                        self._changed.notify()  # a worker that may take no poll may take this
                 return
-            self._wanted[key] = (due, lane)
+            self._wanted[key] = (due, min(lane, known[1]) if known else lane)
             heapq.heappush(self._later, (due, next(self._ticket), key))
             self._changed.notify()
 
@@ -61,6 +62,8 @@ class WorkQueue(Generic[K]):
             while not self._closed:
                 wait = self._promote()
                 if (key := self._next()) is not None:
+                    if any(self._due.values()):
+                        self._changed.notify()  # the call that woke this worker may have been meant for another key
                     return key
                 self._changed.wait(wait)
             return None

@@ -17,7 +17,8 @@ RUN /opt/build/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --whe
 
 FROM ${BASE} AS final
 COPY --from=build /opt/qianfan /opt/qianfan
-ENV PATH=/opt/qianfan/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+# The user is a number with no line in /etc/passwd, and kopf wants a name to call itself by.
+ENV PATH=/opt/qianfan/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 LOGNAME=qianfan
 # A number, so that runAsNonRoot can be checked.
 USER 65532:65532
 EXPOSE 8080

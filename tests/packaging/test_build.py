@@ -65,13 +65,14 @@ def test_the_manifests_run_the_image_that_make_builds() -> None:
 
 
 def test_the_image_gets_what_it_copies_and_does_not_run_as_root() -> None:
-    """Whatever the Dockerfile copies passes .dockerignore; the user is a number that Kubernetes can check."""
+    """Whatever the Dockerfile copies passes .dockerignore; the user is a number, and has a name for those who ask."""
     let_in = {line[1:] for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines() if line[:1] == "!"}
     copied = re.findall(r"^COPY (?!--from)(.*) \S+$", DOCKERFILE, re.MULTILINE)
     assert {name for words in copied for name in words.split()} == let_in
     user = re.search(r"^USER (\d+):\d+$", DOCKERFILE, re.MULTILINE)
     assert user
     assert int(user.group(1)) > 0
+    assert "LOGNAME=" in DOCKERFILE  # kopf ends at once if it finds neither a name nor a line in /etc/passwd
 
 
 def test_the_quick_tests_start_no_control_plane() -> None:

@@ -1,0 +1,48 @@
+"""When the operator looks again."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qianfan_operator.schedule import Schedule, boot_clock
+
+EVEN = Schedule(jitter=0.0)
+
+
+def test_looks_become_wider_up_to_a_bound() -> None:
+    """A working thing is looked at closely at first, x1.5 wider each time, and never less often than the bound."""
+    waits = [EVEN.poll(looks) for looks in range(7)]
+    assert waits == [10.0, 15.0, 22.5, 33.75, 50.625, 60.0, 60.0]
+
+
+def test_retries_double_up_to_a_bound() -> None:
+    """The first failure is tried again soon, the tenth in minutes."""
+    assert [EVEN.retry(failures) for failures in (1, 2, 3, 9, 10)] == [1.0, 2.0, 4.0, 256.0, 300.0]
+
+
+@pytest.mark.parametrize("wait", [EVEN.poll, EVEN.retry], ids=["poll", "retry"])
+def test_counts_may_grow_without_end(wait: object) -> None:
+    """A thing that has been watched for years has a wait like any other."""
+    assert callable(wait)
+    assert wait(10**9) == wait(100)
+
+
+@given(random=st.floats(0, 1), looks=st.integers(0, 100))
+def test_jitter_stays_within_its_share(random: float, looks: int) -> None:
+    """Each wait is spread by at most a tenth, to both sides."""
+    spread = Schedule(random=lambda: random)
+    for wait, even in ((spread.poll(looks), EVEN.poll(looks)), (spread.retry(looks + 1), EVEN.retry(looks + 1))):
+        assert 0.9 * even <= wait * 1.000001
+        assert wait <= 1.1 * even * 1.000001
+    assert spread.settled() == pytest.approx(600 * (0.9 + 0.2 * random))
+    assert spread.stalled() == pytest.approx(300 * (0.9 + 0.2 * random))
+
+
+def test_a_restart_makes_no_herd() -> None:
+    """The first looks after a restart lie anywhere in the interval, also at its very beginning and end."""
+    assert [Schedule(random=lambda: at).after_restart(60.0) for at in (0.0, 0.5, 1.0)] == [0.0, 30.0, 60.0]  # noqa: B023
+
+
+def test_boot_time_does_not_run_backwards() -> None:
+    """Waits count on a clock that nobody sets."""
+    assert 0 < boot_clock() <= boot_clock()

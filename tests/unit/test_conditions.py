@@ -1,5 +1,8 @@
 """From a verdict to the list of conditions that is written."""
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from conformance import check

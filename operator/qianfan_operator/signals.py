@@ -29,7 +29,7 @@ def todo(resource: Resource) -> tuple[Hashable, ...]:
 
 def is_settled(kind: Kind[Any], resource: Resource) -> bool:
     """Say whether nothing is going on with an object, so that its body need not be kept."""
-    if todo(resource) or resource.status.pending or resource.metadata.deletion_timestamp:
+    if todo(resource) or _unknown(resource) or resource.metadata.deletion_timestamp:
         return False
     return is_true(resource.status.conditions, READY) and kind.recall(resource).phase in {Phase.READY, Phase.STOPPED}
 
@@ -37,9 +37,13 @@ def is_settled(kind: Kind[Any], resource: Resource) -> bool:
 def is_finished(resource: Resource) -> bool:
     """Say whether an object needs no look ever again: a job whose run has ended."""
     ended = find(resource.status.conditions, SUCCEEDED)
+    return ended is not None and ended.status != "Unknown" and not _unknown(resource)
+
+
+def _unknown(resource: Resource) -> bool:
+    """Say whether the outcome of a create, be it an earlier attempt's, is not known yet."""
     status = resource.status
-    unknown = status.pending or any(run.pending for run in getattr(status, "runs", ()))
-    return ended is not None and ended.status != "Unknown" and not unknown
+    return status.pending is not None or any(run.pending for run in getattr(status, "runs", ()))
 
 
 def signal_of(resource: Resource) -> Hashable:

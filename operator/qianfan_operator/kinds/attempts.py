@@ -72,6 +72,11 @@ def others(job: QianfanJob) -> tuple[JobStatus | RunRecord, ...]:
     return tuple(record for record in recorded if record.attempt != job.spec.attempt and may_work(record))
 
 
+def works(run: RunItem) -> bool:
+    """Say whether a listed run may still cost something."""
+    return runs.STATES.get(run.status, Phase.UNKNOWN) in {Phase.WORKING, Phase.UNKNOWN}
+
+
 def look_at(account: Account, record: JobStatus | RunRecord) -> tuple[Run | None, Phase]:
     """Read a run; one that the cloud does not know is GONE."""
     try:
@@ -136,9 +141,20 @@ def stopping(account: Account, record: JobStatus | RunRecord) -> bool:
 
 
 def surveyed(job: QianfanJob, mark: Mark, found: Sequence[tuple[Mark, TaskItem, RunItem]]) -> tuple[RunRecord, ...]:
-    """Record the runs that a survey found, one per attempt: rather ours by the inputs, rather this object's own."""
+    """Record the runs that a survey found, one per attempt: rather one that works, ours by the inputs, our own.
+
+    Left out is what the selected attempt does not go by: an end that was another uid's, or that other inputs led to.
+    """
+
+    def order(each: tuple[Mark, TaskItem, RunItem]) -> tuple[object, ...]:
+        theirs, _, run = each
+        return works(run), theirs.inputs == mark.inputs, theirs.uid == mark.uid, run.create_time or ""
+
     records: dict[int, RunRecord] = {}
-    for theirs, item, run in sorted(found, key=lambda each: (each[0].inputs == mark.inputs, each[0].uid == mark.uid)):
+    for theirs, item, run in sorted(found, key=order):
+        usable = runs.STATES.get(run.status) is Phase.READY or theirs.uid == mark.uid
+        if not works(run) and not (usable and (theirs.attempt != mark.attempt or theirs.inputs == mark.inputs)):
+            continue
         records[theirs.attempt] = RunRecord(
             attempt=theirs.attempt, task_name=item.name, task_uuid=item.task_uuid, job_uuid=run.job_uuid,
             train_status=run.status, inputs_hash=_hash_of(job, mark, theirs),

@@ -104,10 +104,11 @@ def found(item: ServiceItem) -> dict[str, Any]:
     return updates
 
 
-def integers(account: Account, ids: Mapping[str, Any]) -> SwitchTarget | None:
-    """Complete the ids of a model version: apply takes integers, V2 takes strings; None if there is no such version."""
+def complete(account: Account, ids: Mapping[str, Any], *, strings: bool = False) -> SwitchTarget | None:
+    """Complete the ids of a model version: apply takes integers, V2 `strings`; None if there is no such version."""
     known = SwitchTarget.model_validate(dict(ids))
-    if known.model_id is not None and known.model_version_id is not None:
+    integers = known.model_id is not None and known.model_version_id is not None
+    if integers and (not strings or (known.model_id_str and known.model_version_id_str)):
         return known
     version = known.model_version_id if known.model_version_id is not None else known.model_version_id_str
     if version is None:

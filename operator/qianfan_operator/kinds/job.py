@@ -228,9 +228,10 @@ class JobKind(Kind[QianfanJob]):
             if isinstance(found, Hold):
                 verdict = found.verdict
                 return Released(False, Why(verdict.reason, verdict.message), verdict.stalled)
-            for _, _, run in found:
-                account.client.stop_fine_tuning_task(run.job_uuid)
-            if found:
+            working = [run.job_uuid for _, _, run in found if attempts.works(run)]
+            for job_uuid in working:
+                account.client.stop_fine_tuning_task(job_uuid)
+            if working:
                 return Released(False, Why(Reason.DELETING, "Stopping runs that were found by their marks."))
         recorded: list[JobStatus | RunRecord] = [status]
         for record in status.runs:

@@ -119,7 +119,7 @@ class ServiceKind(Kind[QianfanService]):
         spec = resource.spec
         if spec.adopt:
             return endpoints.adopt(account, spec.adopt.service_id)
-        ids = endpoints.integers(account, plan.inputs)
+        ids = endpoints.complete(account, plan.inputs)
         if ids is None:
             return stalled(Reason.INVALID_SPEC, "The model version of spec.source is not in the cloud.")
         mark = Mark.of(world.cluster, resource.metadata, resource.kind, 1, f"{ids.model_id}/{ids.model_version_id}")
@@ -175,7 +175,7 @@ class ServiceKind(Kind[QianfanService]):
     def switch(self, world: World, account: Account, resource: QianfanService, plan: Plan) -> Step:
         """Bring another version behind the address: recorded first, then called for, then waited for (design 2.4)."""
         status = resource.status
-        ids = endpoints.integers(account, plan.inputs)
+        ids = endpoints.complete(account, plan.inputs, strings=True)
         if ids is None:
             return stalled(Reason.INVALID_SPEC, "The model version of spec.source is not in the cloud.")
         if status.model_version_id == ids.model_version_id:

@@ -111,25 +111,22 @@ def _scan(account: Account, name: str) -> TaskItem | None:
 
 
 def survey(world: World, account: Account, job: QianfanJob, mark: Mark) -> list[tuple[Mark, TaskItem, RunItem]] | Hold:
-    """Find the runs of this object that work, by two complete scans after the grace (design 5, "Surveying").
+    """Find the runs of this object, by two complete scans after the grace (design 5, "Surveying").
 
     For an object whose status may have been wiped, or whose attempt says that it had a life before.
     """
     if left := world.grace_left("survey", job.metadata.resource_version):
         return confirming(left)
     try:
-        for _ in range(2):
-            found = [
-                (theirs, item, run)
-                for item, theirs in owned_tasks(account, mark)
-                for run in account.client.fine_tuning_tasks(item.task_uuid)
-                if STATES.get(run.status, Phase.UNKNOWN) in {Phase.WORKING, Phase.UNKNOWN}
-            ]
-            if found:
-                return found
+        found = {
+            run.job_uuid: (theirs, item, run)
+            for _ in range(2)
+            for item, theirs in owned_tasks(account, mark)
+            for run in account.client.fine_tuning_tasks(item.task_uuid)
+        }
     except CloudError as error:
         if not error.unsupported:
             raise
         message = f"Whether this object has a run already cannot be told without V2. {_WAYS_OUT}"
         return stalled(Reason.CREATE_OUTCOME_UNKNOWN, message)
-    return []
+    return list(found.values())

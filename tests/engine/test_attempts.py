@@ -1,0 +1,311 @@
+"""Attempts of a QianfanJob: which one is current, and what happens to the others (design 2.2, 5.6)."""
+
+from engine.manifests import TRAINING, job
+from engine.world import DAY, GRACE, World
+from fake_kube import FakeKube
+from qianfan_simulator import Effect, Fault
+
+OTHER = {**TRAINING["trainConfig"], "epoch": 5}
+
+
+def finished(world: World, name: str = "train", **fields):
+    key = world.kube.apply(job(name, **fields))
+    world.until(key, "Succeeded")
+    return key
+
+
+def test_the_next_attempt_trains_again(world: World) -> None:
+    """Attempt 2 is a run in a task of its own; the first stays recorded with what it was trained with."""
+    key = finished(world)
+    first = world.status(key)
+    world.kube.patch_spec(key, attempt=2, trainConfig=OTHER)
+    world.run(lambda: world.reason(key) == "Succeeded")
+    status = world.status(key)
+    assert (status["attempt"], status["highestAttempt"]) == (2, 2)
+    assert status["taskId"] != first["taskId"]
+    assert status["taskName"] != first["taskName"]
+    (earlier,) = status["runs"]
+    assert (earlier["attempt"], earlier["jobId"], earlier["trainStatus"]) == (1, first["jobId"], "FINISH")
+    assert earlier["inputs"]["trainConfig"]["epoch"] == 4
+    assert earlier["inputsHash"] == first["inputsHash"]
+
+
+def test_going_back_selects_without_a_call(world: World) -> None:
+    """A recorded number with the same inputs makes its run current again: no call, no pay; so does going forth."""
+    key = finished(world)
+    first = world.status(key)
+    world.kube.patch_spec(key, attempt=2)
+    world.until(key, "Succeeded")
+    second, seen = world.status(key), len(world.sim.calls)
+    world.kube.patch_spec(key, attempt=1)
+    world.until(key, "Succeeded")
+    assert world.status(key)["jobId"] == first["jobId"]
+    assert world.status(key)["highestAttempt"] == 2
+    world.kube.patch_spec(key, attempt=2)
+    world.until(key, "Succeeded")
+    assert world.status(key)["jobId"] == second["jobId"]
+    assert len(world.sim.calls) == seen
+
+
+def test_going_back_to_other_inputs_is_refused(world: World) -> None:
+    """A recorded number with other inputs is AttemptMismatch and never paid for."""
+    key = finished(world)
+    world.kube.patch_spec(key, attempt=2)
+    world.until(key, "Succeeded")
+    world.kube.patch_spec(key, attempt=1, trainConfig=OTHER)
+    world.until(key, "AttemptMismatch")
+    world.rest(DAY)
+    assert len(world.calls("createJob")) == 2
+
+
+def test_a_number_that_was_skipped_is_refused(world: World) -> None:
+    """A number below the highest that was never an attempt is AttemptMismatch: nobody pays by going back."""
+    key = finished(world)
+    world.kube.patch_spec(key, attempt=5)
+    world.until(key, "Succeeded")
+    world.kube.patch_spec(key, attempt=3)
+    world.until(key, "AttemptMismatch")
+    assert len(world.calls("createJob")) == 2
+
+
+def test_the_current_attempt_with_other_inputs_is_refused(world: World) -> None:
+    """Inputs that changed without the attempt (admission refuses that) are AttemptMismatch, the spelling is not."""
+    key = finished(world)
+    world.kube.patch_spec(key, trainConfig={**TRAINING["trainConfig"], "learningRate": "2e-5"})
+    world.until(key, "Succeeded")
+    world.kube.patch_spec(key, trainConfig=OTHER)
+    world.until(key, "AttemptMismatch")
+    assert len(world.calls("createJob")) == 1
+
+
+def test_a_new_attempt_waits_for_the_working_run(world: World) -> None:
+    """Forbid: the new attempt begins when the working run has ended, which is observed meanwhile."""
+    key = world.kube.apply(job())
+    world.until(key, "Training")
+    world.kube.patch_spec(key, attempt=2)
+    world.until(key, "WaitingForRun")
+    assert len(world.calls("createJob")) == 1
+    world.until(key, "Succeeded")
+    first, second = world.sim.account().runs
+    assert first.life.state == second.life.state == "FINISH"
+    assert second.created >= first.life.since
+
+
+def test_a_new_attempt_replaces_the_working_run(world: World) -> None:
+    """Replace: the working run is stopped and seen stopped before the new one begins."""
+    key = world.kube.apply(job(concurrencyPolicy="Replace"))
+    world.until(key, "Training")
+    world.kube.patch_spec(key, attempt=2)
+    world.until(key, "Succeeded")
+    first, second = world.sim.account().runs
+    assert (first.life.state, second.life.state) == ("STOP", "FINISH")
+    assert second.created >= first.life.since
+
+
+def test_going_back_while_the_next_run_works_waits(world: World) -> None:
+    """A selected earlier attempt becomes current when no other works, so that no run is ever unobserved."""
+    key = finished(world)
+    world.kube.patch_spec(key, attempt=2)
+    world.until(key, "Training")
+    world.kube.patch_spec(key, attempt=1)
+    world.until(key, "WaitingForRun")
+    world.until(key, "Succeeded")
+    assert world.status(key)["attempt"] == 1
+    assert world.status(key)["runs"][0]["trainStatus"] == "FINISH"
+
+
+def test_raising_the_attempt_leaves_an_unknown_outcome_behind(world: World) -> None:
+    """CreateOutcomeUnknown ends by raising `attempt`; the unknown one moves to `runs` and is found when V2 answers."""
+    world.sim.configure(v2="denied")
+    key = world.kube.apply(job())
+    world.sim.faults.add(Fault(Effect.LOSE_REPLY, "createJob"))
+    world.until(key, "CreateOutcomeUnknown")
+    world.kube.patch_spec(key, attempt=2)
+    world.until(key, "Succeeded")
+    (unknown,) = world.status(key)["runs"]
+    assert unknown["attempt"] == 1
+    assert unknown["pending"]["operation"] == "createJob"
+    world.sim.configure(v2="on")
+    world.run(lambda: "pending" not in world.status(key)["runs"][0])
+    lost = next(iter(world.sim.account().runs))
+    assert world.status(key)["runs"][0]["jobUuid"] == lost.uid
+    assert len(world.calls("createJob")) == 2
+
+
+def test_adopt_resolves_an_unknown_outcome(world: World) -> None:
+    """CreateOutcomeUnknown ends by naming the run that was made; nothing is sent again."""
+    world.sim.configure(v2="denied")
+    key = world.kube.apply(job())
+    world.sim.faults.add(Fault(Effect.LOSE_REPLY, "createJob"))
+    world.until(key, "CreateOutcomeUnknown")
+    (run,) = world.sim.account().runs
+    world.kube.patch_spec(key, adopt={"taskId": run.task.id, "jobId": run.id})
+    world.until(key, "Succeeded")
+    assert world.status(key)["jobId"] == run.id
+    assert "pending" not in world.status(key)
+    assert len(world.calls("createJob")) == 1
+
+
+def test_a_finished_run_is_found_again_by_a_re_applied_manifest(world: World) -> None:
+    """Deleted and applied again, a job finds the run that its predecessor paid for."""
+    key = finished(world)
+    world.kube.delete(key)
+    world.until_gone(key)
+    finished(world)
+    assert len(world.calls("createJob")) == 1
+    assert world.status(key)["jobUuid"] == next(iter(world.sim.account().runs)).uid
+
+
+def test_a_failed_run_of_a_predecessor_is_left_behind(world: World) -> None:
+    """Deleted and applied again after a failure, a job trains under the next number: the failure was another uid's."""
+    key = world.kube.apply(job())
+    world.until(key, "Training")
+    world.sim.fail(next(iter(world.sim.account().runs)).id)
+    world.until(key, "TrainingFailed")
+    world.kube.delete(key)
+    world.until_gone(key)
+    finished(world)
+    assert len(world.calls("createJob")) == 2
+
+
+def test_a_failed_run_of_our_own_is_the_attempt(world: World) -> None:
+    """After a wiped status, a failed run of the same uid is recorded as the attempt's end and nothing is paid."""
+    key = world.kube.apply(job())
+    world.until(key, "Training")
+    world.sim.fail(next(iter(world.sim.account().runs)).id)
+    world.until(key, "TrainingFailed")
+    world.kube.wipe_status(key)
+    world.until(key, "TrainingFailed")
+    world.rest(DAY)
+    assert len(world.calls("createJob")) == 1
+
+
+def wiped(world: World, key) -> None:
+    """Wipe the status and run to the end that follows; exactly the runs that were there must be there."""
+    before = len(world.sim.account().runs)
+    world.kube.wipe_status(key)
+    world.until(key, "Succeeded")
+    assert len(world.sim.account().runs) == before
+
+
+def test_a_status_wiped_while_training_is_found_again(world: World) -> None:
+    """The run that works is found by the object's mark, and goes on as the attempt that it is."""
+    key = world.kube.apply(job())
+    world.until(key, "Training")
+    wiped(world, key)
+    assert world.status(key)["attempt"] == 1
+
+
+def test_a_status_wiped_after_the_end_is_found_again(world: World) -> None:
+    """The finished run is found by the name of its task."""
+    wiped(world, finished(world))
+
+
+def test_a_status_wiped_in_the_second_attempt_is_found_again(world: World) -> None:
+    """The working run of attempt 2 is recorded under its own number before anything is created."""
+    key = finished(world)
+    world.kube.patch_spec(key, attempt=2)
+    world.until(key, "Training")
+    wiped(world, key)
+    assert (world.status(key)["attempt"], world.status(key)["highestAttempt"]) == (2, 2)
+
+
+def test_a_wiped_status_does_not_hide_the_run_of_another_attempt(world: World) -> None:
+    """With attempt 2 working and 1 selected again, a wipe must not forget the working run."""
+    key = finished(world)
+    world.kube.patch_spec(key, attempt=2)
+    world.until(key, "Training")
+    world.kube.patch_spec(key, attempt=1)
+    world.kube.wipe_status(key)
+    world.until(key, "WaitingForRun")
+    world.until(key, "Succeeded")
+    assert len(world.calls("createJob")) == 2
+    assert [run["attempt"] for run in world.status(key)["runs"]] == [2]
+
+
+def test_a_wiped_status_with_an_intent_is_found_again(world: World) -> None:
+    """A reply that was lost before the wipe is found after it."""
+    finished(world, "witness")
+    key = world.kube.apply(job())
+    world.sim.faults.add(Fault(Effect.LOSE_REPLY, "createJob"))
+    world.until(key, "Confirming")
+    world.kube.wipe_status(key)
+    world.until(key, "Succeeded")
+    assert len(world.calls("createJob")) == 2
+
+
+def test_a_re_applied_manifest_of_attempt_2_finds_its_run(world: World) -> None:
+    """A manifest whose `attempt` is above 1 had a life before: its runs are looked for first."""
+    key = finished(world)
+    world.kube.patch_spec(key, attempt=2)
+    world.until(key, "Training")
+    world.kube.patch_spec(key, deletionPolicy="Orphan")
+    world.kube.delete(key)
+    world.until_gone(key)
+    finished(world, attempt=2)
+    assert len(world.calls("createJob")) == 2
+    assert world.status(key)["highestAttempt"] == 2
+
+
+def test_the_list_of_runs_keeps_the_newest_ten(worlds) -> None:
+    """Earlier attempts are kept up to ten, newest first."""
+    from qianfan_simulator import AtOnce, Options
+
+    world = worlds(Options(training=AtOnce()))
+    key = finished(world)
+    for attempt in range(2, 14):
+        world.kube.patch_spec(key, attempt=attempt)
+        world.until(key, "Succeeded")
+    assert [run["attempt"] for run in world.status(key)["runs"]] == list(range(12, 2, -1))
+
+
+def test_a_cloud_that_lags_is_waited_for(worlds) -> None:
+    """Lists that do not show a new run yet do not lead to another one: the grace covers the lag."""
+    from dataclasses import replace
+
+    from engine.world import PACES
+
+    world = worlds(replace(PACES, list_lag=30.0))
+    finished(world, "witness")
+    key = world.kube.apply(job())
+    world.sim.faults.add(Fault(Effect.LOSE_REPLY, "createJob"))
+    world.until(key, "Succeeded")
+    assert len(world.calls("createJob")) == 2
+
+
+def test_both_runs_of_a_duplicate_are_told_until_one_is_chosen(world: World) -> None:
+    """Ids that arrive late for an attempt that has others: Stalled for as long as nobody chooses one."""
+    key = world.kube.apply(job())
+    world.until(key, "Training")
+    (first,) = world.sim.account().runs
+    other = world.client()
+    from qianfan_operator.api.job import JobSpec
+    from qianfan_operator.api.training import create_job_body
+
+    body = create_job_body(JobSpec.model_validate(TRAINING), first.task.id)
+    made = other.prepare_create_job(body).send()
+    assert isinstance(world.kube, FakeKube)
+    late(world, key, made)
+    world.until(key, "DuplicateCloudResource")
+    world.restart()
+    world.rest(GRACE + 600)
+    assert world.reason(key) == "DuplicateCloudResource"
+    message = world.condition(key)["message"]
+    assert str(first.id) in message
+    assert str(made.job_id) in message
+    world.kube.patch_spec(key, adopt={"taskId": first.task.id, "jobId": made.job_id})
+    world.until(key, "Succeeded")
+    assert world.status(key)["jobId"] == made.job_id
+
+
+def late(world: World, key, reply) -> None:
+    """Have the operator hold a reply that belongs to the present attempt and comes late."""
+    from qianfan_operator.api.common import Pending
+    from qianfan_operator.protocol import Landing
+
+    status = world.status(key)
+    inputs = {"taskId": status["taskId"], "taskUuid": status["taskUuid"], "taskName": status["taskName"]}
+    pending = Pending(operation="createJob", nonce="late", attempt=status["attempt"], inputs=inputs)
+    uid = world.kube.objects[key]["metadata"]["uid"]
+    world.protocol._landings[key] = Landing(uid, pending, reply, lambda: None)
+    world.queue.add(key)

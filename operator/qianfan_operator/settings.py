@@ -16,7 +16,7 @@ CLOCK_TOLERANCE = 5.0  # seconds by which the corrected clock may be off
 class Settings(BaseSettings):
     """The settings; each field is the environment variable of the same name in capitals with `QIANFAN_` in front."""
 
-    model_config = SettingsConfigDict(env_prefix="QIANFAN_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="QIANFAN_", frozen=True, extra="ignore", allow_inf_nan=False)
 
     console_api_base_url: str = Field(
         "https://qianfan.baidubce.com",

@@ -1,0 +1,79 @@
+"""One line per record, with its fields and without secrets."""
+
+import json
+import logging
+
+import pytest
+
+from qianfan_operator.cloud.keys import AccessKey
+from qianfan_operator.logs import JsonFormatter, TextFormatter, configure
+
+KEYS = AccessKey("ALTAKexample00000000", "very-secret")
+
+
+def record(message: str, *args: object, **fields: object) -> logging.LogRecord:
+    return logging.getLogger("qianfan_operator.test").makeRecord(
+        "qianfan_operator.test", logging.INFO, "file.py", 1, message, args, None, extra=fields
+    )
+
+
+def failing(message: str) -> logging.LogRecord:
+    failed, error = record("It failed"), ValueError(message)
+    failed.exc_info = type(error), error, None
+    return failed
+
+
+def test_a_json_line_has_the_fields_of_its_record() -> None:
+    """Whoever collects the logs can search by object, and reads Chinese as it was written."""
+    line = JsonFormatter().format(record("Created %s", "训练", object="qianfanjobs/team/faq", ids=(1, 2)))
+    assert "训练" in line
+    parsed = json.loads(line)
+    assert parsed.pop("time")
+    assert parsed == {
+        "level": "INFO", "logger": "qianfan_operator.test", "message": "Created 训练",
+        "object": "qianfanjobs/team/faq", "ids": [1, 2],
+    }  # fmt: skip
+
+
+def test_a_json_record_is_one_line() -> None:
+    """A traceback and a message of several lines stay in one line, so that collectors keep them together."""
+    line = JsonFormatter().format(failing("first\nsecond"))
+    assert "\n" not in line
+    assert "ValueError: first\nsecond" in json.loads(line)["exception"]
+
+
+def test_a_text_line_reads_well() -> None:
+    """A person sees time, level, message and fields; a traceback follows."""
+    formatter = TextFormatter()
+    assert formatter.format(record("Started", port=8080)).endswith("INFO    Started port=8080")
+    assert formatter.format(record("Stopping")).endswith("INFO    Stopping")
+    assert formatter.format(failing("no")).splitlines()[-1] == "ValueError: no"
+
+
+@pytest.mark.parametrize("formatter", [JsonFormatter(), TextFormatter()], ids=["json", "text"])
+def test_a_key_pair_does_not_reach_a_log_line(formatter: logging.Formatter) -> None:
+    """Not as a field, not as an argument, not in an exception."""
+    shown = formatter.format(record("With %s", KEYS, keys=KEYS, more=[KEYS])) + formatter.format(failing(f"{KEYS}"))
+    assert "account=" in shown
+    assert KEYS.access_key not in shown
+    assert KEYS.secret_key not in shown
+
+
+@pytest.mark.parametrize(("style", "formatter"), [("json", JsonFormatter), ("text", TextFormatter)])
+def test_the_style_and_the_level_are_settings(
+    monkeypatch: pytest.MonkeyPatch, style: str, formatter: type[logging.Formatter]
+) -> None:
+    """The root logger gets one handler in the wanted style; what libraries say of each call stays out."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    root.handlers[:] = []
+    try:
+        configure(style, "DEBUG")
+        (handler,) = root.handlers
+        assert isinstance(handler.formatter, formatter)
+        assert root.level == logging.DEBUG
+        assert not logging.getLogger("urllib3.connectionpool").isEnabledFor(logging.INFO)
+        assert logging.getLogger("qianfan_operator").isEnabledFor(logging.DEBUG)
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)

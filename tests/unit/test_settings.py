@@ -1,0 +1,113 @@
+"""Every knob: read from the environment, checked at the start, told in words that an administrator can act on."""
+
+import pytest
+from pydantic import ValidationError
+
+from qianfan_operator.cloud.settings import CloudSettings
+from qianfan_operator.settings import CLOCK_TOLERANCE, LIST_LAG, Settings, explain, table
+
+
+@pytest.fixture(autouse=True)
+def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Begin with none of our variables."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"QIANFAN_{name.upper()}", raising=False)
+
+
+def refusal(monkeypatch: pytest.MonkeyPatch, **variables: str) -> str:
+    """What the operator says before it ends."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ValidationError) as refused:
+        Settings()
+    return explain(refused.value)
+
+
+def test_the_defaults_contradict_nothing() -> None:
+    """An operator without any setting starts, and its grace has room for the slowest create."""
+    settings = Settings()
+    slowest = settings.create_expiry_sec + settings.console_api_retry_timeout + CLOCK_TOLERANCE + LIST_LAG
+    assert settings.create_grace_sec >= slowest
+
+
+def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The names of the vendor's SDK work as they do there; other variables of the SDK are none of ours."""
+    monkeypatch.setenv("QIANFAN_CONSOLE_API_BASE_URL", "http://127.0.0.1:8866")
+    monkeypatch.setenv("QIANFAN_V2_ENABLED", "false")
+    monkeypatch.setenv("QIANFAN_ACCESS_KEY", "not a setting")
+    settings = Settings()
+    assert (settings.console_api_base_url, settings.v2_enabled) == ("http://127.0.0.1:8866", False)
+    assert "not a setting" not in repr(settings)
+
+
+def test_settings_do_not_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was checked at the start holds until the end."""
+    with pytest.raises(ValidationError):
+        Settings().workers = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        ({"QIANFAN_CREATE_GRACE_SEC": "79"}, "QIANFAN_CREATE_GRACE_SEC must be at least 80"),
+        ({"QIANFAN_CREATE_EXPIRY_SEC": "60"}, "QIANFAN_CREATE_GRACE_SEC must be at least 125"),
+        ({"QIANFAN_CONSOLE_API_RETRY_TIMEOUT": "71"}, "QIANFAN_CREATE_GRACE_SEC must be at least 121"),
+        ({"QIANFAN_POLL_MIN_SEC": "61"}, "QIANFAN_POLL_MIN_SEC must not be above QIANFAN_POLL_MAX_SEC"),
+    ],
+    ids=str,
+)
+def test_contradictions_are_refused_by_name(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], told: str
+) -> None:
+    """Settings under which a create could be paid for twice, or that make no sense together, end the start."""
+    words = refusal(monkeypatch, **variables)
+    assert words.startswith(told)
+    assert "\n" not in words
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("QIANFAN_CONSOLE_API_BASE_URL", "qianfan.baidubce.com"),
+        ("QIANFAN_CONSOLE_API_BASE_URL", "https://host/path"),
+        ("QIANFAN_CREATE_EXPIRY_SEC", "61"),
+        ("QIANFAN_CREATE_EXPIRY_SEC", "0"),
+        ("QIANFAN_CREATE_GRACE_SEC", "inf"),
+        ("QIANFAN_POLL_MAX_SEC", "nan"),
+        ("QIANFAN_CREDENTIALS_WAIT_SEC", "-1"),
+        ("QIANFAN_WORKERS", "1"),
+        ("QIANFAN_WORKERS", "many"),
+        ("QIANFAN_HTTP_PORT", "65536"),
+        ("QIANFAN_LOG_FORMAT", "xml"),
+        ("QIANFAN_LOG_LEVEL", "TRACE"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_the_name_of_its_variable(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    """The line on stderr begins with the variable that must be changed."""
+    words = refusal(monkeypatch, **{variable: value})
+    assert words.startswith(f"{variable}: ")
+    assert "\n" not in words
+
+
+def test_all_that_is_wrong_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody has to start the operator twice to learn of two mistakes."""
+    words = refusal(monkeypatch, QIANFAN_WORKERS="0", QIANFAN_LOG_FORMAT="xml")
+    assert "QIANFAN_WORKERS: " in words
+    assert "; QIANFAN_LOG_FORMAT: " in words
+
+
+def test_the_table_has_a_row_for_each_setting() -> None:
+    """Each row gives the variable, its default and a sentence."""
+    rows = table().splitlines()[2:]
+    assert [row.split("`")[1] for row in rows] == [f"QIANFAN_{name.upper()}" for name in Settings.model_fields]
+    assert all(row.endswith(". |") for row in rows)
+
+
+def test_the_clients_own_defaults_are_ours() -> None:
+    """Who uses the client without the operator gets the same cloud, patience and expiry."""
+    ours, client = Settings(), CloudSettings()
+    assert (client.base_url, client.read_timeout, client.create_expiry_seconds, client.sign_expiration_seconds) == (
+        ours.console_api_base_url, ours.console_api_retry_timeout, ours.create_expiry_sec, ours.iam_sign_expiration_sec,
+    )  # fmt: skip

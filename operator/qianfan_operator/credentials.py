@@ -17,6 +17,7 @@ from qianfan_operator.reasons import Reason
 
 REREAD = 60.0  # seconds that a Secret which is not watched is believed
 REFUSALS, REFUSED_FOR = 3, 60.0  # keys are edited in two steps, and the cloud's IAM lags
+TRY_AGAIN = 10.0  # seconds after which refused keys are tried again, even if nothing but a create would show them good
 
 
 @dataclass(eq=False)
@@ -49,7 +50,8 @@ class _Secret:
     seen_at: float | None  # wall time of the last sight, None if never
     forbidden: bool = False
     refusals: int = 0
-    refused_at: float = 0.0
+    refused_at: float = 0.0  # the first time in a row
+    tried_at: float = 0.0  # the last time
 
 
 class Credentials:
@@ -88,7 +90,7 @@ class Credentials:
         missing = [name for name in (ACCESS_KEY, SECRET_KEY) if not (secret.data or {}).get(name)]
         if not missing and secret.data:
             account = self._account(where, AccessKey(secret.data[ACCESS_KEY], secret.data[SECRET_KEY]))
-            if not secret.refusals:
+            if not secret.refusals or self._boot() - secret.tried_at >= TRY_AGAIN:
                 return Access(account)
             lasting = secret.refusals >= REFUSALS and self._boot() - secret.refused_at >= REFUSED_FOR
             message = f"The cloud refuses the keys in Secret {where[1]}."
@@ -102,7 +104,8 @@ class Credentials:
         """Note that the cloud refused the keys of this object."""
         with self._lock:
             if secret := self._secrets.get((resource.metadata.namespace, resource.spec.credentials_ref.name)):
-                secret.refused_at = secret.refused_at if secret.refusals else self._boot()
+                secret.tried_at = self._boot()
+                secret.refused_at = secret.refused_at if secret.refusals else secret.tried_at
                 secret.refusals += 1
 
     def accepted(self, resource: Resource, account: Account) -> None:

@@ -62,10 +62,11 @@ class Store:
         version = _number(metadata.get("resourceVersion"))
         with self._lock:
             record = self._records.get(key)
-            if record is None or record.uid != metadata["uid"]:
-                record = self._records[key] = Record(metadata["uid"], version)
-            elif version < record.version:
+            if record and version < record.version:
                 return None
+            if record is None or record.uid != metadata["uid"]:
+                self._unrefer(key, record.refers if record else ())
+                record = self._records[key] = Record(metadata["uid"], version)
             record.version = version
             record.body = _pack(raw) if keep_body else None
             return record

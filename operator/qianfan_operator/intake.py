@@ -63,8 +63,8 @@ class Intake:
 
     def _enqueue(self, key: Key, record: Record, resource: Resource, *, first: bool, settled: bool) -> None:
         wishes = todo(resource)
-        anew, record.handled = wishes != record.handled, wishes
-        if wishes and anew:
+        anew, record.handled = set(wishes) - set(record.handled), wishes
+        if anew:
             record.failures = record.looks = 0
             self._queue.add(key, 0.0, Lane.URGENT)
         elif first and not settled:

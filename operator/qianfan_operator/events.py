@@ -31,10 +31,11 @@ class Events:
     def post(self, resource: Resource, kind: str, reason: str, note: str) -> None:
         """Post one event (`kind` is Normal or Warning) about an object."""
         metadata = resource.metadata
+        name = f"{metadata.name[:200].rstrip('-.')}.{uuid.uuid4().hex[:16]}"
         event: dict[str, Any] = {
             "apiVersion": "events.k8s.io/v1",
             "kind": "Event",
-            "metadata": {"name": f"{metadata.name[:200]}.{uuid.uuid4().hex[:16]}", "namespace": metadata.namespace},
+            "metadata": {"name": name, "namespace": metadata.namespace},
             "eventTime": self._now(),
             "reportingController": f"{GROUP}/operator",
             "reportingInstance": self._instance,

@@ -40,7 +40,7 @@ def condition(kind: str, status: str, reason: str) -> Raw:
     return {"type": kind, "status": status, "reason": reason, "observedGeneration": 1, "lastTransitionTime": BORN}
 
 
-HELD = {"finalizers": [FINALIZER]}
+HELD: Raw = {"finalizers": [FINALIZER]}
 TRAINING: Raw = {
     "observedGeneration": 1, "account": "0a1b2c3d", "attempt": 1, "highestAttempt": 1, "taskId": 11, "jobId": 12,
     "trainStatus": "RUNNING", "inputsHash": "h1:x",

@@ -1,0 +1,240 @@
+"""Which events cause a pass, and how soon; the operator's own writes cause none."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from qianfan_operator.api.common import RECONCILE_ANNOTATION
+from qianfan_operator.intake import Intake
+from qianfan_operator.keys import Key
+from qianfan_operator.kinds import BY_PLURAL
+from qianfan_operator.schedule import Schedule
+from qianfan_operator.store import Store
+from qianfan_operator.workqueue import Lane, WorkQueue
+from unit.objects import BORN, FINISHED, HELD, JOB, MODEL, SERVICE, SERVING, TRAINING, Raw, condition, raw
+
+SECRET = {"metadata": {"namespace": "team", "name": "qianfan-credentials"}}
+ELSEWHERE = {"metadata": {"namespace": "other", "name": "qianfan-credentials"}}
+FAILED: Raw = {
+    **TRAINING, "trainStatus": "FAIL",
+    "conditions": [condition("Ready", "False", "TrainingFailed"), condition("Stalled", "True", "TrainingFailed"),
+                   condition("Succeeded", "False", "TrainingFailed")],
+}  # fmt: skip
+
+
+@dataclass
+class Desk:
+    """An intake with a queue whose time stands still until a test moves it."""
+
+    now: float = 0.0
+    keys_changed: bool = True
+    seen_keys: list[Any] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.store = Store()
+        self.queue: WorkQueue[Key] = WorkQueue(16, lambda: self.now, lambda key: key)
+        schedule = Schedule(jitter=0.0, random=lambda: 0.5)
+        self.intake = Intake(BY_PLURAL, self.store, self.queue, schedule, self._changed)
+
+    def _changed(self, *seen: object) -> bool:
+        self.seen_keys.append(seen)
+        return self.keys_changed
+
+    def see(self, key: Key, event: str | None, **fields: Any) -> list[Key]:
+        """Take an event; return the keys that are due at once."""
+        self.intake.seen(key.plural, event, raw(key, **fields))
+        return self.due()
+
+    def see_secret(self, event: str | None, secret: Raw = SECRET, **data: str) -> list[Key]:
+        """Take an event of a Secret; return the keys that are due within a second."""
+        self.intake.secret_seen(event, secret, data)
+        self.now += 1.0
+        return self.due()
+
+    def due(self) -> list[Key]:
+        """Make a pass over everything that is due, and name it."""
+        found = []
+        while sum(self.queue.depth().values()):
+            key = self.queue.take()
+            assert key
+            self.queue.done(key)
+            found.append(key)
+        return found
+
+    def waits(self) -> float | None:
+        """Seconds until something is due."""
+        for seconds in (0, 29, 31, 299, 301):
+            self.now += seconds - self.now
+            if sum(self.queue.depth().values()):
+                return seconds
+        return None
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+@pytest.mark.parametrize("event", [None, "ADDED", "MODIFIED"])
+@pytest.mark.parametrize("key", [JOB, MODEL, SERVICE], ids=lambda key: key.plural)
+def test_a_new_object_is_taken_up_at_once(desk: Desk, key: Key, event: str | None) -> None:
+    """Before anything else, and whichever event shows it first."""
+    desk.intake.seen(key.plural, event, raw(key))
+    assert desk.queue.depth()[Lane.URGENT] == 1
+    assert desk.due() == [key]
+
+
+def test_the_operators_own_writes_cause_no_pass(desk: Desk) -> None:
+    """The finalizer, an intent, the ids, progress and the end: none of them comes back as work."""
+    assert desk.see(JOB, "ADDED") == [JOB]
+    own = [
+        {"version": 2, **HELD},
+        {"version": 3, **HELD, "status": {**TRAINING, "pending": {"operation": "createJob", "nonce": "a"}}},
+        {"version": 4, **HELD, "status": TRAINING},
+        {"version": 5, **HELD, "status": {**TRAINING, "progress": 50}},
+        {"version": 6, **HELD, "status": FINISHED},
+    ]
+    assert [desk.see(JOB, "MODIFIED", **write) for write in own] == [[]] * len(own)
+
+
+def test_a_changed_spec_is_one_pass(desk: Desk) -> None:
+    """A new generation counts once, however often it is seen before it is answered."""
+    desk.see(JOB, "ADDED", version=2, **HELD, status=TRAINING)
+    change = {**HELD, "generation": 2, "status": TRAINING}
+    assert desk.see(JOB, "MODIFIED", version=3, **change) == [JOB]
+    assert desk.see(JOB, "MODIFIED", version=4, labels={"a": "b"}, **change) == []
+    assert desk.see(JOB, "MODIFIED", version=5, **{**change, "generation": 3}) == [JOB]
+
+
+def test_a_status_that_is_wiped_is_a_pass_each_time(desk: Desk) -> None:
+    """A restored backup has no status; what the generation asked for is to be done again."""
+    desk.see(JOB, "ADDED")
+    for version in (2, 4):
+        assert desk.see(JOB, "MODIFIED", version=version, **HELD, status=TRAINING) == []
+        assert desk.see(JOB, "MODIFIED", version=version + 1, **HELD) == [JOB]
+
+
+def test_a_deletion_is_one_pass(desk: Desk) -> None:
+    """The mark counts once; the statuses that are written on the way out are our own."""
+    desk.see(JOB, "ADDED", version=2, **HELD, status=TRAINING)
+    mark = {**HELD, "deletionTimestamp": BORN, "generation": 2}
+    assert desk.see(JOB, "MODIFIED", version=3, **mark, status=TRAINING) == [JOB]
+    assert desk.see(JOB, "MODIFIED", version=4, **mark, status={**TRAINING, "observedGeneration": 2}) == []
+
+
+def test_an_object_that_is_gone_is_forgotten(desk: Desk) -> None:
+    """Its key leaves the queue, and so does a later one of the same name only with its own deletion."""
+    desk.intake.seen(JOB.plural, "ADDED", raw(JOB))
+    desk.intake.seen(JOB.plural, "DELETED", raw(JOB, 2, uid="another"))
+    assert desk.due() == [JOB]
+    desk.intake.seen(JOB.plural, "MODIFIED", raw(JOB, 3, generation=2))
+    desk.intake.seen(JOB.plural, "DELETED", raw(JOB, 4))
+    assert desk.due() == []
+    assert desk.store.known() == ()
+
+
+def test_a_successor_of_the_same_name_is_new(desk: Desk) -> None:
+    """Even if the deletion of the first was never seen."""
+    desk.see(JOB, "ADDED")
+    assert desk.see(JOB, "ADDED", version=5, uid="uid-2") == [JOB]
+
+
+def test_the_annotation_asks_for_one_pass(desk: Desk) -> None:
+    """Each new value counts once, until its echo stands in the status; other annotations are none of ours."""
+    desk.see(JOB, "ADDED", version=2, **HELD, status=FINISHED)
+    assert desk.see(JOB, "MODIFIED", version=3, **HELD, status=FINISHED, annotations={"team": "a"}) == []
+    asked = {**HELD, "annotations": {RECONCILE_ANNOTATION: "noon"}}
+    assert desk.see(JOB, "MODIFIED", version=4, **asked, status=FINISHED) == [JOB]
+    echo = {**FINISHED, "lastHandledReconcileAt": "noon"}
+    assert desk.see(JOB, "MODIFIED", version=5, **asked, status=echo) == []
+    again = {**HELD, "annotations": {RECONCILE_ANNOTATION: "one"}}
+    assert desk.see(JOB, "MODIFIED", version=6, **again, status=echo) == [JOB]
+
+
+def test_a_lost_finalizer_is_noticed(desk: Desk) -> None:
+    """Somebody took it off while something is recorded; an object without anything in the cloud needs none."""
+    desk.see(JOB, "ADDED", version=2, **HELD, status=TRAINING)
+    assert desk.see(JOB, "MODIFIED", version=3, status=TRAINING) == [JOB]
+    assert desk.see(JOB, "MODIFIED", version=4, **HELD, status=TRAINING) == []
+    waiting = {"observedGeneration": 1, "conditions": [condition("Ready", "False", "DependencyNotReady")]}
+    desk.see(MODEL, "ADDED", version=2, status=waiting)
+    assert desk.see(MODEL, "MODIFIED", version=3, status=waiting) == []
+
+
+def test_an_object_that_is_let_go_is_left_alone(desk: Desk) -> None:
+    """Without our finalizer a deletion is none of our business."""
+    desk.see(JOB, "ADDED", version=2, **HELD, status=FINISHED)
+    gone = {"deletionTimestamp": BORN, "finalizers": ["example.com/other"], "status": FINISHED}
+    assert desk.see(JOB, "MODIFIED", version=3, **gone) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "status", "seconds"),
+    [
+        pytest.param(JOB, TRAINING, 31, id="at work: spread over the poll interval"),
+        pytest.param(SERVICE, SERVING, 301, id="settled: spread over the resync interval"),
+        pytest.param(JOB, FINISHED, None, id="finished: never"),
+    ],
+)
+def test_a_restart_makes_no_herd(desk: Desk, key: Key, status: Raw, seconds: float | None) -> None:
+    """What is known and asks for nothing is looked at within its interval, halfway in this test, and as a poll."""
+    desk.intake.seen(key.plural, None, raw(key, **HELD, status=status))
+    assert desk.waits() == seconds
+    assert desk.queue.depth()[Lane.URGENT] == 0
+
+
+def test_an_older_event_changes_nothing(desk: Desk) -> None:
+    """An event that was overtaken by our own write is not believed."""
+    desk.store.put(JOB, raw(JOB, 9, **HELD, status=FINISHED), keep_body=False)
+    assert desk.see(JOB, "MODIFIED", version=8, generation=2) == []
+
+
+def test_a_change_of_a_reference_wakes_who_refers_to_it(desk: Desk) -> None:
+    """The first sight, the end, and the going of a job wake its model at once; its progress does not."""
+    desk.see(MODEL, "ADDED")
+    seen = [
+        desk.see(JOB, "ADDED", version=2),
+        desk.see(JOB, "MODIFIED", version=3, **HELD, status=TRAINING),
+        desk.see(JOB, "MODIFIED", version=4, **HELD, status={**TRAINING, "progress": 50}),
+        desk.see(JOB, "MODIFIED", version=5, **HELD, status=FINISHED),
+        desk.see(JOB, "DELETED", version=6),
+    ]
+    assert [MODEL in woken for woken in seen] == [True, True, False, True, True]
+
+
+def test_a_spec_that_no_longer_refers_is_not_woken(desk: Desk) -> None:
+    """The index follows the specs."""
+    desk.see(MODEL, "ADDED")
+    desk.see(MODEL, "MODIFIED", version=2, generation=2, spec={"source": {"jobRef": {"name": "other"}}})
+    assert MODEL not in desk.see(JOB, "ADDED")
+
+
+def test_a_spec_that_cannot_be_read_is_still_taken_up(desk: Desk) -> None:
+    """An object of another version is observed, deleted and told what is wrong with it."""
+    assert desk.see(JOB, "ADDED", spec={"attempt": "many"}) == [JOB]
+
+
+@pytest.mark.parametrize("status", [TRAINING, FAILED], ids=["at work", "stalled"])
+def test_new_keys_wake_who_waits_for_them(desk: Desk, status: Raw) -> None:
+    """A mended Secret is in use within a second; what is idle need not hear of it."""
+    desk.see(JOB, "ADDED", version=2, **HELD, status=status)
+    desk.see(SERVICE, "ADDED", version=2, **HELD, status=SERVING)
+    assert desk.see_secret("MODIFIED", QIANFAN_ACCESS_KEY="a") == [JOB]
+    assert desk.seen_keys == [("team", "qianfan-credentials", {"QIANFAN_ACCESS_KEY": "a"})]
+
+
+def test_a_secret_wakes_nobody_else(desk: Desk) -> None:
+    """Not for the same keys, not for another namespace or name, and not at the start of the process."""
+    desk.see(JOB, "ADDED", version=2, **HELD, status=TRAINING)
+    named = {"metadata": {"namespace": "team", "name": "another"}}
+    assert [desk.see_secret("MODIFIED", secret) for secret in (ELSEWHERE, named)] == [[], []]
+    assert desk.see_secret(None) == []
+    desk.keys_changed = False
+    assert desk.see_secret("MODIFIED") == []
+
+
+def test_a_deleted_secret_is_told_as_absent(desk: Desk) -> None:
+    """What the event of a deletion still shows of the keys is not used."""
+    desk.see_secret("DELETED", QIANFAN_ACCESS_KEY="a")
+    assert desk.seen_keys == [("team", "qianfan-credentials", None)]

@@ -1,0 +1,105 @@
+"""What the operator knows of every object, and what it may forget."""
+
+import pytest
+
+from qianfan_operator.keys import Key
+from qianfan_operator.store import Store
+from unit.objects import JOB, MODEL, SERVICE, raw
+
+
+@pytest.fixture
+def store() -> Store:
+    return Store()
+
+
+def test_a_body_is_remembered_only_as_long_as_it_is_wanted(store: Store) -> None:
+    """What is idle costs a record, not a body; the next pass reads it anew."""
+    store.put(JOB, raw(JOB, managedFields=[{"manager": "kubectl"}]), keep_body=True)
+    assert store.body(JOB) == raw(JOB)
+    store.forget_body(JOB)
+    assert store.body(JOB) is None
+    store.put(JOB, raw(JOB, 2), keep_body=False)
+    assert store.body(JOB) is None
+    assert store.known() == (JOB,)
+
+
+def test_memory_beats_an_older_event(store: Store) -> None:
+    """An event that was under way while we wrote does not bring back what the object was before."""
+    store.put(JOB, raw(JOB, 12, generation=2), keep_body=True)
+    assert store.put(JOB, raw(JOB, 9), keep_body=True) is None
+    body = store.body(JOB)
+    assert body
+    assert body["metadata"]["generation"] == 2
+    assert store.put(JOB, raw(JOB, 12), keep_body=True) is not None
+
+
+def test_a_late_event_of_a_predecessor_is_old_too(store: Store) -> None:
+    """What was seen of the successor by a read is not replaced by the object that it follows."""
+    store.put(JOB, raw(JOB, 12, uid="uid-2"), keep_body=True)
+    assert store.put(JOB, raw(JOB, 9, uid="uid-1"), keep_body=True) is None
+    record = store.get(JOB)
+    assert record
+    assert record.uid == "uid-2"
+
+
+def test_a_successor_begins_anew(store: Store) -> None:
+    """Counts and sights belong to an object, not to its name."""
+    first = store.put(JOB, raw(JOB), keep_body=False)
+    assert first
+    first.failures = 3
+    store.first_sight(JOB, "intent", 10.0)
+    second = store.put(JOB, raw(JOB, 2, uid="uid-2"), keep_body=False)
+    assert second
+    assert (second.failures, store.first_sight(JOB, "intent", 70.0)) == (0, 70.0)
+
+
+def test_versions_are_compared_as_numbers(store: Store) -> None:
+    """10 is newer than 9."""
+    store.put(JOB, raw(JOB, 9), keep_body=False)
+    assert store.put(JOB, raw(JOB, 10), keep_body=False) is not None
+
+
+def test_references_are_found_from_both_ends(store: Store) -> None:
+    """Who refers to an object is known as soon as the reference is seen, even if its target is not there."""
+    for key in (MODEL, SERVICE):
+        store.put(key, raw(key), keep_body=False)
+        store.refer(key, [JOB])
+    assert store.referrers(JOB) == (MODEL, SERVICE)
+    store.refer(SERVICE, [MODEL])
+    assert (store.referrers(JOB), store.referrers(MODEL)) == ((MODEL,), (SERVICE,))
+    store.forget(MODEL)
+    assert (store.referrers(JOB), store.referrers(MODEL)) == ((), (SERVICE,))
+
+
+def test_the_references_of_a_predecessor_are_forgotten(store: Store) -> None:
+    """A model is not in use by a service that was replaced by one of the same name, seen or unseen deleted."""
+    other = Key("qianfanmodels", "team", "other")
+    store.put(SERVICE, raw(SERVICE), keep_body=False)
+    store.refer(SERVICE, [MODEL])
+    store.put(SERVICE, raw(SERVICE, 2, uid="uid-2"), keep_body=False)
+    store.refer(SERVICE, [other])
+    assert (store.referrers(MODEL), store.referrers(other)) == ((), (SERVICE,))
+
+
+def test_nothing_is_noted_of_what_is_not_known(store: Store) -> None:
+    """A late note about a forgotten object leaves nothing behind."""
+    store.refer(SERVICE, [MODEL])
+    store.forget(SERVICE)
+    store.forget_body(SERVICE)
+    assert (len(store), store.referrers(MODEL), store.body(SERVICE)) == (0, (), None)
+
+
+def test_a_first_sight_is_the_first(store: Store) -> None:
+    """The grace of a look-up counts from the first sight in this process, each thing for itself."""
+    store.put(JOB, raw(JOB), keep_body=False)
+    assert store.first_sight(JOB, ("intent", "a"), 10.0) == 10.0
+    assert store.first_sight(JOB, ("intent", "a"), 50.0) == 10.0
+    assert store.first_sight(JOB, ("intent", "b"), 50.0) == 50.0
+    assert store.first_sight(MODEL, ("intent", "a"), 60.0) == 60.0
+
+
+def test_a_witness_is_kept_by_account(store: Store) -> None:
+    """A run that V1 made and V2 lists proves something for the account that made it, and for no other."""
+    store.testify("0a1b2c3d", "task-1", "job-1")
+    assert store.witness("0a1b2c3d") == ("task-1", "job-1")
+    assert store.witness("ffffffff") is None

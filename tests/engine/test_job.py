@@ -131,7 +131,7 @@ def test_a_run_that_finishes_in_time_keeps_its_deadline(world: World) -> None:
 
 
 def test_a_paused_job_creates_nothing(world: World) -> None:
-    """Paused before anything was made: no call that changes anything, neither Reconciling nor Stalled, then it goes on."""
+    """Paused before anything was made: nothing is changed, neither Reconciling nor Stalled, then it goes on."""
     key = world.kube.apply(job(paused=True))
     world.until(key, "Paused")
     world.rest(3600)

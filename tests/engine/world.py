@@ -198,9 +198,12 @@ class World:
         self.kube.deliver(self.intake.seen)
 
     def _connect(self, pair: AccessKey) -> Client:
-        wire = _Wire(lambda what, do: self.around_cloud(what, do), self._settings, pair, self.clock)
+        wire = _Wire(self._exchange, self._settings, pair, self.clock)
         self._wires.append(wire)
         return Client(wire)
+
+    def _exchange(self, operation: str, do: Callable[[], Any]) -> Any:
+        return self.around_cloud(operation, do)
 
     def _conforms(self, raw: Raw) -> None:
         found = check(raw, final=False)

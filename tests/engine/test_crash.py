@@ -1,0 +1,220 @@
+"""The operator may end at any moment, and any reply may be lost: nothing is paid for twice, nothing is forgotten.
+
+Every story is first run through, to count its operations on Kubernetes and the cloud from the moment at which the user
+acts. Then it is run again for each of them and for each way in which that operation can go wrong; afterwards a new
+process, that knows nothing, goes on to the end. So the points are found by the test, and none can be left out.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from engine.manifests import job, model, service
+from engine.world import DAY, PACES, World
+from qianfan_operator.keys import Key
+from qianfan_operator.kube import Conflict, KubeError
+from qianfan_simulator import AfterSeconds, Effect, Fault
+
+FAST = replace(PACES, training=AfterSeconds(25), stopping=AfterSeconds(5), payment=AfterSeconds(5))
+JOB, MODEL, SERVICE = (
+    Key("qianfanjobs", "default", "train"),
+    Key("qianfanmodels", "default", "publish"),
+    Key("qianfanservices", "default", "serve"),
+)
+WRITES = frozenset({"patch_status", "patch_finalizers"})
+CHANGES = frozenset(
+    {"createTask", "createJob", "stopJob", "publishTrainModel", "versionBatchDelete", "modelBatchDelete", "apply",
+     "DeactivateService", "StopFineTuningTask"}
+)  # fmt: skip
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+@dataclass
+class Point:
+    """Lets the n-th operation from now on go wrong in one way; `n` None only counts."""
+
+    world: World
+    n: int | None = None
+    way: str = ""
+    names: list[str] = field(default_factory=list)
+
+    def arm(self) -> None:
+        self.world.kube.around = self._kube
+        self.world.around_cloud = self._cloud
+
+    def disarm(self) -> None:
+        self.world.kube.around = self.world.around_cloud = lambda _, do: do()
+
+    def _kube(self, name: str, do: Callable[[], Any]) -> Any:
+        if not self._now(name):
+            return do()
+        if self.way == "killed":
+            raise Killed
+        if self.way == "conflict":
+            raise Conflict("somebody else was faster")
+        if self.way == "lost reply":
+            do()
+        raise KubeError("lost")
+
+    def _cloud(self, name: str, do: Callable[[], Any]) -> Any:
+        if not self._now(name):
+            return do()
+        if self.way == "killed":
+            raise Killed
+        effects = {"lost request": Effect.LOSE_REQUEST, "lost reply": Effect.LOSE_REPLY, "cut body": Effect.CUT_BODY}
+        self.world.sim.faults.add(Fault(effects[self.way], name))
+        return do()
+
+    def _now(self, name: str) -> bool:
+        self.names.append(name)
+        return len(self.names) - 1 == self.n
+
+
+def ways(operation: str) -> tuple[str, ...]:
+    """How an operation can go wrong. To be killed after one is to be killed before the next."""
+    if operation in WRITES:
+        return "killed", "lost request", "lost reply", "conflict"
+    if operation in CHANGES:
+        return "killed", "lost request", "lost reply", "cut body"
+    return "killed", "lost reply"
+
+
+@dataclass(frozen=True)
+class Story:
+    """What the user does, and what must be so at the end."""
+
+    act: Callable[[World], object]
+    over: Callable[[World], bool]
+    before: Callable[[World], None] = lambda world: None
+
+
+def ready(*keys: Key) -> Callable[[World], bool]:
+    return lambda world: all(world.is_so(key) for key in keys)
+
+
+def gone(*keys: Key) -> Callable[[World], bool]:
+    return lambda world: not any(world.there(key) for key in keys)
+
+
+def create_chain(world: World) -> None:
+    for manifest in (job(), model(), service()):
+        world.kube.apply(manifest)
+
+
+def slow(world: World) -> None:
+    """Let runs last so long that one which nobody stops still works at the end."""
+    world.sim.configure(training=AfterSeconds(3 * DAY))
+
+
+def train(world: World) -> None:
+    world.kube.apply(job())
+    world.until(JOB, "Training")
+
+
+def train_slowly(world: World) -> None:
+    slow(world)
+    train(world)
+
+
+def chain(world: World) -> None:
+    create_chain(world)
+    world.run(lambda: ready(SERVICE)(world))
+
+
+def delete_chain(world: World) -> None:
+    world.kube.patch_spec(MODEL, deletionPolicy="Delete")
+    for key in (SERVICE, MODEL, JOB):
+        world.kube.delete(key)
+
+
+def next_attempt(world: World) -> None:
+    world.kube.patch_spec(JOB, attempt=2, concurrencyPolicy="Replace")
+
+
+STORIES = {
+    "create a job": Story(lambda world: world.kube.apply(job()), ready(JOB)),
+    "create the chain": Story(create_chain, ready(JOB, MODEL, SERVICE)),
+    "replace a run": Story(next_attempt, lambda world: world.is_so(JOB), train),
+    "stop a run": Story(lambda world: world.kube.patch_spec(JOB, desiredState="Stopped"), ready(JOB), train_slowly),
+    "delete a job": Story(lambda world: world.kube.delete(JOB), gone(JOB), train_slowly),
+    "delete the chain": Story(delete_chain, gone(JOB, MODEL, SERVICE), chain),
+    "delete while creating": Story(
+        lambda world: (world.kube.apply(job()), world.rest(0), world.kube.delete(JOB)), gone(JOB), slow
+    ),
+}
+
+
+def tell(world: World, story: Story, point: Point) -> None:
+    """Prepare, act, and go on to the end, in a new process wherever the point ends one."""
+    witness = world.kube.apply(job("witness"))
+    world.until(witness, "Succeeded")
+    story.before(world)
+    acted = False
+    point.arm()
+    try:
+        story.act(world)
+        acted = True
+        world.run(lambda: story.over(world))
+    except Killed:
+        point.disarm()
+        world.restart()
+        if not acted:
+            story.act(world)
+        world.run(lambda: story.over(world))
+    point.disarm()
+
+
+def end(world: World) -> dict[str, Any]:
+    """Return what there is at the end, without ids and times: what the user sees, and what the account holds.
+
+    Of a run that was never wanted to the end it does not matter whether it was begun, only that it does not go on.
+    """
+    account = world.sim.account()
+    objects = {
+        str(key): (world.reason(key), raw["status"].get("attempt"), len(raw["status"].get("runs", [])))
+        for key, raw in world.kube.objects.items()
+    }
+    return {
+        "objects": objects,
+        "runs": sorted(run.life.state for run in account.runs if run.life.state != "STOP"),
+        "versions": sorted(version.life.state for version in account.versions if version.run),
+        "services": sorted(one.life.state for one in account.services),
+    }
+
+
+def check_money(world: World) -> None:
+    """At most one task with runs per attempt, one run in each, one version per run; nothing waits to be recorded."""
+    account = world.sim.account()
+    assert all(len(task.runs) <= 1 for task in account.tasks)
+    assert max(Counter(version.run.id for version in account.versions if version.run).values(), default=0) <= 1
+    assert len(account.services) <= 1
+    assert world.protocol.unwritten() == ()
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_every_point_of(name: str, worlds: Callable[..., World]) -> None:
+    """Whatever goes wrong at whatever operation, the end is the one that would have been without it."""
+    story = STORIES[name]
+    world = worlds(FAST)
+    point = Point(world)
+    tell(world, story, point)
+    wanted = end(world)
+    check_money(world)
+    failures = []
+    for n, operation in enumerate(point.names):
+        for way in ways(operation):
+            other = worlds(FAST)
+            try:
+                tell(other, story, Point(other, n, way))
+                check_money(other)
+                assert end(other) == wanted
+            except AssertionError as error:
+                failures.append(f"{way}, {operation} ({n}): {error}")
+            other.close()
+    assert failures == [], f"expected {wanted}"

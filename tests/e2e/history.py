@@ -49,6 +49,12 @@ class History:
         """Return an object as it was last told; None if it is not there."""
         return self._latest.get((plural, namespace, name))
 
+    def all(self, namespace: str) -> list[tuple[str, Object]]:
+        """Return what is in a namespace now, events left out, as `plural/name` and object."""
+        with self._news:
+            found = sorted((plural, name) for plural, where, name in self._latest if where == namespace)
+            return [(f"{one}/{name}", self._latest[one, namespace, name]) for one, name in found if one != "events"]
+
     def told(self, plural: str = "") -> list[Object]:
         """Return every version of every object of a kind (of all kinds, if none is named), oldest first."""
         with self._news:

@@ -120,8 +120,8 @@ class Place:
             return body if body and holds(body) else None
 
         def otherwise() -> str:
-            status = self.get(plural, name).get("status")
-            return f"{plural}/{name} in {self.namespace} did not come to it: {json.dumps(status, indent=1)}"
+            shown = "\n".join(f"{one}: {json.dumps(body['status'])}" for one, body in self.history.all(self.namespace))
+            return f"{plural}/{name} in {self.namespace} did not come to it:\n{shown}"
 
         return self.history.wait_for(found, otherwise, within)
 

@@ -51,10 +51,16 @@ class OperatorProcess:
             for line in self.log()[before:]:
                 if line["message"] == "Started":
                     self._url = f"http://127.0.0.1:{line['port']}"
-                    return self._get("/readyz").status_code == 200
+                    return self._ready()
             return False
 
         self._history.wait_for(started, lambda: f"the operator is not ready: {self.log()[before:]}")
+
+    def _ready(self) -> bool:
+        try:
+            return self._get("/readyz").status_code == 200
+        except requests.ConnectionError:  # it does not listen any more; its log says why
+            return False
 
     def kill(self) -> None:
         """Kill it as a node's power failure does; returns when it is gone."""

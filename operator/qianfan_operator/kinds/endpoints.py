@@ -30,7 +30,6 @@ PREFIX = 9
 
 _PAY = "https://console.bce.baidu.com/qianfan/ais/console/onlineService"
 _SWITCH_BOUND = 1800.0  # seconds; deploying takes up to 15 minutes after payment [wire 5.4]
-_LOOK_AGAIN = 10.0
 _POOLS = {1: "Public", 2: "Private"}  # [wire 2.9, trap 8]
 
 
@@ -137,14 +136,15 @@ def switch(world: World, account: Account, status: ServiceStatus) -> Step:
     if (datetime.fromisoformat(world.now) - datetime.fromisoformat(since)).total_seconds() > _SWITCH_BOUND:
         return _serves_on(Reason.UPDATE_FAILED, "The service did not switch in time; the old version serves on.")
     try:
-        if account.client.describe_service(uuid).update_status in {"", "None"}:
+        service = account.client.describe_service(uuid)
+        if service.model_version_id_str != version and service.update_status in {"", "None"}:
             account.client.modify_service(uuid, model, version)
     except CloudError as error:
         if not error.unsupported:
             raise
         return _serves_on(Reason.UPDATE_UNSUPPORTED, "The cloud offers no call to switch; the old version serves on.")
     message = f"Switching to version {version}; the old one serves on."
-    return Hold(Verdict(False, Reason.UPDATING, message, reconciling=True, available=True), _LOOK_AGAIN)
+    return Hold(Verdict(False, Reason.UPDATING, message, reconciling=True, available=True))
 
 
 def adopt(account: Account, service_id: int | str) -> Step:

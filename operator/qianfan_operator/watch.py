@@ -59,17 +59,12 @@ class Memo:
 
 
 class Watch:
-    """Watches our kinds and the Secrets of the default name, until it is stopped by a signal or `stop`."""
+    """Watches our kinds and the Secrets of the default name, until a signal ends the process."""
 
     def __init__(self, plurals: Iterable[str], intake: Intake) -> None:
         self._plurals, self._intake = tuple(plurals), intake
-        self._stop = asyncio.Event()
         self._started = asyncio.Event()
         self._last_listed = 0.0
-
-    def stop(self) -> None:
-        """End the watch; to be called in its event loop."""
-        self._stop.set()
 
     def listed(self) -> bool:
         """Say whether the first listing has been read."""
@@ -83,7 +78,7 @@ class Watch:
             settings=_settings(),
             clusterwide=True,
             standalone=True,
-            stop_flag=self._stop,
+            identity="qianfan-operator",  # type: ignore[arg-type]  # else kopf asks for the user's name, who may have none
             ready_flag=self._started,
             memo=Memo(),
         )

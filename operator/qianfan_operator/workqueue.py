@@ -8,8 +8,8 @@ import enum
 import heapq
 import itertools
 import threading
-from collections import Counter, OrderedDict
-from collections.abc import Callable, Hashable
+from collections import Counter
+from collections.abc import Callable, Container, Hashable
 from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
@@ -23,6 +23,42 @@ class Lane(enum.IntEnum):
     POLL = 2
 
 
+class _Line(Generic[K]):
+    """The due keys of one lane, first come, first served; by group, so that a saturated group costs one look."""
+
+    def __init__(self) -> None:
+        self._tickets: dict[Hashable, dict[K, int]] = {}
+        self._group_of: dict[K, Hashable] = {}
+        self._ticket = itertools.count()
+
+    def __len__(self) -> int:
+        return len(self._group_of)
+
+    def put(self, key: K, group: Hashable) -> None:
+        self._group_of[key] = group
+        self._tickets.setdefault(group, {})[key] = next(self._ticket)
+
+    def remove(self, key: K) -> bool:
+        """Say whether the key was there."""
+        if key not in self._group_of:
+            return False
+        group = self._group_of.pop(key)
+        del self._tickets[group][key]
+        if not self._tickets[group]:
+            del self._tickets[group]
+        return True
+
+    def first(self, free: Callable[[Hashable], bool], busy: Container[K]) -> tuple[K, Hashable] | None:
+        """Find the first key that is not busy and whose group is free, and that group."""
+        heads = (
+            next(((ticket, key, group) for key, ticket in keys.items() if key not in busy), None)
+            for group, keys in self._tickets.items()
+            if free(group)
+        )
+        found = min((head for head in heads if head), key=lambda head: head[0], default=None)
+        return found and found[1:]
+
+
 class WorkQueue(Generic[K]):
     """A keyed delay queue. Times are seconds on `clock`; all methods may be called from any thread."""
 
@@ -33,11 +69,12 @@ class WorkQueue(Generic[K]):
         self._group_at_once = max(1, (workers + 1) // 2)
         self._wanted: dict[K, tuple[float, Lane]] = {}
         self._later: list[tuple[float, int, K]] = []
-        self._due: dict[Lane, OrderedDict[K, None]] = {lane: OrderedDict() for lane in Lane}
+        self._due: dict[Lane, _Line[K]] = {lane: _Line() for lane in Lane}
         self._busy: dict[K, tuple[Lane, Hashable]] = {}
         self._groups: Counter[Hashable] = Counter()
         self._ticket = itertools.count()
         self._changed = threading.Condition()
+        self._watcher: object | None = None  # the one worker that waits for the next key to be due
         self._closed = False
 
     def add(self, key: K, after: float = 0.0, lane: Lane = Lane.URGENT) -> None:
@@ -48,13 +85,16 @@ class WorkQueue(Generic[K]):
             if known and known[0] <= due:
                 if lane < known[1]:
                     self._wanted[key] = (known[0], lane)
-                    if self._due[known[1]].pop(key, 0) is None:
-                        self._due[lane][key] = None
+                    if self._due[known[1]].remove(key):
+                        self._due[lane].put(key, self._group(key))
                         self._changed.notify()  # a worker that may take no poll may take this
                 return
             self._wanted[key] = (due, min(lane, known[1]) if known else lane)
-            heapq.heappush(self._later, (due, next(self._ticket), key))
-            self._changed.notify()
+            entry = (due, next(self._ticket), key)
+            heapq.heappush(self._later, entry)
+            if self._later[0] is entry:
+                self._watcher = None  # it waits too long now
+                self._changed.notify()
 
     def take(self) -> K | None:
         """Wait for the next key that may be worked on; None when the queue is closed."""
@@ -62,10 +102,11 @@ class WorkQueue(Generic[K]):
             while not self._closed:
                 wait = self._promote()
                 if (key := self._next()) is not None:
-                    if any(self._due.values()):
-                        self._changed.notify()  # the call that woke this worker may have been meant for another key
+                    # The call that woke this worker may have been meant for another key, or it was the watcher.
+                    if any(self._due.values()) or (self._later and self._watcher is None):
+                        self._changed.notify()
                     return key
-                self._changed.wait(wait)
+                self._rest(wait)
             return None
 
     def done(self, key: K) -> None:
@@ -75,13 +116,14 @@ class WorkQueue(Generic[K]):
             self._groups[group] -= 1
             if not self._groups[group]:
                 del self._groups[group]
-            self._changed.notify_all()
+            if any(self._due.values()):
+                self._changed.notify()
 
     def drop(self, key: K) -> None:
         """Forget what was asked for `key`."""
         with self._changed:
             if known := self._wanted.pop(key, None):
-                self._due[known[1]].pop(key, None)
+                self._due[known[1]].remove(key)
 
     def close(self) -> None:
         """Hand out nothing any more; those who wait get None."""
@@ -100,6 +142,16 @@ class WorkQueue(Generic[K]):
         with self._changed:
             return len(self._busy)
 
+    def _rest(self, wait: float | None) -> None:
+        """Wait to be called; one worker, and only one, waits for the next key to be due, so that it wakes no herd."""
+        if wait is None or self._watcher is not None:
+            self._changed.wait()
+            return
+        me = self._watcher = object()
+        self._changed.wait(wait)
+        if self._watcher is me:
+            self._watcher = None
+
     def _promote(self) -> float | None:
         """Move what is due by now into its lane; return the seconds until the next, None if there is none."""
         now = self._clock()
@@ -112,18 +164,16 @@ class WorkQueue(Generic[K]):
                 return due - now
             else:
                 heapq.heappop(self._later)
-                self._due[known[1]][key] = None
+                self._due[known[1]].put(key, self._group(key))
         return None
 
     def _next(self) -> K | None:
-        for lane, keys in self._due.items():
+        for lane, line in self._due.items():
             if lane is Lane.POLL and sum(at is Lane.POLL for at, _ in self._busy.values()) >= self._polls_at_once:
                 continue
-            for key in keys:
-                group = self._group(key)
-                if key in self._busy or self._groups[group] >= self._group_at_once:
-                    continue
-                del keys[key]
+            if found := line.first(lambda group: self._groups[group] < self._group_at_once, self._busy):
+                key, group = found
+                line.remove(key)
                 del self._wanted[key]
                 self._busy[key] = (lane, group)
                 self._groups[group] += 1

@@ -1,6 +1,7 @@
 """The work queue: one pass per key at a time, nothing lost, and nobody crowds out the others."""
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -213,6 +214,29 @@ def test_a_waiting_worker_gets_what_is_added(queue: Queue, clock: Clock) -> None
     with a_taker(queue, clock) as taken:
         queue.add("a")
     assert taken == ["a"]
+
+
+def test_an_earlier_key_is_not_kept_waiting_for_a_later_one(queue: Queue, clock: Clock) -> None:
+    """While a worker waits for what is due in an hour, and another for anything, what is due now is taken now."""
+    queue.add("in an hour", 3600.0)
+    with a_taker(queue, clock) as one, a_taker(queue, clock) as other:
+        queue.add("now")
+        queue.add("now, too")
+    assert sorted([*one, *other], key=str) == ["now", "now, too"]
+
+
+def test_somebody_always_waits_for_the_next_key() -> None:
+    """Keys that become due while all workers wait are taken one after the other, though nobody calls."""
+    queue = a_queue(time.monotonic)
+    taken: list[str | None] = []
+    workers = [threading.Thread(target=lambda: taken.append(queue.take()), daemon=True) for _ in "abc"]
+    for key, wait in zip("abc", (0.03, 0.02, 0.01), strict=True):
+        queue.add(key, wait)
+    for thread in workers:
+        thread.start()
+    for thread in workers:
+        thread.join(PATIENCE)
+    assert sorted(taken, key=str) == ["a", "b", "c"]
 
 
 def test_many_threads_make_each_pass_alone(clock: Clock) -> None:

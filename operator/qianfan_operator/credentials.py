@@ -77,10 +77,10 @@ class Credentials:
         where = namespace, name
         with self._lock:
             known = self._secrets.get(where)
-            if known and known.data == data and data is not None:
+            if known and known.data == data:
                 return False
-            seen = known.seen_at if known and data is None else self._wall()
-            self._secrets[where] = _Secret(data, self._boot(), seen)
+            never = known is None and data is None  # what was there until now was seen now
+            self._secrets[where] = _Secret(data, self._boot(), None if never else self._wall())
             return True
 
     def access(self, resource: Resource) -> Access:
@@ -123,20 +123,20 @@ class Credentials:
     def _read(self, where: tuple[str, str]) -> _Secret:
         with self._lock:
             known = self._secrets.get(where)
-        watched = where[1] == SECRET_NAME and known is not None and known.data is not None
-        if known and (watched or (not known.refusals and self._boot() - known.read_at < REREAD and known.data)):
-            return known
+            if known and known.data and not known.refusals:
+                watched = where[1] == SECRET_NAME
+                if watched or self._boot() - known.read_at < REREAD:
+                    return known
         try:
             data: Mapping[str, str] | None = self._kube.secret(*where)
             forbidden = False
         except (NotFound, Forbidden) as error:
             data, forbidden = None, isinstance(error, Forbidden)
-        if known and known.data == data and data is not None:
-            return known
         self.changed(*where, data)
         with self._lock:
-            self._secrets[where].forbidden = forbidden
-            return self._secrets[where]
+            secret = self._secrets[where]
+            secret.forbidden, secret.read_at = forbidden, self._boot()
+            return secret
 
     def _account(self, where: tuple[str, str], keys: AccessKey) -> Account:
         with self._lock:

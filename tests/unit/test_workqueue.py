@@ -219,15 +219,14 @@ def test_a_waiting_worker_gets_what_is_added(queue: Queue, clock: Clock) -> None
 
 def test_an_earlier_key_is_not_kept_waiting_for_a_later_one(queue: Queue, clock: Clock) -> None:
     """While one worker waits for what is due in an hour, and another for a call, what is due sooner comes sooner."""
-    with a_taker(queue, clock) as one:
-        with a_taker(queue, clock) as other:
+    with a_taker(queue, clock) as one, a_taker(queue, clock) as other:
+        for key, wait in (("in an hour", 3600.0), ("soon", 0.01)):
             clock.asked.clear()
-            queue.add("in an hour", 3600.0)
+            queue.add(key, wait)
             assert clock.asked.wait(PATIENCE)
             queue.busy()
-            queue.add("soon", 0.01)
-            queue.add("soon, too", 0.01)
-            clock.now = 1.0
+        queue.add("soon, too", 0.01)
+        clock.now = 1.0
     assert sorted([*one, *other], key=str) == ["soon", "soon, too"]
 
 

@@ -1,16 +1,15 @@
-"""Services of the cloud: how a QianfanService reads, finds, adopts and switches them."""
+"""Services of the cloud: how a QianfanService reads, finds and adopts them."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
-from qianfan_operator.api.service import QianfanService, ServiceStatus, SwitchTarget
-from qianfan_operator.cloud.errors import CloudError, Fate
+from qianfan_operator.api.service import QianfanService, ServiceStatus
+from qianfan_operator.cloud.errors import CloudError
 from qianfan_operator.cloud.views import Service, ServiceItem
-from qianfan_operator.conditions import AVAILABLE, Verdict, find
+from qianfan_operator.conditions import AVAILABLE, find
 from qianfan_operator.credentials import Account
 from qianfan_operator.decide import Phase, Why
-from qianfan_operator.external import Hold, Record, Step, World
+from qianfan_operator.external import Record, Step
 from qianfan_operator.kinds.runs import stalled
 from qianfan_operator.names import Mark, short_hash
 from qianfan_operator.reasons import Reason
@@ -29,7 +28,6 @@ PREFIX = 9
 """Characters that the cloud puts in front of a uri: eight and `_` [wire 2.10]."""
 
 _PAY = "https://console.bce.baidu.com/qianfan/ais/console/onlineService"
-_SWITCH_BOUND = 1800.0  # seconds; deploying takes up to 15 minutes after payment [wire 5.4]
 _POOLS = {1: "Public", 2: "Private"}  # [wire 2.9, trap 8]
 
 
@@ -45,6 +43,36 @@ def read(account: Account, status: ServiceStatus) -> Service:
     if status.service_uuid is not None:
         return account.client.describe_service(status.service_uuid)
     raise AssertionError("no service is recorded")
+
+
+def look(account: Account, status: ServiceStatus) -> Service | None:
+    """Read a recorded service; None if it is gone.
+
+    The code for an unknown service is not known [wire 2.10]: a refusal means that only if two complete lists agree.
+    """
+    try:
+        return read(account, status)
+    except CloudError as error:
+        if error.reason not in {Reason.REFUSED, Reason.GONE}:
+            raise
+        if any(_is(item, status) for _ in range(2) for item in account.client.services()):
+            raise
+        return None
+
+
+def _is(item: ServiceItem, status: ServiceStatus) -> bool:
+    by_id = item.service_id is not None and item.service_id == status.service_id
+    return by_id or (item.service_uuid is not None and item.service_uuid == status.service_uuid)
+
+
+def drifted(seen: Service, service: QianfanService) -> Why | None:
+    """Say that others put another version behind the address than the one that is recorded, if they did."""
+    status = service.status
+    recorded, now = status.model_version_id, seen.model_version_id
+    if status.switch or service.spec.source is None or recorded is None or now in {None, recorded}:
+        return None
+    message = f"The service was switched to version {now} outside of this object, which had it serve {recorded}."
+    return Why(Reason.DRIFTED, message)
 
 
 def facts(service: Service, status: ServiceStatus) -> dict[str, Any]:
@@ -103,68 +131,17 @@ def found(item: ServiceItem) -> dict[str, Any]:
     return updates
 
 
-def complete(account: Account, ids: Mapping[str, Any], *, strings: bool = False) -> SwitchTarget | None:
-    """Complete the ids of a model version: apply takes integers, V2 `strings`; None if there is no such version."""
-    known = SwitchTarget.model_validate(dict(ids))
-    integers = known.model_id is not None and known.model_version_id is not None
-    if integers and (not strings or (known.model_id_str and known.model_version_id_str)):
-        return known
-    version = known.model_version_id if known.model_version_id is not None else known.model_version_id_str
-    if version is None:
-        return None
-    try:
-        detail = account.client.model_version_detail(version)
-    except CloudError as error:
-        if error.fate is not Fate.GONE:
-            raise
-        return None
-    return SwitchTarget(
-        model_id=detail.model_id,
-        model_id_str=detail.model_id_str,
-        model_version_id=detail.version_id,
-        model_version_id_str=detail.version_id_str,
-    )
-
-
-def switch(world: World, account: Account, status: ServiceStatus) -> Step:
-    """Go on with a recorded switch: call while the old version serves and no update is under way, wait to a bound."""
-    to = status.switch.to if status.switch else SwitchTarget()
-    uuid, model, version = status.service_uuid, to.model_id_str, to.model_version_id_str
-    if not (uuid and model and version):
-        return _serves_on(Reason.UPDATE_UNSUPPORTED, "The cloud gave no string ids, which its call to switch takes.")
-    since = status.switch.since if status.switch and status.switch.since else world.now
-    if (datetime.fromisoformat(world.now) - datetime.fromisoformat(since)).total_seconds() > _SWITCH_BOUND:
-        return _serves_on(Reason.UPDATE_FAILED, "The service did not switch in time; the old version serves on.")
-    try:
-        service = account.client.describe_service(uuid)
-        if service.model_version_id_str != version and service.update_status in {"", "None"}:
-            account.client.modify_service(uuid, model, version)
-    except CloudError as error:
-        if not error.unsupported:
-            raise
-        return _serves_on(Reason.UPDATE_UNSUPPORTED, "The cloud offers no call to switch; the old version serves on.")
-    message = f"Switching to version {version}; the old one serves on."
-    return Hold(Verdict(False, Reason.UPDATING, message, reconciling=True, available=True))
-
-
 def adopt(account: Account, service_id: int | str) -> Step:
     """Record a service that exists, once the cloud has shown it."""
     wanted = ServiceStatus(
         service_id=service_id if isinstance(service_id, int) else None,
         service_uuid=service_id if isinstance(service_id, str) else None,
     )
-    try:
-        service = read(account, wanted)
-    except CloudError as error:
-        if error.fate is not Fate.GONE:
-            raise
+    service = look(account, wanted)
+    if service is None:
         return stalled(Reason.GONE, f"Service {service_id} is not in the cloud.")
     ids = {"service_id": wanted.service_id or service.service_id, "adopted": True, "account": account.name}
     return Record({**facts(service, wanted), **ids, "pending": None})
-
-
-def _serves_on(reason: Reason, message: str) -> Hold:
-    return Hold(Verdict(False, reason, message, stalled=True, available=True))
 
 
 def words(service: QianfanService) -> str:

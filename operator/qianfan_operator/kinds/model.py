@@ -54,6 +54,9 @@ class ModelKind(Kind[QianfanModel]):
             if spec.adopt:
                 return Plan(Want.CREATE, Why(Reason.CREATING, "Taking over the model version."))
             return self._publish(world, resource)
+        if spec.adopt and not versions.is_named(status, spec.adopt):
+            message = f"spec.adopt names another version than {status.model_version_id}, which this object holds."
+            return Plan(Want.BLOCKED, Why(Reason.ALREADY_BOUND, message))
         if spec.adopt or spec.source is None:
             return Plan(Want.NOTHING)
         again = versions.STATES.get(status.state or "") is Phase.FAILED and resource.reconcile_requested

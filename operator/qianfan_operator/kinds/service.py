@@ -4,8 +4,8 @@ from datetime import datetime
 from typing import Any
 
 from qianfan_operator.api.common import Pending
-from qianfan_operator.api.service import QianfanService, Switch
-from qianfan_operator.cloud.errors import CloudError, Fate
+from qianfan_operator.api.service import QianfanService
+from qianfan_operator.cloud.errors import CloudError
 from qianfan_operator.cloud.views import Applied
 from qianfan_operator.conditions import AVAILABLE
 from qianfan_operator.credentials import Account
@@ -25,7 +25,7 @@ from qianfan_operator.external import (
     World,
 )
 from qianfan_operator.keys import Key
-from qianfan_operator.kinds import endpoints
+from qianfan_operator.kinds import endpoints, switching
 from qianfan_operator.kinds.references import version_of
 from qianfan_operator.kinds.runs import stalled
 from qianfan_operator.names import Mark
@@ -50,27 +50,33 @@ class ServiceKind(Kind[QianfanService]):
     def plan(self, world: World, resource: QianfanService) -> Plan:
         """Apply for what is not there; switch when the source is another version (design 2.4)."""
         spec, status = resource.spec, resource.status
-        recorded = endpoints.recorded(status)
-        if not recorded and spec.adopt:
-            return Plan(Want.CREATE, Why(Reason.CREATING, f"Taking over service {spec.adopt.service_id}."))
-        if spec.source is None or (spec.adopt and recorded and not spec.source):
-            return Plan(Want.NOTHING) if recorded else _invalid("spec.source must be set.")
-        if not recorded and (spec.service_name is None or spec.uri is None):
-            return _invalid("spec.serviceName and spec.uri must be set.")
+        if not endpoints.recorded(status):
+            return self._new(world, resource)
+        if spec.adopt and spec.adopt.service_id not in {status.service_id, status.service_uuid}:
+            held = status.service_id or status.service_uuid
+            message = f"spec.adopt names service {spec.adopt.service_id}, but this object holds service {held}."
+            return Plan(Want.BLOCKED, Why(Reason.ALREADY_BOUND, message))
+        if spec.source is None:
+            return Plan(Want.NOTHING)
         changed = status.inputs_hash != endpoints.words(resource)
         follows = spec.update_policy == "Follow" and spec.source.model_ref is not None
-        if recorded and status.switch is None and not (changed or follows):
+        if status.switch is None and not (changed or follows):
             return Plan(Want.NOTHING)
         plan = self._version(world, resource)
-        if not recorded:
-            return plan
         if plan.want is not Want.CREATE:
             return plan if changed else Plan(Want.NOTHING)
         if plan.inputs.get("modelVersionId") == status.model_version_id and status.switch is None:
             return Plan(Want.NOTHING)
-        return Plan(
-            Want.SWITCH, Why(Reason.UPDATING, "Switching to another model version; the old one serves on."), plan.inputs
-        )
+        why = Why(Reason.UPDATING, "Switching to another model version; the old one serves on.")
+        return Plan(Want.SWITCH, why, plan.inputs)
+
+    def _new(self, world: World, service: QianfanService) -> Plan:
+        spec = service.spec
+        if spec.adopt:
+            return Plan(Want.CREATE, Why(Reason.CREATING, f"Taking over service {spec.adopt.service_id}."))
+        if spec.source is None or spec.service_name is None or spec.uri is None:
+            return _invalid("spec.source, spec.serviceName and spec.uri must be set.")
+        return self._version(world, service)
 
     def _version(self, world: World, service: QianfanService) -> Plan:
         source, why = service.spec.source, Why(Reason.DEPLOYING, "Applying for the service.")
@@ -96,14 +102,14 @@ class ServiceKind(Kind[QianfanService]):
         status = resource.status
         if not endpoints.recorded(status):
             return self.recall(resource)
-        try:
-            service = endpoints.read(account, status)
-        except CloudError as error:
-            if error.fate is not Fate.GONE:
-                raise
+        service = endpoints.look(account, status)
+        if service is None:
             return Observation(Phase.GONE, endpoints.why(Phase.GONE, resource, None), looked=True)
         updates = endpoints.facts(service, status)
         phase = endpoints.phase_of(service.status)
+        if phase is Phase.READY and (drift := endpoints.drifted(service, resource)):
+            updates |= {"model_id": status.model_id, "model_version_id": status.model_version_id}
+            return Observation(Phase.FAILED, drift, updates, looked=True)
         if phase is Phase.UNPAID:
             since = status.unpaid_since or world.now
             updates["unpaid_since"] = since
@@ -119,7 +125,7 @@ class ServiceKind(Kind[QianfanService]):
         spec = resource.spec
         if spec.adopt:
             return endpoints.adopt(account, spec.adopt.service_id)
-        ids = endpoints.complete(account, plan.inputs)
+        ids = switching.complete(account, plan.inputs)
         if ids is None:
             return stalled(Reason.INVALID_SPEC, "The model version of spec.source is not in the cloud.")
         mark = Mark.of(world.cluster, resource.metadata, resource.kind, 1, f"{ids.model_id}/{ids.model_version_id}")
@@ -174,26 +180,18 @@ class ServiceKind(Kind[QianfanService]):
 
     def switch(self, world: World, account: Account, resource: QianfanService, plan: Plan) -> Step:
         """Bring another version behind the address: recorded first, then called for, then waited for (design 2.4)."""
-        status = resource.status
-        ids = endpoints.complete(account, plan.inputs, strings=True)
+        ids = switching.complete(account, plan.inputs, strings=True)
         if ids is None:
             return stalled(Reason.INVALID_SPEC, "The model version of spec.source is not in the cloud.")
-        if status.model_version_id == ids.model_version_id:
-            return Record({"switch": None, "inputs_hash": endpoints.words(resource), "model_id": ids.model_id})
-        if status.switch is None or status.switch.to.model_version_id != ids.model_version_id:
-            return Record({"switch": Switch(to=ids, since=world.now)})
-        return endpoints.switch(world, account, status)
+        return switching.switch(world, account, resource, ids)
 
     def release(self, world: World, account: Account, resource: QianfanService) -> Released:
         """Take the service offline; what nobody has paid for is let go (design 6)."""
         status = resource.status
         if not endpoints.recorded(status):
             return Released(True)
-        try:
-            service = endpoints.read(account, status)
-        except CloudError as error:
-            if error.fate is not Fate.GONE:
-                raise
+        service = endpoints.look(account, status)
+        if service is None:
             return Released(True)
         phase = endpoints.phase_of(service.status)
         if phase in {Phase.STOPPED, Phase.UNPAID, Phase.FAILED}:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from qianfan_operator.api.common import RECONCILE_ANNOTATION
-from qianfan_operator.api.model import ModelStatus, ModelVersion, PublishedFrom, QianfanModel
+from qianfan_operator.api.model import ModelAdopt, ModelStatus, ModelVersion, PublishedFrom, QianfanModel
 from qianfan_operator.cloud import views
 from qianfan_operator.cloud.errors import CloudError, Fate
 from qianfan_operator.credentials import Account
@@ -38,6 +38,12 @@ def why(phase: Phase, status: ModelStatus, word: str | None) -> Why:
 def published(status: ModelStatus) -> bool:
     """Say whether the status names a version."""
     return status.model_version_id is not None or status.model_version_id_str is not None
+
+
+def is_named(status: ModelStatus, adopt: ModelAdopt) -> bool:
+    """Say whether `adopt` names the version that the status names."""
+    model = adopt.model_id in {None, status.model_id, status.model_id_str}
+    return model and adopt.model_version_id in {None, status.model_version_id, status.model_version_id_str}
 
 
 def words(model: QianfanModel) -> str:

@@ -4,7 +4,8 @@ import json
 from collections import Counter
 from typing import Any
 
-from e2e.history import PATHS
+from conformance import check
+from e2e.history import PATHS, Object
 from e2e.place import JOB, MODEL, SERVICE, Place, job, model, service
 from e2e.process import OperatorProcess
 
@@ -36,6 +37,15 @@ def test_nothing_of_the_informer_is_on_any_object(place: Place) -> None:
     assert not [body for body in told if "kopf" in json.dumps(body).lower()]
     finalizers = {name for body in told for name in body["metadata"].get("finalizers", [])}
     assert finalizers == {"qianfan.dev/cloud-resource"}
+
+
+def test_every_status_could_be_read_by_the_tools_that_wait(place: Place) -> None:
+    """Every status that the operator ever wrote keeps to the rules of kstatus, Flux and Helm, and to our own."""
+    served_chain(place)
+    told = [body for plural in OURS for body in place.history.told(plural) if not _written_by_others(body)]
+    assert told
+    broken = {f"{body['kind']} {words}: {json.dumps(body['status'])}" for body in told for words in check(body, False)}
+    assert not broken, "\n".join(sorted(broken))
 
 
 def test_the_rights_suffice_and_only_the_status_is_written(place: Place) -> None:
@@ -90,3 +100,9 @@ def _terminating(entry: dict[str, Any]) -> bool:
     """Whether it is an event for a namespace that was on its way out, where nothing may be made any more."""
     reason = entry["responseStatus"].get("message", "")
     return entry["verb"] == "create" and "is being terminated" in reason
+
+
+def _written_by_others(body: Object) -> bool:
+    """Whether a person has written into the status, as some stories have it."""
+    writers = {(one["manager"], one.get("subresource")) for one in body["metadata"].get("managedFields", [])}
+    return ("kubectl-patch", "status") in writers

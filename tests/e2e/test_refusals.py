@@ -5,7 +5,7 @@ from simulator.story import Story
 
 
 def test_a_refused_configuration_is_shown_and_can_be_mended(place: Place) -> None:
-    """A job that the cloud refuses is Stalled with its code and words; mended, as its next attempt, it trains."""
+    """A job that the cloud refuses is Stalled with its code and words; mended, it trains: nothing was paid for."""
     wrong = {"epoch": 4, "learningRate": "0.5", "maxSeqLen": 4096}
     place.apply(job(trainConfig=wrong))
 
@@ -16,8 +16,9 @@ def test_a_refused_configuration_is_shown_and_can_be_mended(place: Place) -> Non
     assert error["requestId"]
     assert place.paid() == {"createTask": 1}
 
-    place.apply(job(attempt=2))
+    place.apply(job())
     place.until_ready(JOB)
+    assert place.run().config["learningRate"] == 0.00003
     assert place.paid()["createJob"] == 1
 
 

@@ -91,7 +91,10 @@ class Queue(WorkQueue[Key]):
 
     def take_until(self, moment: float) -> Key | None:
         self._changed.until = moment
-        return self.take()
+        try:
+            return self.take()
+        finally:
+            self._watcher = None  # it waits no more, even if Idle ended its wait
 
 
 class _Wire(Transport):

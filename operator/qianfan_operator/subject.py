@@ -30,7 +30,10 @@ class Subject:
         self.resource: Resource
         self.invalid = ""
         """Why the spec cannot be used, if it cannot."""
-        self._take(store.body(key) or kube.get(key))
+        if remembered := store.body(key):
+            self._read(remembered)
+        else:
+            self._take(kube.get(key))
 
     @property
     def exposed(self) -> bool:
@@ -119,12 +122,15 @@ class Subject:
         }
 
     def _take(self, raw: Mapping[str, Any]) -> None:
+        self._store.put(self.key, raw, keep_body=True)
+        self._read(raw)
+
+    def _read(self, raw: Mapping[str, Any]) -> None:
         try:
             self.resource, self.invalid = self.kind.resource.parse(raw), ""
         except ValidationError as error:
             self.resource, self.invalid = self.kind.resource.salvage(raw), explain(error)
         self._written = self.resource.status
-        self._store.put(self.key, raw, keep_body=True)
         if self._noted:
             self._show(self._noted)
 

@@ -98,6 +98,7 @@ class Decision:
 CHANGES = frozenset({Action.CREATE, Action.SWITCH, Action.STOP})
 _BEGINS = {Want.WAIT: Action.NOTHING, Want.CREATE: Action.CREATE, Want.SWITCH: Action.SWITCH}
 _ANSWERS = frozenset({Phase.READY, Phase.WORKING, Phase.UNKNOWN})  # an endpoint that has answered still does
+WAY_OUT = "To let the object go without the cloud, set spec.deletionPolicy: Orphan."
 _DELETING = Why(Reason.DELETING, "Releasing the cloud resource.")
 
 
@@ -121,8 +122,7 @@ def _deleting(facts: Facts) -> Decision | None:
     if facts.orphan:
         return _say(Why(Reason.DELETING, "Leaving the cloud resource as it is."), Action.FORGET, reconciling=True)
     if facts.trouble is Trouble.STALL:
-        way_out = "To let the object go without the cloud, set spec.deletionPolicy: Orphan."
-        blocked = Why(Reason.DELETION_BLOCKED, f"{facts.trouble_why.message} {way_out}")
+        blocked = Why(Reason.DELETION_BLOCKED, f"{facts.trouble_why.message} {WAY_OUT}")
         return _say(blocked, stalled=True, synced=_not_synced(facts))
     if facts.trouble is not Trouble.NONE:
         return _say(_DELETING, reconciling=True, retrying=facts.trouble_why.message, synced=_not_synced(facts))

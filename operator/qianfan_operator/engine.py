@@ -20,7 +20,7 @@ from qianfan_operator.external import Hold, Kind, Pay, Plan, Record, Step, World
 from qianfan_operator.gather import Gatherer
 from qianfan_operator.keys import Key
 from qianfan_operator.kube import Conflict, Kube, KubeError, NotFound
-from qianfan_operator.protocol import Protocol
+from qianfan_operator.protocol import Protocol, deletion_blocked
 from qianfan_operator.reasons import Reason
 from qianfan_operator.schedule import Schedule
 from qianfan_operator.signals import is_finished, is_settled, note
@@ -157,6 +157,8 @@ class Engine:
             kind.stop(account, subject.resource)
             return Hold(verdict)
         subject.hold()
+        if subject.resource.status.account is None:  # what was wiped is searched; this was not (design 5.9)
+            subject.note({"account": account.name})
         do = kind.create if action is Action.CREATE else kind.switch
         step = do(world, account, subject.resource, plan)
         return self._protocol.pay(subject, account, world, step, verdict) if isinstance(step, Pay) else step
@@ -167,7 +169,8 @@ class Engine:
         if released.done:
             subject.let_go()
             return Hold(verdict)
-        why, blocked = released.why, released.stalled
+        blocked = released.stalled
+        why = deletion_blocked(released.why) if blocked else released.why
         said = replace(verdict, reason=why.reason, message=why.message, reconciling=not blocked, stalled=blocked)
         return Hold(said, updates=released.updates)
 

@@ -15,7 +15,7 @@ from qianfan_operator.api.common import Pending
 from qianfan_operator.cloud.errors import CloudError
 from qianfan_operator.conditions import Synced, Verdict
 from qianfan_operator.credentials import Account
-from qianfan_operator.decide import Why
+from qianfan_operator.decide import WAY_OUT, Why
 from qianfan_operator.external import CannotTell, Hold, Pay, Record, Seen, World
 from qianfan_operator.keys import Key
 from qianfan_operator.kube import Conflict
@@ -99,7 +99,8 @@ class Protocol:
             return waiting
         if isinstance(found, CannotTell):
             updates = {"pending": None} if found.nothing_made else {}
-            return Hold(_stalled(found.why), updates=updates)
+            blocked = resource.metadata.deletion_timestamp is not None
+            return Hold(_stalled(deletion_blocked(found.why) if blocked else found.why), updates=updates)
         return self._nothing_there(subject, pending, world)
 
     def _nothing_there(self, subject: Subject, pending: Pending, world: World) -> Hold | Record:
@@ -180,6 +181,11 @@ class Protocol:
             subject.write(
                 again, _stalled(Why(Reason.DUPLICATE_CLOUD_RESOURCE, Reason.DUPLICATE_CLOUD_RESOURCE.sentence))
             )
+
+
+def deletion_blocked(why: Why) -> Why:
+    """Say that deleting waits for a person, and how to let the object go all the same (design 6)."""
+    return Why(Reason.DELETION_BLOCKED, f"{why.message} {WAY_OUT}")
 
 
 def _same(bound: tuple[object, ...] | None, made: tuple[object, ...]) -> bool:

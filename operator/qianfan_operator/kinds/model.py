@@ -199,18 +199,28 @@ class ModelKind(Kind[QianfanModel]):
         if services:
             message = f"Its version is in use by QianfanService {', '.join(sorted(services))}."
             return Released(False, Why(Reason.IN_USE, message))
+        wiped = status.account is None
+        if wiped and world.grace_left("release"):
+            return Released(False, Why(Reason.CONFIRMING, Reason.CONFIRMING.sentence))
+        mark = Mark.of(world.cluster, resource.metadata, resource.kind, 1, "")
         mine = status.published or ((status.model_version_id,) if status.model_version_id is not None else ())
-        if status.model_id is None or not mine:
-            return Released(True)
+        target = resource.spec.target
         try:
-            model = account.client.model_detail(status.model_id)
-            left = [version.version_id for version in model.versions if version.version_id in mine]
+            where = versions.target_of(account, target) if wiped else status.model_id
+            if where is None:
+                return Released(True)
+            model = account.client.model_detail(where)
+            left = [
+                version.version_id
+                for version in model.versions
+                if version.version_id in mine or (wiped and mark.same_object(Mark.read(version.description)))
+            ]
             if left:
                 account.client.delete_model_versions([version for version in left if version is not None])
                 return Released(False, Why(Reason.DELETING, "Deleting the versions that this object published."))
-            target = resource.spec.target
-            if not model.versions and target and target.model_name and not resource.status.adopted:
-                account.client.delete_models([status.model_id])
+            created = target is not None and target.model_name is not None and not status.adopted and bool(mine)
+            if created and not model.versions and not any(key.plural == self.plural for key in users):
+                account.client.delete_models([where])
         except CloudError as error:
             if error.fate is not Fate.GONE:
                 raise

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from qianfan_operator.api.common import Pending
-from qianfan_operator.api.service import QianfanService
+from qianfan_operator.api.service import QianfanService, ServiceStatus
 from qianfan_operator.cloud.errors import CloudError
 from qianfan_operator.cloud.views import Applied
 from qianfan_operator.conditions import AVAILABLE
@@ -189,7 +189,16 @@ class ServiceKind(Kind[QianfanService]):
         """Take the service offline; what nobody has paid for is let go (design 6)."""
         status = resource.status
         if not endpoints.recorded(status):
-            return Released(True)
+            if status.account is not None:
+                return Released(True)
+            if world.grace_left("release"):
+                return Released(False, Why(Reason.CONFIRMING, Reason.CONFIRMING.sentence))
+            mark = Mark.of(world.cluster, resource.metadata, resource.kind, 1, "")
+            items = endpoints.named(account, resource.spec.service_name or "")
+            ours = [item for item in items if mark.same_object(endpoints.mark_of(account, item))]
+            status = ServiceStatus.model_validate(endpoints.found(ours[0]) if ours else {})
+            if not ours:
+                return Released(True)
         service = endpoints.look(account, status)
         if service is None:
             return Released(True)
@@ -197,7 +206,7 @@ class ServiceKind(Kind[QianfanService]):
         if phase in {Phase.STOPPED, Phase.UNPAID, Phase.FAILED}:
             return Released(True)
         uuid = service.service_uuid or status.service_uuid
-        billed = "It may still be billed; release it in the console, then set spec.deletionPolicy: Orphan."
+        billed = "It may still be billed: release it in the console first."
         if uuid is None:
             return Released(
                 False, Why(Reason.DELETION_BLOCKED, f"The cloud gave the service no string id. {billed}"), True

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from qianfan_operator.api.common import RECONCILE_ANNOTATION
-from qianfan_operator.api.model import ModelAdopt, ModelStatus, ModelVersion, PublishedFrom, QianfanModel
+from qianfan_operator.api.model import ModelAdopt, ModelStatus, ModelTarget, ModelVersion, PublishedFrom, QianfanModel
 from qianfan_operator.cloud import views
 from qianfan_operator.cloud.errors import CloudError, Fate
 from qianfan_operator.credentials import Account
@@ -81,6 +81,13 @@ def model_named(account: Account, name: str) -> int | str | None:
         if item.model_name == name:
             return item.model_id if item.model_id is not None else item.model_id_str
     return None
+
+
+def target_of(account: Account, target: ModelTarget | None) -> int | str | None:
+    """Find the model that a target names in the cloud; None for one that is another object's."""
+    if target is None:
+        return None
+    return target.model_id if target.model_name is None else model_named(account, target.model_name)
 
 
 def version_facts(version: views.ModelVersion, status: ModelStatus) -> dict[str, Any]:

@@ -1,0 +1,374 @@
+"""Deleting each kind in each of its states (design 6, 5.9)."""
+
+import pytest
+
+from engine.manifests import job, model, service
+from engine.world import DAY, GRACE, World
+from qianfan_operator.keys import Key
+from qianfan_simulator import AfterSeconds, Effect, Fault
+
+PUBLISH = Key("qianfanmodels", "default", "publish")
+
+
+def training(world: World, **fields) -> Key:
+    key = world.kube.apply(job(**fields))
+    world.until(key, "Training")
+    return key
+
+
+def published(world: World, **fields) -> Key:
+    world.until(world.kube.apply(job()), "Succeeded")
+    world.until(key := world.kube.apply(model(**fields)), "Available")
+    return key
+
+
+def serving(world: World, **fields) -> Key:
+    published(world)
+    world.until(key := world.kube.apply(service(**fields)), "PaymentRequired")
+    world.sim.pay()
+    world.until(key, "Available")
+    return key
+
+
+def states(world: World) -> list[str]:
+    return [run.life.state for run in world.sim.account().runs]
+
+
+def test_a_job_that_made_nothing_goes_at_once(world: World) -> None:
+    """Without a finalizer there is nothing to release."""
+    key = world.kube.apply(job(desiredState="Stopped"))
+    world.until(key, "Stopped")
+    world.kube.delete(key)
+    world.rest(0)
+    assert not world.there(key)
+    assert world.sim.calls == []
+
+
+def test_a_working_run_is_stopped_and_seen_stopped(world: World) -> None:
+    """The object stays until the run is seen stopped, and says so; nothing else is removed."""
+    key = training(world)
+    world.kube.delete(key)
+    world.until(key, "Deleting")
+    world.until_gone(key)
+    assert states(world) == ["STOP"]
+    assert len(world.sim.account().tasks) == 1
+
+
+def test_every_recorded_run_that_works_is_stopped(world: World) -> None:
+    """A run of an earlier attempt that still works is stopped, too."""
+    key = training(world)
+    world.kube.patch_spec(key, attempt=2)
+    world.until(key, "WaitingForRun")
+    world.kube.delete(key)
+    world.until_gone(key)
+    assert states(world) == ["STOP"]
+
+
+def test_a_finished_job_goes_without_a_call(world: World) -> None:
+    """A run that has ended needs no stop."""
+    world.until(key := world.kube.apply(job()), "Succeeded")
+    seen = len(world.sim.calls)
+    world.kube.delete(key)
+    world.until_gone(key, within=60)
+    assert len(world.sim.calls) == seen
+
+
+def test_orphan_calls_nothing(world: World) -> None:
+    """Orphan leaves the run at work."""
+    key = training(world, deletionPolicy="Orphan")
+    world.kube.delete(key)
+    world.until_gone(key, within=60)
+    assert not world.calls("stopJob")
+    assert states(world) == ["RUNNING"]
+
+
+def test_an_adopted_run_is_left_alone(world: World) -> None:
+    """What was adopted is not stopped unless the policy says so."""
+    owner = training(world, deletionPolicy="Orphan")
+    status = world.status(owner)
+    world.kube.delete(owner)
+    world.until_gone(owner)
+    adopt = {"taskId": status["taskId"], "jobId": status["jobId"]}
+    key = world.kube.apply(job("mine", adopt=adopt))
+    world.until(key, "Training")
+    world.kube.delete(key)
+    world.until_gone(key)
+    assert states(world) == ["RUNNING"]
+
+
+def test_an_adopted_run_is_stopped_when_the_policy_says_so(world: World) -> None:
+    """deletionPolicy Delete counts for what was adopted, too."""
+    owner = training(world, deletionPolicy="Orphan")
+    status = world.status(owner)
+    world.kube.delete(owner)
+    world.until_gone(owner)
+    adopt = {"taskId": status["taskUuid"], "jobId": status["jobUuid"]}
+    key = world.kube.apply(job("mine", adopt=adopt, deletionPolicy="Delete"))
+    world.until(key, "Training")
+    world.kube.delete(key)
+    world.until_gone(key)
+    assert states(world) == ["STOP"]
+
+
+@pytest.mark.parametrize("changes", [{"paused": True}, {"trainsetRate": "many"}], ids=["paused", "invalid"])
+def test_deleting_works_whatever_the_spec_says(world: World, changes: dict) -> None:
+    """A paused object, and one whose spec cannot be read, release what they made."""
+    key = training(world)
+    world.kube.patch_spec(key, **changes)
+    world.rest(20)
+    world.kube.delete(key)
+    world.until_gone(key)
+    assert states(world) == ["STOP"]
+
+
+def test_deleting_while_the_operator_was_down(world: World) -> None:
+    """An object that was deleted while nobody watched is released by the next process."""
+    key = training(world)
+    world.kube.delete(key)
+    world.restart()
+    world.until_gone(key)
+    assert states(world) == ["STOP"]
+
+
+def test_a_stop_that_is_refused_is_no_obstacle(world: World) -> None:
+    """stopJob of a run that has just ended answers 510302; the state is read, and the object goes."""
+    key = training(world)
+    world.sim.faults.add(Fault(Effect.ERROR, "stopJob", code=510302))
+    world.kube.delete(key)
+    world.until_gone(key)
+    assert states(world) == ["STOP"]
+
+
+def test_a_run_that_is_gone_counts_as_stopped(world: World) -> None:
+    """What the cloud does not know any more need not be stopped."""
+    key = training(world)
+    world.sim.delete(next(iter(world.sim.account().tasks)).id)
+    world.kube.delete(key)
+    world.until_gone(key)
+
+
+def test_an_open_intent_waits_for_its_evidence(world: World) -> None:
+    """Deleted while a reply is lost: the run that was made is found after the grace, and stopped."""
+    world.until(world.kube.apply(job("witness")), "Succeeded")
+    world.sim.configure(training=AfterSeconds(3 * DAY))
+    key = world.kube.apply(job())
+    world.sim.faults.add(Fault(Effect.LOSE_REPLY, "createJob"))
+    world.until(key, "Confirming")
+    world.kube.delete(key)
+    world.rest(GRACE / 2)
+    assert world.there(key)
+    world.until_gone(key)
+    assert states(world) == ["FINISH", "STOP"]
+
+
+def test_a_wiped_status_is_searched_before_it_is_let_go(world: World) -> None:
+    """Deleted with the finalizer and nothing recorded: the runs with the object's mark are found and stopped."""
+    world.sim.configure(training=AfterSeconds(3 * DAY))
+    key = training(world)
+    world.kube.wipe_status(key)
+    world.kube.delete(key)
+    world.restart()
+    world.rest(GRACE / 2)
+    assert world.there(key)
+    world.until_gone(key)
+    assert states(world) == ["STOP"]
+
+
+def test_without_evidence_the_object_stays_until_orphan(world: World) -> None:
+    """Where V2 cannot tell whether a run was made, deleting is blocked; Orphan, set while deleting, lets it go."""
+    world.sim.configure(v2="denied")
+    key = world.kube.apply(job())
+    world.sim.faults.add(Fault(Effect.LOSE_REPLY, "createJob"))
+    world.until(key, "CreateOutcomeUnknown")
+    world.kube.delete(key)
+    world.rest(3600)
+    assert world.there(key)
+    assert world.condition(key, "Stalled")["status"] == "True"
+    assert "Orphan" in world.condition(key)["message"]
+    world.kube.patch_spec(key, deletionPolicy="Orphan")
+    world.until_gone(key, within=60)
+
+
+def test_an_unknown_outcome_of_an_earlier_attempt_is_looked_for(world: World) -> None:
+    """Deleting looks for the run whose outcome was left unknown, and stops it."""
+    world.sim.configure(v2="denied", training=AfterSeconds(3 * DAY))
+    key = world.kube.apply(job())
+    world.sim.faults.add(Fault(Effect.LOSE_REPLY, "createJob"))
+    world.until(key, "CreateOutcomeUnknown")
+    world.kube.patch_spec(key, attempt=2)
+    world.until(key, "Training")
+    world.kube.delete(key)
+    world.rest(600)
+    assert world.there(key)
+    world.sim.configure(v2="on")
+    world.until_gone(key)
+    assert states(world) == ["STOP", "STOP"]
+
+
+def test_a_model_is_kept_by_default(world: World) -> None:
+    """A model is Orphan unless it is written down: what was paid for is not destroyed unasked."""
+    key = published(world)
+    world.kube.delete(key)
+    world.until_gone(key)
+    assert len([version for version in world.sim.account().versions if version.run]) == 1
+
+
+def test_a_model_is_deleted_with_its_versions(world: World) -> None:
+    """Delete removes the versions that the object published, and the model that it created and that is empty now."""
+    key = published(world, deletionPolicy="Delete")
+    world.kube.delete(key)
+    world.until_gone(key)
+    account = world.sim.account()
+    assert [version for version in account.versions if version.run] == []
+    assert [one for one in account.models if not one.preset] == []
+
+
+def test_a_model_that_holds_versions_of_others_stays(world: World) -> None:
+    """Only what the object published is removed; a model with versions of others is kept."""
+    key = published(world, deletionPolicy="Delete")
+    world.until(world.kube.apply(job("other")), "Succeeded")
+    target = {"modelId": world.status(key)["modelId"]}
+    other = world.kube.apply(model("second", source={"jobRef": {"name": "other"}}, target=target))
+    world.until(other, "Available")
+    world.kube.delete(key)
+    world.until_gone(key)
+    left = [version for version in world.sim.account().versions if version.run]
+    assert [version.id for version in left] == [world.status(other)["modelVersionId"]]
+
+
+def test_a_model_that_another_object_targets_stays(world: World) -> None:
+    """An empty model is kept while another object targets it."""
+    key = published(world, deletionPolicy="Delete")
+    other = world.kube.apply(
+        model("second", source={"jobRef": {"name": "later"}}, target={"modelRef": {"name": "publish"}})
+    )
+    world.until(other, "DependencyNotReady")
+    world.kube.delete(key)
+    world.until_gone(key)
+    assert [one.name for one in world.sim.account().models if not one.preset] == ["my_model"]
+
+
+def test_a_model_in_use_waits_for_its_service(world: World) -> None:
+    """A version that a service of ours uses is kept until that service is gone, and the reason names it."""
+    key = serving(world)
+    world.kube.patch_spec(PUBLISH, deletionPolicy="Delete")
+    world.kube.delete(PUBLISH)
+    world.until(PUBLISH, "InUse")
+    assert "serve" in world.condition(PUBLISH)["message"]
+    world.rest(600)
+    assert world.there(PUBLISH)
+    world.kube.delete(key)
+    world.until_gone(key)
+    world.until_gone(PUBLISH, within=300)
+    assert [version for version in world.sim.account().versions if version.run] == []
+
+
+def test_a_serving_service_is_taken_offline(world: World) -> None:
+    """Delete deactivates the service and waits until it is seen stopped."""
+    key = serving(world)
+    world.kube.delete(key)
+    world.until(key, "Deleting")
+    world.until_gone(key)
+    (one,) = world.sim.account().services
+    assert one.life.state == "Stopped"
+
+
+def test_an_unpaid_service_is_let_go(world: World) -> None:
+    """What nobody has paid for costs nothing."""
+    published(world)
+    world.until(key := world.kube.apply(service()), "PaymentRequired")
+    world.kube.delete(key)
+    world.until_gone(key, within=60)
+
+
+@pytest.mark.parametrize("v2", ["denied", "missing"])
+def test_without_v2_a_service_blocks_until_orphan(world: World, v2: str) -> None:
+    """V1 cannot stop a service: DeletionBlocked says that it may be billed on; Orphan lets the object go."""
+    key = serving(world)
+    world.sim.configure(v2=v2)
+    world.kube.delete(key)
+    world.until(key, "DeletionBlocked")
+    assert "billed" in world.condition(key)["message"]
+    world.rest(3600)
+    assert world.there(key)
+    world.kube.patch_spec(key, deletionPolicy="Orphan")
+    world.until_gone(key, within=60)
+    assert world.sim.account().services.named("my_service").life.state == "Done"
+
+
+def test_a_service_that_is_gone_counts_as_released(world: World) -> None:
+    """A service that was deleted in the console need not be taken offline."""
+    key = serving(world)
+    world.sim.delete(next(iter(world.sim.account().services)).id)
+    world.kube.delete(key)
+    world.until_gone(key)
+
+
+def test_a_service_with_an_open_intent_waits_for_its_evidence(world: World) -> None:
+    """Deleted while the reply of apply is lost: the service is found after the grace, and released."""
+    published(world)
+    world.sim.faults.add(Fault(Effect.LOSE_REPLY, "apply"))
+    world.until(key := world.kube.apply(service()), "Confirming")
+    world.sim.pay()
+    world.kube.delete(key)
+    world.rest(GRACE / 2)
+    assert world.there(key)
+    world.until_gone(key)
+    (one,) = world.sim.account().services
+    assert one.life.state == "Stopped"
+
+
+def test_a_wiped_service_is_searched_before_it_is_let_go(world: World) -> None:
+    """Deleted with the finalizer and nothing recorded: the service with the object's mark is found and released."""
+    key = serving(world)
+    world.kube.wipe_status(key)
+    world.kube.delete(key)
+    world.restart()
+    world.until_gone(key)
+    (one,) = world.sim.account().services
+    assert one.life.state == "Stopped"
+
+
+def test_a_wiped_model_is_searched_before_it_is_let_go(world: World) -> None:
+    """Deleted with the finalizer and nothing recorded: the version with the object's mark is found and removed."""
+    key = published(world, deletionPolicy="Delete")
+    world.kube.wipe_status(key)
+    world.kube.delete(key)
+    world.restart()
+    world.until_gone(key)
+    assert [version for version in world.sim.account().versions if version.run] == []
+
+
+def test_deleting_outlives_an_outage(world: World) -> None:
+    """While the cloud is down the object waits, and it goes when the cloud is back."""
+    key = training(world)
+    world.sim.faults.add(Fault(Effect.HTML, count=0))
+    world.kube.delete(key)
+    world.rest(3600)
+    assert world.there(key)
+    assert world.reason(key) == "Deleting"
+    world.sim.faults.clear()
+    world.until_gone(key)
+    assert states(world)[0] in {"STOP", "FINISH"}
+
+
+def test_keys_that_were_in_use_stay_usable(world: World) -> None:
+    """A namespace that goes may take its Secret first: the keys in memory still release what was made."""
+    key = training(world)
+    world.set_secret(None)
+    world.kube.delete(key)
+    world.until_gone(key)
+    assert states(world) == ["STOP"]
+
+
+def test_without_any_keys_the_way_out_is_told(world: World) -> None:
+    """After a restart without the Secret, deleting is blocked and says how to let the object go."""
+    key = training(world)
+    world.set_secret(None)
+    world.restart()
+    world.kube.delete(key)
+    world.until(key, "DeletionBlocked")
+    assert "spec.deletionPolicy: Orphan" in world.condition(key)["message"]
+    world.set_secret("demo-access-key")
+    world.until_gone(key, within=600)
+    assert states(world)[0] in {"STOP", "FINISH"}

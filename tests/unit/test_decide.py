@@ -98,6 +98,12 @@ def test_a_run_is_stopped_only_for_a_reason(space: Space) -> None:
     assert first(space, lambda facts, decision: decision.action is Action.STOP and groundless(facts)) is None
 
 
+def test_nothing_is_asked_of_the_cloud_in_trouble(space: Space) -> None:
+    """Without keys, or with a cloud that does not answer, the only thing left to do is to let go of an orphan."""
+    acts = {decision.action for facts, decision in space if facts.trouble is not Trouble.NONE}
+    assert acts == {Action.NOTHING, Action.FORGET}
+
+
 def test_only_a_deleted_object_is_let_go(space: Space) -> None:
     """Releasing and forgetting begin with the owner's deletion; the cloud is left alone only if Orphan says so."""
     assert first(space, lambda facts, decision: decision.action in ENDS and not facts.deleting) is None

@@ -19,7 +19,7 @@ MICROSECONDS = "2025-03-01T12:00:00.000000Z"
 TRAINING = Verdict(False, Reason.TRAINING, "Run 1 is training.", reconciling=True)
 FAILED = Verdict(False, Reason.TRAINING_FAILED, "Run 1 failed.", stalled=True, ended=False)
 FINISHED = Verdict(True, Reason.SUCCEEDED, "Run 1 has finished.", ended=True)
-BLIND = Verdict(True, Reason.SUCCEEDED, keep=True)
+BLIND = Verdict(True, Reason.UNKNOWN_STATE, keep=True)
 
 
 @pytest.fixture

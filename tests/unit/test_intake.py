@@ -152,6 +152,14 @@ def test_the_annotation_asks_for_one_pass(desk: Desk) -> None:
     assert desk.see(JOB, "MODIFIED", version=6, **again, status=echo) == [JOB]
 
 
+@pytest.mark.parametrize("answered", [True, False])
+def test_a_restart_does_what_was_asked_and_not_answered(desk: Desk, answered: bool) -> None:
+    """The echo in the status tells a new process what an old one has done."""
+    status = {**FINISHED, "lastHandledReconcileAt": "noon"} if answered else FINISHED
+    asked = {**HELD, "annotations": {RECONCILE_ANNOTATION: "noon"}}
+    assert desk.see(JOB, None, **asked, status=status) == ([] if answered else [JOB])
+
+
 def test_a_lost_finalizer_is_noticed(desk: Desk) -> None:
     """Somebody took it off while something is recorded; an object without anything in the cloud needs none."""
     desk.see(JOB, "ADDED", version=2, **HELD, status=TRAINING)

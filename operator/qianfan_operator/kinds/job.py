@@ -107,9 +107,10 @@ class JobKind(Kind[QianfanJob]):
             phase = current
             ran = runs.running_seconds(run, world.now) if run else status.run_time_seconds or 0
             deadline = spec.active_deadline_seconds is not None and ran >= spec.active_deadline_seconds
-        others = not selected and current in {Phase.WORKING, Phase.UNKNOWN}
+        same_keys = status.account == account.name  # others may not see what is there (design 5.10)
+        unseen = current is Phase.GONE and not same_keys
+        others = not selected and (unseen or current in {Phase.WORKING, Phase.UNKNOWN})
         if status.runs:
-            same_keys = status.account == account.name  # others may not see what is there (design 5.10)
             earlier = [attempts.seen_again(world, account, record, believe_gone=same_keys) for record in status.runs]
             updates["runs"] = tuple(record for record, _ in earlier)
             others = others or any(

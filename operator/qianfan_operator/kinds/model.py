@@ -24,7 +24,7 @@ from qianfan_operator.external import (
 )
 from qianfan_operator.keys import Key
 from qianfan_operator.kinds import versions
-from qianfan_operator.kinds.references import run_of
+from qianfan_operator.kinds.references import refers_back, run_of
 from qianfan_operator.kinds.runs import stalled
 from qianfan_operator.names import Mark
 from qianfan_operator.reasons import Reason
@@ -80,12 +80,11 @@ class ModelKind(Kind[QianfanModel]):
             target = {"modelId": status.model_id if status.model_id is not None else status.model_id_str}
         elif spec.target.model_ref:
             name = spec.target.model_ref.name
-            if name == model.metadata.name:
-                return Plan(
-                    Want.BLOCKED, Why(Reason.DEPENDENCY_FAILED, "spec.target.modelRef refers to the object itself.")
-                )
             other = world.fetch(Key(self.plural, model.metadata.namespace, name))
             if not isinstance(other, QianfanModel) or other.status.model_id is None:
+                if refers_back(world, model, _target_name):
+                    message = "spec.target.modelRef leads back to the object itself."
+                    return Plan(Want.BLOCKED, Why(Reason.DEPENDENCY_FAILED, message))
                 message = f"QianfanModel {name} has no model in the cloud yet."
                 return Plan(Want.WAIT, Why(Reason.DEPENDENCY_NOT_READY, message))
             target = {"modelId": other.status.model_id}
@@ -225,3 +224,8 @@ class ModelKind(Kind[QianfanModel]):
             if error.fate is not Fate.GONE:
                 raise
         return Released(True)
+
+
+def _target_name(model: QianfanModel) -> str | None:
+    target = model.spec.target
+    return target.model_ref.name if target and target.model_ref else None

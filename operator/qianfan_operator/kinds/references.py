@@ -1,5 +1,6 @@
 """References to other objects: met, waited for, or failed (design 9)."""
 
+from collections.abc import Callable
 from typing import Any
 
 from qianfan_operator.api.common import Resource
@@ -34,7 +35,7 @@ def base_of(world: World, job: QianfanJob, why: Why) -> Plan:
     source = job.spec.incremental_from
     if source is None:
         return Plan(Want.CREATE, why)
-    if source.job_ref and source.job_ref.name == job.metadata.name:
+    if _base_name(job) == job.metadata.name:
         return _failed("spec.incrementalFrom refers to the object itself.")
     if source.job_ref:
         key = Key(QianfanJob.plural, job.metadata.namespace, source.job_ref.name)
@@ -45,6 +46,8 @@ def base_of(world: World, job: QianfanJob, why: Why) -> Plan:
             )
             return Plan(Want.BLOCKED, Why(Reason.DEPENDENCY_FAILED, message))
     plan = run_of(world, job, source, why)
+    if plan.want is Want.WAIT and refers_back(world, job, _base_name):
+        return _failed("spec.incrementalFrom leads back to the object itself.")
     if plan.want is not Want.CREATE:
         return plan
     run: RunIds = plan.inputs["run"]
@@ -69,6 +72,21 @@ def version_of(world: World, resource: Resource, name: str, why: Why) -> Plan:
         "modelVersionId": status.model_version_id, "modelVersionIdStr": status.model_version_id_str,
     }  # fmt: skip
     return Plan(Want.CREATE, why, ids)
+
+
+def refers_back(world: World, resource: Resource, next_of: Callable[[Any], str | None]) -> bool:
+    """Say whether references among objects of one kind lead back to where they began."""
+    seen, name = set[str](), next_of(resource)
+    while name is not None and name != resource.metadata.name and name not in seen:
+        seen.add(name)
+        other = world.fetch(Key(resource.plural, resource.metadata.namespace, name))
+        name = next_of(other) if other else None
+    return name == resource.metadata.name
+
+
+def _base_name(job: QianfanJob) -> str | None:
+    base = job.spec.incremental_from
+    return base.job_ref.name if base and base.job_ref else None
 
 
 def _attempt_of(job: QianfanJob, ref: JobRef, why: Why) -> Plan:

@@ -1,0 +1,293 @@
+"""What the cloud and the API server can do to us, and what comes of it (design 7)."""
+
+import pytest
+
+from engine.manifests import TRAINING, job, model
+from engine.world import DAY, World
+from qianfan_operator.keys import Key
+from qianfan_operator.kube import Conflict, KubeError
+from qianfan_simulator import Effect, Fault
+
+TRAIN = Key("qianfanjobs", "default", "train")
+
+TROUBLES = {
+    "down": Fault(Effect.LOSE_REQUEST, count=0),
+    "a page of a proxy": Fault(Effect.HTML, count=0),
+    "HTTP 500": Fault(Effect.STATUS, count=0, status=500),
+    "HTTP 429": Fault(Effect.STATUS, count=0, status=429),
+    "requests per second": Fault(Effect.ERROR, count=0, code=18),
+    "high load": Fault(Effect.ERROR, count=0, code=336100),
+    "internal error": Fault(Effect.ERROR, count=0, code=500000),
+    "cut bodies": Fault(Effect.CUT_BODY, count=0),
+}
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_a_cloud_in_trouble_is_waited_for(world: World, trouble: str) -> None:
+    """A new job waits with ProgressingWithRetry and goes on when the cloud is back; nothing is paid twice."""
+    world.until(world.kube.apply(job("witness")), "Succeeded")
+    world.sim.faults.add(TROUBLES[trouble])
+    key = world.kube.apply(job())
+    world.rest(3600)
+    assert world.condition(key, "Ready")["status"] == "False"
+    assert not world.condition(key, "Stalled")
+    world.sim.faults.clear()
+    world.until(key, "Succeeded")
+    assert len(world.calls("createJob")) == 2
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_a_run_is_not_judged_while_the_cloud_is_in_trouble(world: World, trouble: str) -> None:
+    """A poll that fails keeps Ready's reason, makes Synced Unknown, and never ends a run."""
+    key = world.kube.apply(job())
+    world.until(key, "Training")
+    world.sim.faults.add(TROUBLES[trouble])
+    world.rest(300)
+    assert world.reason(key) == "Training"
+    assert world.condition(key, "Synced")["status"] == "Unknown"
+    assert world.condition(key, "Reconciling")["reason"] == "ProgressingWithRetry"
+    world.sim.faults.clear()
+    world.until(key, "Succeeded")
+    assert len(world.calls("createJob")) == 1
+
+
+def test_500002_in_a_poll_is_weather(world: World) -> None:
+    """'auth failed' was seen in the middle of a healthy run: polls do not believe it."""
+    key = world.kube.apply(job())
+    world.until(key, "Training")
+    world.sim.faults.add(Fault(Effect.ERROR, "jobDetail", count=5, code=500002))
+    world.rest(100)
+    assert world.reason(key) == "Training"
+    assert not world.condition(key, "Stalled")
+    world.until(key, "Succeeded")
+
+
+def test_what_is_usable_stays_usable(world: World) -> None:
+    """A ready model stays Ready when the cloud cannot be asked; only Synced says so."""
+    world.kube.apply(job())
+    key = world.kube.apply(model())
+    world.until(key, "Available")
+    world.sim.faults.add(Fault(Effect.HTML, count=0))
+    world.rest(3600)
+    assert world.is_so(key)
+    assert (world.condition(key, "Synced")["status"], world.condition(key, "Synced")["reason"]) == (
+        "Unknown", "CloudUnavailable",
+    )  # fmt: skip
+    world.sim.faults.clear()
+    world.rest(3600)
+    assert world.condition(key, "Synced")["status"] == "True"
+
+
+def test_an_outage_costs_few_writes_and_few_calls(world: World) -> None:
+    """Tries become rarer, and the status is written once, not at every try."""
+    key = world.kube.apply(job())
+    world.until(key, "Training")
+    written, seen = world.writes(key), len(world.sim.calls)
+    world.sim.faults.add(Fault(Effect.HTML, count=0))
+    world.rest(DAY)
+    assert world.writes(key) == written + 1
+    assert len(world.sim.calls) - seen < DAY / 250
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"), [(510401, "Refused"), (510101, "Refused"), (510403, "QuotaExceeded"), (6, "AccessDenied")]
+)
+def test_a_refused_training_is_told_with_its_code(world: World, code: int, reason: str) -> None:
+    """A refusal is Stalled at once with the cloud's words and code, its intent ends, and it is tried again rarely."""
+    world.sim.faults.add(Fault(Effect.ERROR, "createJob", count=0, code=code))
+    key = world.kube.apply(job())
+    status = world.until(key, reason, within=60)
+    assert f"({code})" in world.condition(key)["message"]
+    assert status["lastError"]["code"] == str(code)
+    assert status["lastError"]["operation"] == "createJob"
+    assert status["lastError"]["requestId"]
+    assert "pending" not in status
+    world.rest(3600)
+    assert len([call for call in world.sim.calls if call.operation == "createJob"]) <= 14
+    world.sim.faults.clear()
+    world.until(key, "Succeeded")
+    assert len(world.sim.account().runs) == 1
+
+
+def test_a_training_that_was_refused_can_be_mended(world: World) -> None:
+    """Nothing was paid for, so another hyper-parameter needs no other attempt."""
+    key = world.kube.apply(job(trainConfig={**TRAINING["trainConfig"], "epoch": 51}))
+    world.until(key, "Refused")
+    world.kube.patch_spec(key, trainConfig={**TRAINING["trainConfig"], "epoch": 5})
+    world.until(key, "Succeeded")
+    assert world.status(key)["attempt"] == 1
+    assert len(world.sim.account().runs) == 1
+
+
+def test_too_many_runs_are_waited_for(world: World) -> None:
+    """510402 (too many runs in training) frees itself: the job waits and is not Stalled."""
+    world.sim.configure(max_running=1)
+    world.kube.apply(job("first"))
+    world.until(Key("qianfanjobs", "default", "first"), "Training")
+    key = world.kube.apply(job())
+    world.rest(120)
+    assert not world.condition(key, "Stalled")
+    world.until(key, "Succeeded")
+    assert len(world.calls("createJob")) == 2
+
+
+def test_a_bad_data_set_is_told(world: World) -> None:
+    """A data set that training refuses is Refused with its code."""
+    with world.sim.lock:
+        world.sim.account().bad_datasets[1234] = 510101
+    key = world.kube.apply(job())
+    world.until(key, "Refused")
+    assert "510101" in world.condition(key)["message"]
+
+
+@pytest.mark.parametrize("error", [Conflict("changed"), KubeError("down")], ids=["conflicts", "outage"])
+def test_ids_land_through_trouble_with_the_api_server(world: World, error: KubeError) -> None:
+    """After createJob the ids are written, however often the API server refuses; nothing else is sent meanwhile."""
+    key = world.kube.apply(job())
+    refused = []
+
+    def trouble(name, do):
+        if name == "patch_status" and world.calls("createJob") and len(refused) < 20:
+            refused.append(name)
+            raise error
+        return do()
+
+    world.kube.around = trouble
+    world.until(key, "Succeeded")
+    assert len(refused) == 20
+    assert len(world.calls("createJob")) == 1
+
+
+def test_what_the_user_changes_meanwhile_stays(world: World) -> None:
+    """A spec that changes between the reading and the writing of a pass is a conflict; the pass starts again."""
+    key = world.kube.apply(job())
+    world.until(key, "Training")
+    changed = []
+
+    def user(name, do):
+        if name == "patch_status" and not changed:
+            changed.append(name)
+            world.kube.patch_spec(key, desiredState="Stopped")
+        return do()
+
+    world.kube.around = user
+    world.until(key, "Stopped")
+    assert changed
+    assert next(iter(world.sim.account().runs)).life.state == "STOP"
+
+
+def test_a_lost_event_fails_no_pass(world: World) -> None:
+    """Events are refused in a namespace that goes: nothing else depends on them."""
+
+    def no_events(name, do):
+        if name == "post_event":
+            raise KubeError("forbidden")
+        return do()
+
+    world.kube.around = no_events
+    world.until(world.kube.apply(job()), "Succeeded")
+
+
+def test_an_object_that_goes_under_the_hands_leaves_no_run(world: World) -> None:
+    """Deleted with its finalizer taken off while createJob is under way: what was made is stopped."""
+    key = world.kube.apply(job())
+
+    def gone(operation, do):
+        result = do()
+        if operation == "createJob":
+            world.kube.remove_finalizer(key)
+            world.kube.delete(key)
+        return result
+
+    world.around_cloud = gone
+    world.run(lambda: world.sim.account().runs and not world.there(key))
+    world.rest(120)
+    assert [run.life.state for run in world.sim.account().runs] == ["STOP"]
+
+
+def test_a_successor_of_the_same_name_keeps_what_it_holds(world: World) -> None:
+    """Ids that come for an object that has gone are never written on its successor."""
+    key = world.kube.apply(job())
+
+    def replaced(operation, do):
+        result = do()
+        if operation == "createJob" and len(world.sim.account().runs) == 1:
+            world.kube.remove_finalizer(key)
+            world.kube.delete(key)
+            world.kube.apply(job(attempt=2))
+        return result
+
+    world.around_cloud = replaced
+    world.until(key, "Succeeded")
+    first, second = world.sim.account().runs
+    assert (first.life.state, second.life.state) == ("STOP", "FINISH")
+    assert world.status(key)["jobUuid"] == second.uid
+
+
+def test_who_does_not_lead_sends_nothing(world: World) -> None:
+    """Leadership that is lost between the intent and the sending: nothing is sent, and the next leader looks."""
+    world.until(world.kube.apply(job("witness")), "Succeeded")
+    world.leading = False
+    key = world.kube.apply(job())
+    world.rest(60)
+    assert world.status(key)["pending"]["operation"] == "createJob"
+    assert len(world.calls("createJob")) == 1
+    world.leading = True
+    world.restart()
+    world.until(key, "Succeeded")
+    assert len(world.calls("createJob")) == 2
+
+
+def test_a_request_that_is_slow_to_be_signed_is_not_sent(world: World) -> None:
+    """A process that freezes between the signature and the sending sends nothing: the signature is the fence."""
+    world.until(world.kube.apply(job("witness")), "Succeeded")
+    key = world.kube.apply(job())
+    frozen = []
+
+    def freeze(name, do):
+        result = do()
+        if name == "patch_status" and "pending" in world.status(key) and not frozen:
+            frozen.append(name)
+            world.clock.advance(3600)
+        return result
+
+    world.kube.around = freeze
+    world.until(key, "Succeeded")
+    assert frozen
+    outcomes = [call.outcome for call in world.sim.calls if call.operation == "createJob"]
+    assert outcomes == ["ok", "ok"]
+
+
+def test_a_request_that_arrives_late_is_refused_by_the_cloud(world: World) -> None:
+    """A createJob that a gateway held back longer than its signature lives is refused; its repeat is the only run."""
+    world.until(world.kube.apply(job("witness")), "Succeeded")
+    world.sim.faults.add(Fault(Effect.DELIVER_LATE, "createJob", seconds=60, hang_up=True))
+    key = world.kube.apply(job())
+    world.until(key, "Confirming")
+    world.rest(61)
+    while [call.outcome for call in world.sim.calls if call.operation == "createJob"][-1] == "held":
+        pass  # the delivery is a task of the simulator's own thread
+    assert [call.outcome for call in world.sim.calls if call.operation == "createJob"][-1] == "RequestExpired"
+    world.until(key, "Succeeded")
+    assert len(world.sim.account().runs) == 2
+
+
+def test_the_grace_counts_from_the_signature(world: World) -> None:
+    """A pass whose look-ups took long does not shorten the grace of the create at its end."""
+    world.until(world.kube.apply(job("witness")), "Succeeded")
+    sent = []
+
+    def slow(operation, do):
+        if operation == "createTask":
+            world.clock.advance(100)
+        if operation == "createJob":
+            sent.append(world.clock.boot)
+            world.sim.faults.add(Fault(Effect.LOSE_REQUEST, "createJob"))
+        if operation == "DescribeFineTuningTasks" and len(sent) == 1:
+            assert world.clock.boot - sent[0] >= 120
+            world.around_cloud = lambda _, do: do()
+        return do()
+
+    world.around_cloud = slow
+    world.until(world.kube.apply(job()), "Succeeded")
+    assert len(world.calls("createJob")) == 2

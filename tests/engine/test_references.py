@@ -1,0 +1,171 @@
+"""References: met, waited for, failed; and what may be incremental (design 9, 2.2)."""
+
+import pytest
+
+from engine.manifests import job, model, service
+from engine.world import World
+from qianfan_operator.keys import Key
+from qianfan_simulator import Effect, Fault
+
+TRAIN = Key("qianfanjobs", "default", "train")
+INCREMENTAL = {"baseTrainType": None, "trainType": None, "peftType": None}
+
+
+def next_job(name: str = "next", base: str = "train", **reference) -> dict:
+    """A job that goes on from another one's run."""
+    return job(name, **INCREMENTAL, incrementalFrom={"jobRef": {"name": base, **reference}})
+
+
+@pytest.fixture
+def full(world: World) -> dict:
+    """A finished run of peftType ALL; its job's status."""
+    return world.until(world.kube.apply(job(peftType="ALL")), "Succeeded")
+
+
+def test_training_goes_on_from_a_finished_run(world: World, full: dict) -> None:
+    """incrementalFrom.jobRef sends the base run's integer ids."""
+    key = world.kube.apply(next_job())
+    world.until(key, "Succeeded")
+    base, run = world.sim.account().runs
+    assert run.base is base
+    assert world.status(key)["inputs"]["incrementalFrom"] == {"jobRef": {"name": "train"}}
+
+
+def test_training_goes_on_from_a_run_by_its_ids(world: World, full: dict) -> None:
+    """incrementalFrom.run takes the ids of a run, without a job object."""
+    run = {"taskId": full["taskId"], "jobId": full["jobId"]}
+    world.until(world.kube.apply(job("next", **INCREMENTAL, incrementalFrom={"run": run})), "Succeeded")
+    base, run = world.sim.account().runs
+    assert run.base is base
+
+
+def test_training_goes_on_from_an_earlier_attempt(world: World, full: dict) -> None:
+    """A reference with `attempt` takes that attempt's run."""
+    world.kube.patch_spec(TRAIN, attempt=2)
+    world.until(TRAIN, "Succeeded")
+    world.until(world.kube.apply(next_job(attempt=1)), "Succeeded")
+    runs = list(world.sim.account().runs)
+    assert runs[-1].base is runs[0]
+
+
+def test_strings_cannot_be_a_base(world: World, full: dict) -> None:
+    """createJob takes integers only: a base that is known by strings is InvalidSpec, with the reason."""
+    run = {"taskId": full["taskUuid"], "jobId": full["jobUuid"]}
+    key = world.kube.apply(job("next", **INCREMENTAL, incrementalFrom={"run": run}))
+    world.until(key, "InvalidSpec")
+    assert "integers" in world.condition(key)["message"]
+
+
+def test_a_base_that_works_is_waited_for(world: World) -> None:
+    """A job waits for the run that it goes on from, and is Succeeded Unknown meanwhile."""
+    world.kube.apply(job(peftType="ALL"))
+    key = world.kube.apply(next_job())
+    world.until(key, "DependencyNotReady")
+    assert world.condition(key, "Reconciling")["status"] == "True"
+    assert world.condition(key, "Succeeded")["status"] == "Unknown"
+    world.until(key, "Succeeded")
+
+
+def test_only_full_training_can_be_a_base(world: World) -> None:
+    """A base of LoRA is DependencyFailed before anything is sent."""
+    world.until(world.kube.apply(job()), "Succeeded")
+    key = world.kube.apply(next_job())
+    world.until(key, "DependencyFailed")
+    assert "LoRA" in world.condition(key)["message"]
+    assert len(world.calls("createTask")) == 1
+
+
+def test_a_job_cannot_go_on_from_itself(world: World) -> None:
+    """A reference to the object itself is DependencyFailed, at once."""
+    key = world.kube.apply(next_job("train"))
+    world.until(key, "DependencyFailed")
+
+
+def test_two_jobs_cannot_wait_for_each_other(world: World) -> None:
+    """A cycle is DependencyFailed for all in it, not a wait for ever."""
+    first = world.kube.apply(next_job("first", "second"))
+    second = world.kube.apply(next_job("second", "first"))
+    world.run(lambda: {world.reason(first), world.reason(second)} == {"DependencyFailed"}, within=600)
+    assert world.sim.calls == []
+
+
+def test_two_jobs_may_take_turns(world: World, full: dict) -> None:
+    """A job may go on from a finished run of one that went on from its own: nobody waits for anybody."""
+    key = world.kube.apply(next_job())
+    world.until(key, "Succeeded")
+    world.kube.patch_spec(TRAIN, attempt=2, **INCREMENTAL, incrementalFrom={"jobRef": {"name": "next"}})
+    world.until(TRAIN, "Succeeded")
+    runs = list(world.sim.account().runs)
+    assert [run.base for run in runs] == [None, runs[0], runs[1]]
+
+
+def test_two_models_cannot_target_each_other(world: World, full: dict) -> None:
+    """A cycle of targets is DependencyFailed for all in it."""
+    first = world.kube.apply(model("first", target={"modelRef": {"name": "second"}}))
+    second = world.kube.apply(model("second", target={"modelRef": {"name": "first"}}))
+    world.run(lambda: {world.reason(first), world.reason(second)} == {"DependencyFailed"}, within=600)
+
+
+def test_a_missing_job_is_waited_for(world: World) -> None:
+    """A reference that is not there is DependencyNotReady, and met at once when it comes and is done."""
+    key = world.kube.apply(model())
+    world.until(key, "DependencyNotReady")
+    assert "QianfanJob train does not exist" in world.condition(key)["message"]
+    world.kube.apply(job())
+    world.until(key, "Available")
+
+
+def test_a_failed_job_fails_its_model(world: World) -> None:
+    """A reference that failed is DependencyFailed with its reason; another attempt of it mends that at once."""
+    world.kube.apply(job())
+    key = world.kube.apply(model())
+    world.until(TRAIN, "Training")
+    world.sim.fail(next(iter(world.sim.account().runs)).id)
+    world.until(key, "DependencyFailed")
+    assert "TrainingFailed" in world.condition(key)["message"]
+    assert world.condition(key, "Stalled")["status"] == "True"
+    world.kube.patch_spec(TRAIN, attempt=2)
+    world.until(key, "DependencyNotReady", within=60)
+    world.until(key, "Available")
+
+
+def test_a_stopped_job_fails_its_model(world: World) -> None:
+    """A job that is stopped as wanted is Ready, but references go by Succeeded."""
+    world.kube.apply(job(desiredState="Stopped"))
+    key = world.kube.apply(model())
+    world.until(key, "DependencyFailed")
+
+
+@pytest.mark.parametrize("ended", ["failed", "finished"])
+def test_an_earlier_attempt_counts_by_its_own_end(world: World, ended: str) -> None:
+    """A reference with `attempt` does not care how the current attempt went."""
+    world.kube.apply(job())
+    world.until(TRAIN, "Training")
+    if ended == "failed":
+        world.sim.fail(next(iter(world.sim.account().runs)).id)
+    world.run(lambda: world.reason(TRAIN) in {"Succeeded", "TrainingFailed"})
+    world.kube.patch_spec(TRAIN, attempt=2)
+    world.until(TRAIN, "Succeeded")
+    key = world.kube.apply(model(source={"jobRef": {"name": "train", "attempt": 1}}))
+    world.until(key, "DependencyFailed" if ended == "failed" else "Available")
+
+
+def test_a_stalled_model_fails_its_service(world: World) -> None:
+    """A service of a model that failed to publish is DependencyFailed."""
+    world.until(world.kube.apply(job()), "Succeeded")
+    world.sim.faults.add(Fault(Effect.DOOM, "publishTrainModel"))
+    world.kube.apply(model())
+    key = world.kube.apply(service())
+    world.until(key, "DependencyFailed")
+    assert "PublishingFailed" in world.condition(key)["message"]
+
+
+def test_an_object_that_is_being_deleted_is_no_reference(world: World) -> None:
+    """A reference that is on its way out is not used."""
+    world.kube.apply(job())
+    world.until(TRAIN, "Training")
+    world.sim.faults.add(Fault(Effect.HTML, "stopJob", count=0))
+    world.kube.delete(TRAIN)
+    key = world.kube.apply(model())
+    world.until(key, "DependencyNotReady")
+    assert "deleted" in world.condition(key)["message"]

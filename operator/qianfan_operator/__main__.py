@@ -61,7 +61,7 @@ async def _run(settings: Settings) -> None:
 
     def group(key: Key) -> object:
         record = store.get(key)
-        return record.account if record else None
+        return (record.account or (key.namespace, record.secret)) if record else None
 
     schedule = Schedule(
         poll_min=settings.poll_min_sec, poll_max=settings.poll_max_sec, resync=settings.resync_sec,

@@ -182,8 +182,8 @@ class Engine:
         if isinstance(step, Pay):
             raise TypeError("a step to pay was not paid")
         verdict = decision.verdict if isinstance(step, Record) else step.verdict
-        if decision.action in CHANGES and facts.serving:
-            verdict = replace(verdict, available=True)
+        if decision.action in CHANGES:
+            verdict = replace(verdict, available=decision.verdict.available)
         before = subject.writes
         subject.write(step.updates, verdict)
         record = self._store.get(subject.key)
@@ -203,12 +203,12 @@ class Engine:
         verdict, schedule = step.verdict, self._schedule
         failing = facts.trouble in {Trouble.RETRY, Trouble.WAIT}
         record.failures = record.failures + 1 if failing else 0
+        if over:
+            return Again(None)
         if failing:
             return Again(max(schedule.retry(record.failures), step.after or 0.0), Lane.RETRY, "error")
         if step.after is not None:
             return Again(step.after, Lane.RETRY)
-        if over:
-            return Again(None)
         if verdict.ready or facts.want is Want.WAIT:
             return Again(schedule.settled())
         if verdict.stalled or verdict.reason is Reason.PAUSED:

@@ -59,7 +59,7 @@ class Protocol:
             operation=step.operation, nonce=self._nonce(), attempt=step.attempt, inputs=step.inputs,
             account=account.name, started_at=world.now,
         )  # fmt: skip
-        subject.write({**step.updates, "pending": pending}, verdict)
+        subject.write({**step.updates, "pending": pending}, verdict, trying=True)
         world.first_sight(("intent", pending.nonce))
         if not self._leading():
             return Hold(verdict)

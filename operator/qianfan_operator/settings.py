@@ -20,7 +20,7 @@ class Settings(BaseSettings):
 
     console_api_base_url: str = Field(
         "https://qianfan.baidubce.com",
-        pattern=r"^https?://[^/]+/?$",
+        pattern=r"^https?://[^/@\s]+/?$",
         description="Scheme and host of the cloud's console API.",
     )
     console_api_retry_timeout: PositiveFloat = Field(

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from qianfan_operator.api.common import FINALIZER, RECONCILE_ANNOTATION, LastError, Resource, explain
 from qianfan_operator.cloud.errors import CloudError
-from qianfan_operator.conditions import READY, Verdict, conditions, find
+from qianfan_operator.conditions import READY, STALLED, Verdict, conditions, find
 from qianfan_operator.events import Events
 from qianfan_operator.external import Kind, Updates
 from qianfan_operator.keys import Key
@@ -90,11 +90,16 @@ class Subject:
         )
         self.note({"last_error": words})
 
-    def write(self, updates: Updates, verdict: Verdict) -> None:
-        """Write the status, once, and only what differs: ids, observedGeneration and conditions together."""
+    def write(self, updates: Updates, verdict: Verdict, *, trying: bool = False) -> None:
+        """Write the status, once, and only what differs: ids, observedGeneration and conditions together.
+
+        `trying`: the outcome is not known yet. An object that is Stalled stays it until then, so that trying again
+        whether a person has mended the cause makes no noise.
+        """
         before = self._written
         changes = {**self._noted, **updates}
-        after = before.model_copy(update={**changes, **self._judged(verdict)})
+        told = trying and self._told_stalled()
+        after = before.model_copy(update=changes if told else {**changes, **self._judged(verdict)})
         patch = difference(before.to_dict(), after.to_dict())
         if not patch:
             return
@@ -109,7 +114,13 @@ class Subject:
         self.writes += 1
         self._noted.clear()
         self._take(raw)
-        self._events.transition(self.resource, find(before.conditions, READY), verdict)
+        if not told:
+            self._events.transition(self.resource, find(before.conditions, READY), verdict)
+
+    def _told_stalled(self) -> bool:
+        stalled = find(self._written.conditions, STALLED)
+        generation = self.resource.metadata.generation
+        return stalled is not None and stalled.observed_generation == self._written.observed_generation == generation
 
     def _judged(self, verdict: Verdict) -> dict[str, Any]:
         metadata, status = self.resource.metadata, self._written

@@ -1,0 +1,20 @@
+"""What is tried again and again must not be heard again and again."""
+
+from engine.manifests import job
+from engine.world import World
+from qianfan_simulator import Effect, Fault
+
+
+def test_a_refused_training_is_tried_again_without_noise(world: World) -> None:
+    """Hours of trying whether a person has mended the cause leave one event and one transition; then it trains."""
+    world.sim.faults.add(Fault(Effect.ERROR, "createJob", count=0, code=510401))
+    key = world.kube.apply(job())
+    world.until(key, "Refused")
+    since = world.condition(key, "Stalled")["lastTransitionTime"]
+    before = len(world.kube.events)
+    world.rest(3600)
+    assert sum(call.operation == "createJob" for call in world.sim.calls) > 5
+    assert world.condition(key, "Stalled")["lastTransitionTime"] == since
+    assert len(world.kube.events) == before
+    world.sim.faults.clear()
+    world.until(key, "Succeeded")

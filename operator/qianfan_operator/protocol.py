@@ -75,7 +75,8 @@ class Protocol:
             return self.confirm(subject, account, world, now_if_there=error.exists)
         log.info("Created", extra={"object": str(subject.key), "operation": step.operation, "ids": repr(reply)})
         self._hand_over(subject, account, pending, reply)
-        self.land(subject, verdict)
+        if not self.land(subject, verdict):
+            raise Conflict(f"{subject.key} went on without this pass")
         return Record({})
 
     def confirm(self, subject: Subject, account: Account, world: World, *, now_if_there: bool = False) -> Hold | Record:
@@ -114,20 +115,24 @@ class Protocol:
             return Hold(_stalled(Why(Reason.REFUSED, message)))
         return Record({"pending": None})
 
-    def land(self, subject: Subject, verdict: Verdict) -> None:
-        """Write what came of an intent, if that is not written yet; raises KubeError, and the next pass goes on."""
+    def land(self, subject: Subject, verdict: Verdict) -> bool:
+        """Write what came of an intent, if that is not written yet; raises KubeError, and the next pass goes on.
+
+        False: nothing was written for this object as this pass knew it, so that the pass has no more to say.
+        """
         landing = self._landings.get(subject.key)
         if landing is None:
-            return
+            return False
         for _ in range(_TRIES):
             try:
-                self._land(subject, verdict, landing)
+                landed = self._land(subject, verdict, landing)
             except Conflict:
                 subject.reload()
                 continue
             with self._lock:
                 self._landings.pop(subject.key, None)
-            return
+            return landed
+        return False
 
     def abandon(self, key: Key) -> None:
         """Stop, if its policy says so, what was made for an object that is gone."""
@@ -151,36 +156,35 @@ class Protocol:
         with self._lock:
             self._landings[subject.key] = Landing(resource.metadata.uid, pending, reply, undo)
 
-    def _land(self, subject: Subject, verdict: Verdict, landing: Landing) -> None:
+    def _land(self, subject: Subject, verdict: Verdict, landing: Landing) -> bool:
         resource = subject.resource
         if resource.metadata.uid != landing.uid:  # a successor of the same name: only what it holds by now is left
             if landing.reply is not None:
                 made = subject.kind.ids_of(subject.kind.landed(resource, landing.pending, landing.reply))
                 if not _same(subject.kind.bound(resource, landing.pending), made):
                     self.abandon(subject.key)
-            return
+            return False
         now = resource.status.pending
         ended = {"pending": None} if now and now.nonce == landing.pending.nonce else {}
         if landing.reply is None:
             subject.note({**ended, **subject.kind.refused()} if ended else {})  # the end of the pass writes it
-            return
+            return False
         updates = subject.kind.landed(resource, landing.pending, landing.reply)
         bound = subject.kind.bound(resource, landing.pending)
         if bound is None:
             subject.write({**updates, **ended}, verdict)
-        elif _same(bound, subject.kind.ids_of(updates)):
-            subject.write(ended, verdict)
-        else:
-            # The intent stays open, or is opened again, with what was made: it ends when a person has chosen one.
-            ids = [name for name in subject.kind.ids_of(updates) if name is not None]
-            kept = landing.pending.model_copy(update={"inputs": {**landing.pending.inputs, "made": ids}})
-            again = {"pending": kept} if ended or now is None else {}
-            log.error(
-                "Two things were made for one intent", extra={**_about(subject.key, landing), "bound": str(bound)}
-            )
-            subject.write(
-                again, _stalled(Why(Reason.DUPLICATE_CLOUD_RESOURCE, Reason.DUPLICATE_CLOUD_RESOURCE.sentence))
-            )
+            return True
+        if _same(bound, subject.kind.ids_of(updates)):
+            if ended:
+                subject.write(ended, verdict)
+            return bool(ended)
+        # The intent stays open, or is opened again, with what was made: it ends when a person has chosen one.
+        ids = [name for name in subject.kind.ids_of(updates) if name is not None]
+        kept = landing.pending.model_copy(update={"inputs": {**landing.pending.inputs, "made": ids}})
+        log.error("Two things were made for one intent", extra={**_about(subject.key, landing), "bound": str(bound)})
+        why = Why(Reason.DUPLICATE_CLOUD_RESOURCE, Reason.DUPLICATE_CLOUD_RESOURCE.sentence)
+        subject.write({"pending": kept} if ended or now is None else {}, _stalled(why))
+        return False
 
 
 def deletion_blocked(why: Why) -> Why:

@@ -2,7 +2,8 @@
 
 Every story is first run through, to count its operations on Kubernetes and the cloud from the moment at which the user
 acts. Then it is run again for each of them and for each way in which that operation can go wrong; afterwards a new
-process, that knows nothing, goes on to the end. So the points are found by the test, and none can be left out.
+process, that knows nothing, goes on to the end, or it has done so while the old one was frozen. So the points are found
+by the test, and none can be left out.
 """
 
 from collections import Counter
@@ -14,6 +15,7 @@ import pytest
 
 from engine.manifests import job, model, service
 from engine.world import DAY, PACES, World
+from qianfan_operator.engine import Engine
 from qianfan_operator.keys import Key
 from qianfan_operator.kube import Conflict, KubeError
 from qianfan_simulator import AfterSeconds, Effect, Fault
@@ -35,6 +37,12 @@ class Killed(BaseException):
     """The process ends here."""
 
 
+def another(world: World) -> None:
+    """Let another process do all there is to do, as it does when the Lease of a frozen one has run out."""
+    world.restart()
+    world.rest(DAY / 24)
+
+
 @dataclass
 class Point:
     """Lets the n-th operation from now on go wrong in one way; `n` None only counts."""
@@ -43,6 +51,7 @@ class Point:
     n: int | None = None
     way: str = ""
     names: list[str] = field(default_factory=list)
+    frozen: Engine | None = None
 
     def arm(self) -> None:
         self.world.kube.around = self._kube
@@ -56,6 +65,8 @@ class Point:
             return do()
         if self.way == "killed":
             raise Killed
+        if self.way == "frozen":
+            return self._freeze(do)
         if self.way == "conflict":
             raise Conflict("somebody else was faster")
         if self.way == "lost reply":
@@ -67,8 +78,16 @@ class Point:
             return do()
         if self.way == "killed":
             raise Killed
+        if self.way == "frozen":
+            return self._freeze(do)
         effects = {"lost request": Effect.LOSE_REQUEST, "lost reply": Effect.LOSE_REPLY, "cut body": Effect.CUT_BODY}
         self.world.sim.faults.add(Fault(effects[self.way], name))
+        return do()
+
+    def _freeze(self, do: Callable[[], Any]) -> Any:
+        self.disarm()
+        self.frozen = self.world.engine
+        another(self.world)
         return do()
 
     def _now(self, name: str) -> bool:
@@ -79,9 +98,9 @@ class Point:
 def ways(operation: str) -> tuple[str, ...]:
     """How an operation can go wrong. To be killed after one is to be killed before the next."""
     if operation in WRITES:
-        return "killed", "lost request", "lost reply", "conflict"
+        return "killed", "frozen", "lost request", "lost reply", "conflict"
     if operation in CHANGES:
-        return "killed", "lost request", "lost reply", "cut body"
+        return "killed", "frozen", "lost request", "lost reply", "cut body"
     return "killed", "lost reply"
 
 
@@ -168,6 +187,9 @@ def tell(world: World, story: Story, point: Point) -> None:
             story.act(world)
         world.run(lambda: story.over(world))
     point.disarm()
+    if point.frozen:  # it is awake again, and writes what only it knows
+        point.frozen.flush()
+        world.run(lambda: story.over(world))
 
 
 def end(world: World) -> dict[str, Any]:

@@ -187,14 +187,15 @@ class World:
 
     def step(self, end: float) -> None:
         """Make one pass, as a worker does; raises Idle if none is due by then."""
-        key = self.queue.take_until(end)
+        queue, engine = self.queue, self.engine  # `restart` may replace both while this pass is under way
+        key = queue.take_until(end)
         assert key is not None
         try:
-            again = self.engine.reconcile(key)
+            again = engine.reconcile(key)
         finally:
-            self.queue.done(key)
+            queue.done(key)
         if again.after is not None:
-            self.queue.add(key, again.after, again.lane)
+            queue.add(key, again.after, again.lane)
 
     def deliver(self) -> None:
         """Let the watch bring what has changed."""

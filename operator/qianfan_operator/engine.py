@@ -12,7 +12,7 @@ from typing import Any
 
 from qianfan_operator.api.common import FINALIZER
 from qianfan_operator.cloud.errors import CloudError
-from qianfan_operator.conditions import Verdict
+from qianfan_operator.conditions import Synced, Verdict
 from qianfan_operator.credentials import Account, Credentials
 from qianfan_operator.decide import CHANGES, Action, Decision, Facts, Trouble, Want, decide
 from qianfan_operator.events import Events
@@ -23,7 +23,7 @@ from qianfan_operator.kube import Conflict, Kube, KubeError, NotFound
 from qianfan_operator.protocol import Protocol, deletion_blocked
 from qianfan_operator.reasons import Reason
 from qianfan_operator.schedule import Schedule
-from qianfan_operator.signals import is_finished, is_settled, note
+from qianfan_operator.signals import is_finished, is_settled, note, things
 from qianfan_operator.store import Record as StoreRecord
 from qianfan_operator.store import Store
 from qianfan_operator.subject import Subject
@@ -181,6 +181,8 @@ class Engine:
             return Again(None)
         if isinstance(step, Pay):
             raise TypeError("a step to pay was not paid")
+        if isinstance(step, Record):
+            step = self._unless_held(subject, step)
         verdict = decision.verdict if isinstance(step, Record) else step.verdict
         if decision.action in CHANGES:
             verdict = replace(verdict, available=decision.verdict.available)
@@ -198,6 +200,17 @@ class Engine:
             return Again(0.0, Lane.URGENT)
         record.looks = 0 if subject.writes > before else record.looks + 1
         return self._again(record, facts, step, over=is_finished(resource) and not facts.others_working)
+
+    def _unless_held(self, subject: Subject, step: Record) -> Record | Hold:
+        """Record nothing that another object holds: two would act on one thing (design 5.11)."""
+        holder = self._store.claim(subject.key, things(subject.key.plural, step.updates))
+        if holder is None:
+            return step
+        if subject.resource.metadata.deletion_timestamp:
+            return Record({"pending": None})  # what was found is not ours to release
+        kind = self._kinds[holder.plural].resource.kind
+        message = f"What was found in the cloud is held by {kind} {holder.name} in namespace {holder.namespace}."
+        return Hold(Verdict(False, Reason.ALREADY_MANAGED, message, stalled=True, synced=Synced("False")))
 
     def _again(self, record: StoreRecord, facts: Facts, step: Hold, *, over: bool) -> Again:
         verdict, schedule = step.verdict, self._schedule

@@ -1,12 +1,13 @@
 """What an object asks for, and what of it matters to others: pure readings of one object (design 4)."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 from qianfan_operator.api.common import FINALIZER, RECONCILE_ANNOTATION, Resource
 from qianfan_operator.conditions import READY, STALLED, SUCCEEDED, find, is_true
 from qianfan_operator.decide import Phase
 from qianfan_operator.external import Kind
+from qianfan_operator.keys import Key
 from qianfan_operator.store import Record, Store
 
 
@@ -61,10 +62,26 @@ def signal_of(resource: Resource) -> Hashable:
     )
 
 
+_HELD = {
+    "qianfanjobs": ("job_id", "job_uuid"),
+    "qianfanmodels": ("model_version_id", "model_version_id_str"),
+    "qianfanservices": ("service_id", "service_uuid"),
+}
+
+
+def things(plural: str, fields: Mapping[str, Any]) -> frozenset[tuple[str, object]]:
+    """Name what status fields hold in the cloud and no other object may hold: runs, versions, services (5.11)."""
+    ids = (fields.get(name) for name in _HELD[plural])
+    return frozenset((plural, number) for number in ids if number is not None)
+
+
 def note(store: Store, record: Record, resource: Resource) -> None:
-    """Take from a status what is asked of all objects together: accounts and witnesses."""
-    status = resource.status
+    """Take from a status what is asked of all objects together: accounts, things that are held, and witnesses."""
+    status, metadata = resource.status, resource.metadata
     record.account = status.account
+    store.claim(Key(resource.plural, metadata.namespace, metadata.name), things(resource.plural, vars(status)))
     task, job = getattr(status, "task_uuid", None), getattr(status, "job_uuid", None)
-    if status.account and task and job and getattr(status, "job_id", None) is not None:
-        store.testify(status.account, task, job)
+    by_v1 = getattr(status, "job_id", None) is not None
+    old = is_finished(resource) or store.witness(status.account or "") is None
+    if status.account and task and job and by_v1 and old:
+        store.testify(status.account, task, job)  # rather an old run: lists may lag behind a new one

@@ -25,8 +25,8 @@ class Record:
     refers: tuple[Key, ...] = ()
     signal: Hashable = None
     """What others that refer to this object care about; when it changes, they are woken."""
-    ids: frozenset[tuple[str, object]] = frozenset()
-    """The things in the cloud that the object records."""
+    holds: set[Hashable] = field(default_factory=set)
+    """The things in the cloud that the object, and no other one, may act on."""
     account: str | None = None
     failures: int = 0
     looks: int = 0
@@ -41,6 +41,7 @@ class Store:
     def __init__(self) -> None:
         self._records: dict[Key, Record] = {}
         self._referrers: dict[Key, set[Key]] = {}
+        self._holders: dict[Hashable, Key] = {}
         self._witnesses: dict[str, tuple[str, str]] = {}
         self._lock = threading.RLock()
 
@@ -66,7 +67,8 @@ class Store:
                 return None
             if record is None or record.uid != metadata["uid"]:
                 self._unrefer(key, record.refers if record else ())
-                record = self._records[key] = Record(metadata["uid"], version)
+                holds = record.holds if record else set[Hashable]()
+                record = self._records[key] = Record(metadata["uid"], version, holds=holds)
             record.version = version
             record.body = _pack(raw) if keep_body else None
             return record
@@ -94,6 +96,8 @@ class Store:
         with self._lock:
             if record := self._records.pop(key, None):
                 self._unrefer(key, record.refers)
+                for thing in record.holds:
+                    del self._holders[thing]
 
     def forget_body(self, key: Key) -> None:
         """Have the next pass read the object anew."""
@@ -110,6 +114,18 @@ class Store:
         """Return when this process first saw `what` of an object; it is now, if it never did."""
         record = self._records.get(key)
         return record.sights.setdefault(what, now) if record else now
+
+    def claim(self, key: Key, things: Iterable[Hashable]) -> Key | None:
+        """Have an object hold these things of the cloud; return who does, if it is another one (design 5.11)."""
+        with self._lock:
+            wanted = set(things)
+            others = (self._holders.get(thing, key) for thing in wanted)
+            if other := next((other for other in others if other != key), None):
+                return other
+            if record := self._records.get(key):
+                self._holders.update(dict.fromkeys(wanted, key))
+                record.holds |= wanted
+            return None
 
     def testify(self, account: str, task_uuid: str, job_uuid: str) -> None:
         """Remember a run that V1 made, by its string ids: the witness that V2 lists show such runs (design 5.6)."""

@@ -202,7 +202,7 @@ class ModelKind(Kind[QianfanModel]):
         if wiped and world.grace_left("release"):
             return Released(False, Why(Reason.CONFIRMING, Reason.CONFIRMING.sentence))
         mark = Mark.of(world.cluster, resource.metadata, resource.kind, 1, "")
-        mine = status.published or ((status.model_version_id,) if status.model_version_id is not None else ())
+        mine = status.published or ((status.model_version_id,) if status.adopted else ())
         target = resource.spec.target
         try:
             where = versions.target_of(account, target) if wiped else status.model_id

@@ -20,7 +20,10 @@ from qianfan_operator.keys import Key
 from qianfan_operator.kube import Conflict, KubeError
 from qianfan_simulator import AfterSeconds, Effect, Fault
 
-FAST = replace(PACES, training=AfterSeconds(25), stopping=AfterSeconds(5), payment=AfterSeconds(5))
+FAST = replace(
+    PACES, training=AfterSeconds(15), stopping=AfterSeconds(5), publishing=AfterSeconds(5), payment=AfterSeconds(5),
+    deploying=AfterSeconds(15),
+)  # fmt: skip
 JOB, MODEL, SERVICE = (
     Key("qianfanjobs", "default", "train"),
     Key("qianfanmodels", "default", "publish"),
@@ -65,8 +68,11 @@ class Point:
             return do()
         if self.way == "killed":
             raise Killed
-        if self.way == "frozen":
+        if self.way == "frozen before":
             return self._freeze(do)
+        if self.way == "frozen after":
+            result = do()
+            return self._freeze(lambda: result)
         if self.way == "conflict":
             raise Conflict("somebody else was faster")
         if self.way == "lost reply":
@@ -78,7 +84,7 @@ class Point:
             return do()
         if self.way == "killed":
             raise Killed
-        if self.way == "frozen":
+        if self.way == "frozen before":
             return self._freeze(do)
         effects = {"lost request": Effect.LOSE_REQUEST, "lost reply": Effect.LOSE_REPLY, "cut body": Effect.CUT_BODY}
         self.world.sim.faults.add(Fault(effects[self.way], name))
@@ -98,9 +104,9 @@ class Point:
 def ways(operation: str) -> tuple[str, ...]:
     """How an operation can go wrong. To be killed after one is to be killed before the next."""
     if operation in WRITES:
-        return "killed", "frozen", "lost request", "lost reply", "conflict"
+        return "killed", "frozen before", "frozen after", "lost request", "lost reply", "conflict"
     if operation in CHANGES:
-        return "killed", "frozen", "lost request", "lost reply", "cut body"
+        return "killed", "frozen before", "lost request", "lost reply", "cut body"
     return "killed", "lost reply"
 
 

@@ -32,6 +32,7 @@ class Observation:
     others_working: bool = False  # runs of attempts that the spec does not select
     deadline_passed: bool = False
     looked: bool = False  # the cloud was really asked, and answered
+    warning: Why | None = None  # something that a person should know and that changes nothing
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,8 @@ class Gatherer:
                 facts = self.troubled(subject, facts, error)
             else:
                 updates = self._looked(subject, access.account, seen)
+                if seen.warning and world.first_sight(("warned", seen.warning)) >= world.boot:
+                    subject.warn(seen.warning)
                 if seen.looked and access.trouble is not Trouble.NONE:
                     facts = replace(facts, trouble=Trouble.NONE)
         facts = self._same_account(facts, subject, access.account, seen.phase)

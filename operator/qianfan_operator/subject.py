@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from qianfan_operator.api.common import FINALIZER, RECONCILE_ANNOTATION, LastError, Resource, explain
 from qianfan_operator.cloud.errors import CloudError
 from qianfan_operator.conditions import READY, STALLED, Verdict, conditions, find
+from qianfan_operator.decide import Why
 from qianfan_operator.events import Events
 from qianfan_operator.external import Kind, Updates
 from qianfan_operator.keys import Key
@@ -75,6 +76,10 @@ class Subject:
         """Have the next write record this, too; until then the object of this pass already shows it."""
         self._noted.update(updates)
         self._show(updates)
+
+    def warn(self, why: Why) -> None:
+        """Post a warning that changes nothing."""
+        self._events.post(self.resource, "Warning", why.reason, why.message)
 
     def note_error(self, error: CloudError) -> None:
         """Record the cloud's own words; they change only with the operation or the code."""

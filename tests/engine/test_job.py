@@ -2,8 +2,10 @@
 
 import pytest
 
-from engine.manifests import job
+from engine.manifests import TRAINING, job
 from engine.world import GRACE, World
+from qianfan_operator.api.job import JobSpec
+from qianfan_operator.api.training import create_job_body
 from qianfan_simulator import Effect, Fault
 
 
@@ -313,3 +315,23 @@ def test_without_v2_a_lost_reply_stalls(world: World, v2: str) -> None:
     world.until(key, "CreateOutcomeUnknown")
     world.rest(86400)
     assert len(world.calls("createJob")) == 1
+
+
+def test_an_unseen_run_in_the_task_is_warned_of_once(world: World) -> None:
+    """A run that is not the first of its task is followed all the same, and a person is told of the other one."""
+    client = world.client()
+    planted = []
+
+    def plant(operation, do):
+        if operation == "createJob" and not planted:
+            (task,) = world.sim.account().tasks
+            body = create_job_body(JobSpec.model_validate(TRAINING), task.id)
+            planted.append(client.prepare_create_job(body).send())
+        return do()
+
+    world.around_cloud = plant
+    key = world.kube.apply(job())
+    world.until(key, "Succeeded")
+    warnings = [event for event in world.kube.events if event["type"] == "Warning"]
+    assert [event["reason"] for event in warnings] == ["DuplicateCloudResource"]
+    assert "number 2" in warnings[0]["note"]

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from qianfan_operator.api.common import Pending
 from qianfan_operator.api.job import JobStatus, QianfanJob, RunRecord
 from qianfan_operator.api.training import SCHEME, inputs_hash
 from qianfan_operator.cloud.errors import CloudError, Fate
@@ -99,6 +100,27 @@ def seen_again(world: World, account: Account, record: RunRecord, *, believe_gon
         return record.model_copy(update={"train_status": "STOP"}) if over else record, over
     seen = {"train_status": run.status, "start_time": run.start_time, "finish_time": run.finish_time}
     return record.model_copy(update=seen), True
+
+
+def unseen(run: Run | None, status: JobStatus) -> Why | None:
+    """Warn that a task of ours holds a run that is recorded nowhere: ours is not the first one in it (design 5.8)."""
+    if run is None or run.version in {None, 1} or status.adopted:
+        return None
+    number = f"Run {status.job_id} is number {run.version} of task {status.task_name}"
+    return Why(Reason.DUPLICATE_CLOUD_RESOURCE, f"{number}: another one in it is recorded nowhere.")
+
+
+def look(world: World, account: Account, job: QianfanJob, pending: Pending) -> Found:
+    """Look for the run of an open intent; where nobody can tell, let a person's decision end it (design 5.6)."""
+    found = runs.look(world, account, pending.inputs)
+    if made := pending.inputs.get("made"):
+        found = chosen(job, made)
+    if isinstance(found, CannotTell) and not job.metadata.deletion_timestamp:
+        if job.spec.attempt != pending.attempt:  # a person goes on without knowing
+            return Seen(shelved(job.status))
+        if adopts(job):
+            return Seen({})
+    return found
 
 
 def shelved(status: JobStatus) -> Updates:

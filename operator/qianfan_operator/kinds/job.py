@@ -9,7 +9,6 @@ from qianfan_operator.conditions import SUCCEEDED
 from qianfan_operator.credentials import Account
 from qianfan_operator.decide import Phase, Want, Why
 from qianfan_operator.external import (
-    CannotTell,
     Found,
     Hold,
     Kind,
@@ -18,7 +17,6 @@ from qianfan_operator.external import (
     Plan,
     Record,
     Released,
-    Seen,
     Step,
     Updates,
     World,
@@ -117,7 +115,8 @@ class JobKind(Kind[QianfanJob]):
                 attempts.may_work(record) and record.attempt != spec.attempt for record, _ in earlier
             )
             looked = looked or any(shown for _, shown in earlier)
-        return Observation(phase, attempts.why(phase, resource, word), updates, others, deadline, looked)
+        why, warning = attempts.why(phase, resource, word), attempts.unseen(run, status)
+        return Observation(phase, why, updates, others, deadline, looked, warning)
 
     def create(self, world: World, account: Account, resource: QianfanJob, plan: Plan) -> Step:
         """See Kind: select a recorded attempt, adopt a run, find an earlier life's, or claim a task and pay."""
@@ -204,15 +203,7 @@ class JobKind(Kind[QianfanJob]):
 
     def look(self, world: World, account: Account, resource: QianfanJob, pending: Pending) -> Found:
         """See Kind."""
-        found = runs.look(world, account, pending.inputs)
-        if made := pending.inputs.get("made"):
-            found = attempts.chosen(resource, made)
-        if isinstance(found, CannotTell) and not resource.metadata.deletion_timestamp:
-            if resource.spec.attempt != pending.attempt:  # a person goes on without knowing (design 5.6)
-                return Seen(attempts.shelved(resource.status))
-            if attempts.adopts(resource):
-                return Seen({})
-        return found
+        return attempts.look(world, account, resource, pending)
 
     def stop(self, account: Account, resource: QianfanJob) -> None:
         """Stop whatever works and is not wanted: the others first, else the selected run."""

@@ -112,9 +112,8 @@ def unseen(run: Run | None, status: JobStatus) -> Why | None:
 
 def look(world: World, account: Account, job: QianfanJob, pending: Pending) -> Found:
     """Look for the run of an open intent; where nobody can tell, let a person's decision end it (design 5.6)."""
-    found = runs.look(world, account, pending.inputs)
-    if made := pending.inputs.get("made"):
-        found = chosen(job, made)
+    made = pending.inputs.get("made")
+    found = chosen(job, made) if made else runs.look(world, account, pending.inputs)
     if isinstance(found, CannotTell) and not job.metadata.deletion_timestamp:
         if job.spec.attempt != pending.attempt:  # a person goes on without knowing
             return Seen(shelved(job.status))

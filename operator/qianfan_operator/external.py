@@ -6,6 +6,7 @@ A kind never writes an object: it looks, plans, and says in a `Step` what is to 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, ClassVar, Generic, TypeVar
 
 from qianfan_operator.api.common import Pending, Resource
@@ -133,6 +134,14 @@ class World:
     def grace_left(self, *seen: Hashable) -> float:
         """Seconds until a look-up may conclude "none" from what was first seen then (design 5.5); 0 when it may."""
         return max(0.0, self.first_sight(seen) + self.grace - self.boot)
+
+
+def cloud_now(account: Account) -> str | None:
+    """Return the cloud's time as RFC 3339, for deadlines; None as long as it has not told it (design 4)."""
+    seconds = account.client.cloud_time()
+    if seconds is None:
+        return None
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 class Kind(ABC, Generic[R]):

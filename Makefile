@@ -56,8 +56,11 @@ crds: $(READY)  ## Write crds/*.yaml from the models
 docs: $(READY)  ## Write the generated tables into the documents
 	$(BIN)/python docs/generate.py
 
+# A cluster of yours must be named here: the demo writes into it, and most shells have a KUBECONFIG for other work.
+YOURS = $(if $(filter command,$(origin KUBECONFIG)),--kubeconfig '$(KUBECONFIG)')
+
 demo: $(READY)  ## From manifests to an endpoint, no account needed (KEEP=1 leaves it running; KUBECONFIG=... uses your cluster)
-	@$(BIN)/python -m qianfan_devcluster.demo $(if $(KEEP),--keep) $(if $(KUBECONFIG),--kubeconfig '$(KUBECONFIG)') $(DEMO)
+	@$(BIN)/python -m qianfan_devcluster.demo $(if $(KEEP),--keep) $(YOURS) $(DEMO)
 
 bench: $(READY)  ## Measure latency, memory, CPU and writes
 	$(BIN)/python bench

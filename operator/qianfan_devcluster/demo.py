@@ -5,7 +5,6 @@ a simulator, and only the Deployment is a process of this machine.
 """
 
 import argparse
-import os
 import re
 import shutil
 import signal
@@ -86,9 +85,7 @@ class Demo:
             self._view.step(self.seconds, "control plane", cluster.server)
             return Ground(cluster.binaries.kubectl, cluster.kubeconfig, self._folder)
         if not given.is_file():
-            raise DemoError(
-                f"{given} is no file: name a kubeconfig, or unset KUBECONFIG for a control plane of the demo's own."
-            )
+            raise DemoError(f"{given} is no file: name a kubeconfig, or none for a control plane of the demo's own.")
         ground = Ground(Path(shutil.which("kubectl") or find().kubectl), given.absolute(), self._folder)
         self._view.step(self.seconds, "your cluster", ground.server())
         ground.require_unused()
@@ -154,10 +151,7 @@ def _options(words: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--keep", action="store_true", help="leave everything running until Ctrl-C")
     parser.add_argument(
-        "--kubeconfig",
-        type=Path,
-        default=Path(os.environ["KUBECONFIG"]) if os.environ.get("KUBECONFIG") else None,
-        help="use this cluster and not one of the demo's own (default: $KUBECONFIG)",
+        "--kubeconfig", type=Path, metavar="PATH", help="use this cluster and not one of the demo's own"
     )
     parser.add_argument("--timeout", type=int, default=180, metavar="SECONDS", help="give the chain so long (180)")
     parser.add_argument("--export-svg", type=Path, metavar="PATH", help="write what was shown as a picture")

@@ -1,5 +1,6 @@
 """Makefile, image and pins agree with one another."""
 
+import os
 import re
 import subprocess
 import tomllib
@@ -16,8 +17,11 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 IMAGE = f"qianfan-operator:{PROJECT['version']}"
 
 
-def make(*words: str) -> str:
-    return subprocess.run(["make", *words], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+def make(*words: str, **environ: str) -> str:
+    environment = {**os.environ, **environ}
+    return subprocess.run(
+        ["make", *words], cwd=ROOT, check=True, capture_output=True, text=True, env=environment
+    ).stdout
 
 
 def normal(name: str) -> str:
@@ -32,6 +36,12 @@ def test_make_alone_lists_every_target() -> None:
     assert phony.group(1).split() == targets
     listed = re.findall(r"^  make ([a-z-]+) +(\S.*)$", make(), re.MULTILINE)
     assert [name for name, _ in listed] == targets
+
+
+def test_the_demo_touches_only_a_cluster_that_is_named_to_it() -> None:
+    """A KUBECONFIG of the environment, which most shells have for other work, is not taken for a wish."""
+    assert "--kubeconfig" not in make("--dry-run", "demo", KUBECONFIG="/clusters/production")
+    assert "--kubeconfig '/clusters/mine'" in make("--dry-run", "demo", "KUBECONFIG=/clusters/mine")
 
 
 def test_ci_runs_what_everybody_can_run() -> None:

@@ -115,8 +115,8 @@ def test_what_dies_is_named_with_its_last_words(tmp_path: Path, program: str, wo
 
 
 def test_a_kubeconfig_that_is_not_there_is_named(tmp_path: Path) -> None:
-    """A wrong KUBECONFIG ends the demo with its name and what to do, before anything is started."""
-    with demo(tmp_path / "run", KUBECONFIG=str(tmp_path / "missing")) as process:
+    """A wrong kubeconfig ends the demo with its name and what to do, before anything is started."""
+    with demo(tmp_path / "run", "--kubeconfig", tmp_path / "missing") as process:
         told, _ = process.communicate()
     assert process.returncode == 1
     assert str(tmp_path / "missing") in told.replace("\n", "")

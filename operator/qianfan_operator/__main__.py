@@ -71,12 +71,13 @@ async def _run(settings: Settings) -> None:
     credentials = Credentials(kube, connect, settings.credentials_wait_sec, clock.boottime, clock.wall)
     protocol = Protocol(leading=lambda: True, nonce=lambda: uuid.uuid4().hex[:16])
     events = Events(kube, lambda: datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"))
+    intake = Intake(BY_PLURAL, store, queue, schedule, credentials.changed)
+    watch = Watch(BY_PLURAL, intake)
     engine = Engine(
         kinds=BY_PLURAL, kube=kube, credentials=credentials, store=store, schedule=schedule, protocol=protocol,
         events=events, clocks=Clocks(clock.boottime, _now), cluster=cluster, grace=settings.create_grace_sec,
+        listed=watch.listed,
     )  # fmt: skip
-    intake = Intake(BY_PLURAL, store, queue, schedule, credentials.changed)
-    watch = Watch(BY_PLURAL, intake)
     workers = Workers(settings.workers, queue, engine)
     metrics.BUILD.labels(version("qianfan-operator")).set(1)
     runner, port = await health.serve(

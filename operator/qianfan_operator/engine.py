@@ -56,12 +56,12 @@ class Engine:
 
     def __init__(
         self, *, kinds: Mapping[str, Kind[Any]], kube: Kube, credentials: Credentials, store: Store, schedule: Schedule,
-        protocol: Protocol, events: Events, clocks: Clocks, cluster: str, grace: float,
+        protocol: Protocol, events: Events, clocks: Clocks, cluster: str, grace: float, listed: Callable[[], bool],
     ) -> None:  # fmt: skip
         self._kinds, self._kube, self._credentials, self._store = kinds, kube, credentials, store
         self._schedule, self._protocol, self._events, self._clocks = schedule, protocol, events, clocks
         self._gatherer = Gatherer(credentials)
-        self._cluster, self._grace = cluster, grace
+        self._cluster, self._grace, self._listed = cluster, grace, listed
 
     def reconcile(self, key: Key) -> Again:
         """Make one pass over an object; never raises, so that no key is ever lost."""
@@ -128,6 +128,8 @@ class Engine:
             fetch=self._fetch,
             first_sight=lambda what: store.first_sight(key, what, self._clocks.boot()),
             users_of=store.referrers,
+            serving=store.serving,
+            listed=self._listed(),
             witness=store.witness,
         )
 

@@ -4,7 +4,7 @@ A kind never writes an object: it looks, plans, and says in a `Step` what is to 
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Generic, TypeVar
@@ -128,6 +128,10 @@ class World:
     """When this process first saw a thing of this object (boot time)."""
     users_of: Callable[[Key], tuple[Key, ...]]
     """The objects that refer to a key."""
+    serving: Callable[[Iterable[object]], tuple[Key, ...]]
+    """The objects that use one of these model versions, whoever published it."""
+    listed: bool
+    """Whether all objects have been seen since the start: only then "nobody refers to it" is true (design 5.11)."""
     witness: Callable[[str], tuple[str, str] | None]
     """String ids of a task and its run that V1 made under an account, if any object records them."""
 

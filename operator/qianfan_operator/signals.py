@@ -4,6 +4,7 @@ from collections.abc import Hashable, Mapping
 from typing import Any
 
 from qianfan_operator.api.common import FINALIZER, RECONCILE_ANNOTATION, Resource
+from qianfan_operator.api.service import QianfanService
 from qianfan_operator.conditions import READY, STALLED, SUCCEEDED, find, is_true
 from qianfan_operator.decide import Phase
 from qianfan_operator.external import Kind
@@ -75,10 +76,25 @@ def things(plural: str, fields: Mapping[str, Any]) -> frozenset[tuple[str, objec
     return frozenset((plural, number) for number in ids if number is not None)
 
 
+def uses(resource: Resource) -> frozenset[object]:
+    """Name the model versions that a service serves or is to serve, by whatever ids are known (design 6)."""
+    if not isinstance(resource, QianfanService):
+        return frozenset()
+    source, status = resource.spec.source, resource.status
+    ids: list[object] = [status.model_version_id]
+    if source and source.model_version:
+        ids.append(source.model_version.model_version_id)
+    if status.switch:
+        ids += [status.switch.to.model_version_id, status.switch.to.model_version_id_str]
+    if status.pending:
+        ids.append(status.pending.inputs.get("modelVersionId"))
+    return frozenset(number for number in ids if number is not None)
+
+
 def note(store: Store, record: Record, resource: Resource) -> None:
-    """Take from a status what is asked of all objects together: accounts, things that are held, and witnesses."""
+    """Take from a status what is asked of all objects together: accounts, uses, things that are held, and witnesses."""
     status, metadata = resource.status, resource.metadata
-    record.account = status.account
+    record.account, record.uses = status.account, uses(resource)
     store.claim(Key(resource.plural, metadata.namespace, metadata.name), things(resource.plural, vars(status)))
     task, job = getattr(status, "task_uuid", None), getattr(status, "job_uuid", None)
     by_v1 = getattr(status, "job_id", None) is not None

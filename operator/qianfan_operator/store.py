@@ -27,6 +27,8 @@ class Record:
     """What others that refer to this object care about; when it changes, they are woken."""
     holds: set[Hashable] = field(default_factory=set)
     """The things in the cloud that the object, and no other one, may act on."""
+    uses: frozenset[object] = frozenset()
+    """Ids of the model versions that the object serves, or is to serve."""
     account: str | None = None
     failures: int = 0
     looks: int = 0
@@ -90,6 +92,12 @@ class Store:
         """Return the objects that refer to a key."""
         with self._lock:
             return tuple(sorted(self._referrers.get(key, ())))
+
+    def serving(self, versions: Iterable[object]) -> tuple[Key, ...]:
+        """Return the objects that use one of these model versions, by any of their ids."""
+        wanted = frozenset(versions)
+        with self._lock:
+            return tuple(sorted(key for key, record in self._records.items() if record.uses & wanted))
 
     def forget(self, key: Key) -> None:
         """Forget an object that is gone."""

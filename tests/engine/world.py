@@ -118,7 +118,7 @@ class World:
         self.kube.on_status.append(self._conforms)
         self.sim = Simulator(options, clock=self.clock.wall).start()
         self.around_cloud: Callable[[str, Callable[[], Any]], Any] = lambda _, do: do()
-        self.leading = True
+        self.leading = self.listed = True
         self.violations: list[str] = []
         self._settings = CloudSettings(base_url=self.sim.url, use_v2=v2)
         self._nonces = itertools.count(1)
@@ -140,6 +140,7 @@ class World:
             kinds=BY_PLURAL, kube=self.kube, credentials=self.credentials, store=self.store, schedule=self.schedule,
             protocol=self.protocol, events=Events(self.kube, clock.now),
             clocks=Clocks(clock.boottime, clock.now, clock.advance), cluster=self.kube.cluster_uid(), grace=GRACE,
+            listed=lambda: self.listed,
         )  # fmt: skip
         self.intake = Intake(BY_PLURAL, self.store, self.queue, self.schedule, self.credentials.changed)
         for (namespace, name), data in self.kube.secrets.items():

@@ -1,5 +1,6 @@
 """QianfanModel: publishTrainModel, modelDetail, modelVersionDetail (design 2.3)."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from qianfan_operator.api.common import Pending
@@ -194,10 +195,12 @@ class ModelKind(Kind[QianfanModel]):
         """Delete the versions that this object published, and its model when it is left empty (design 6)."""
         status = resource.status
         users = world.users_of(Key(self.plural, resource.metadata.namespace, resource.metadata.name))
-        services = [key.name for key in users if key.plural == "qianfanservices"]
+        services = [key for key in users if key.plural == "qianfanservices"]
         if services:
-            message = f"Its version is in use by QianfanService {', '.join(sorted(services))}."
-            return Released(False, Why(Reason.IN_USE, message))
+            return _in_use(services)
+        if not world.listed:
+            message = "Waiting until all objects have been listed since the start: a service may use its version."
+            return Released(False, Why(Reason.DELETING, message))
         wiped = status.account is None
         if wiped and world.grace_left("release"):
             return Released(False, Why(Reason.CONFIRMING, Reason.CONFIRMING.sentence))
@@ -210,12 +213,14 @@ class ModelKind(Kind[QianfanModel]):
                 return Released(True)
             model = account.client.model_detail(where)
             left = [
-                version.version_id
+                version
                 for version in model.versions
                 if version.version_id in mine or (wiped and mark.same_object(Mark.read(version.description)))
             ]
+            if using := world.serving([*(one.version_id for one in left), *(one.version_id_str for one in left)]):
+                return _in_use(using)
             if left:
-                account.client.delete_model_versions([version for version in left if version is not None])
+                account.client.delete_model_versions([one.version_id for one in left if one.version_id is not None])
                 return Released(False, Why(Reason.DELETING, "Deleting the versions that this object published."))
             created = target is not None and target.model_name is not None and not status.adopted and bool(mine)
             if created and not model.versions and not any(key.plural == self.plural for key in users):
@@ -224,6 +229,11 @@ class ModelKind(Kind[QianfanModel]):
             if error.fate is not Fate.GONE:
                 raise
         return Released(True)
+
+
+def _in_use(services: Iterable[Key]) -> Released:
+    names = ", ".join(sorted(key.name for key in services))
+    return Released(False, Why(Reason.IN_USE, f"Its version is in use by QianfanService {names}."))
 
 
 def _target_name(model: QianfanModel) -> str | None:

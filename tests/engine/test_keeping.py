@@ -1,0 +1,71 @@
+"""What deleting a model must not take from others (design 6)."""
+
+import pytest
+
+from engine.manifests import job, model, service
+from engine.world import World
+from qianfan_operator.keys import Key
+
+PUBLISH = Key("qianfanmodels", "default", "publish")
+
+
+def published(world: World, **fields) -> dict:
+    """Train and publish by an object whose deletion deletes; return its status."""
+    world.until(world.kube.apply(job()), "Succeeded")
+    world.kube.apply(model(deletionPolicy="Delete", **fields))
+    return world.until(PUBLISH, "Available")
+
+
+def left(world: World) -> list[int]:
+    return [version.id for version in world.sim.account().versions if version.run]
+
+
+def test_after_a_start_nothing_is_deleted_before_all_is_listed(world: World) -> None:
+    """Who uses a model is known only when all objects were listed: until then its version stays, and says so."""
+    published(world)
+    world.until(serve := world.kube.apply(service()), "PaymentRequired")
+    world.kube.delete(PUBLISH)
+    world.until(PUBLISH, "InUse")
+    listing = world.kube.listing
+    world.kube.listing = lambda: [(plural, raw) for plural, raw in listing() if plural == "qianfanmodels"]
+    world.listed = False
+    world.restart()
+    world.rest(3600)
+    assert left(world)
+    assert "listed" in world.condition(PUBLISH)["message"]
+    world.intake.seen(serve.plural, None, world.kube.objects[serve])
+    world.listed = True
+    world.until(PUBLISH, "InUse")
+
+
+@pytest.mark.parametrize("ids", ["integers", "strings"])
+def test_a_version_that_is_served_by_its_ids_is_in_use(world: World, ids: str) -> None:
+    """A service that names the version by its ids keeps it as one does that names the object, from the start."""
+    status, suffix = published(world), "" if ids == "integers" else "Str"
+    version = {"modelId": status[f"modelId{suffix}"], "modelVersionId": status[f"modelVersionId{suffix}"]}
+    key = world.kube.apply(service(source={"modelVersion": version}, paused=True))
+    world.until(key, "Paused")
+    world.kube.delete(PUBLISH)
+    world.until(PUBLISH, "InUse")
+    assert "serve" in world.condition(PUBLISH)["message"]
+    world.kube.delete(key)
+    world.until_gone(key)
+    world.until_gone(PUBLISH, within=300)
+    assert left(world) == []
+
+
+def test_a_version_that_is_served_after_all_is_in_use(world: World) -> None:
+    """A service that was adopted, or turned to another source, keeps the version that it is recorded to serve."""
+    published(world)
+    world.until(serve := world.kube.apply(service(deletionPolicy="Orphan")), "PaymentRequired")
+    number = world.status(serve)["serviceId"]
+    world.kube.delete(serve)
+    world.until_gone(serve)
+    adopt = {"serviceId": number}
+    world.until(
+        world.kube.apply(service("mine", source=None, serviceName=None, uri=None, adopt=adopt)), "PaymentRequired"
+    )
+    world.kube.delete(PUBLISH)
+    world.until(PUBLISH, "InUse")
+    world.rest(3600)
+    assert left(world)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from engine.manifests import job, model, service
-from engine.world import DAY, PACES, World
+from engine.world import DAY, GRACE, PACES, World
 from qianfan_operator.engine import Engine
 from qianfan_operator.keys import Key
 from qianfan_operator.kube import Conflict, KubeError
@@ -41,9 +41,12 @@ class Killed(BaseException):
 
 
 def another(world: World) -> None:
-    """Let another process do all there is to do, as it does when the Lease of a frozen one has run out."""
+    """Let another process go on, as it does when the Lease of a frozen one has run out.
+
+    It has time for a grace and a repeat; and the clock that the frozen one has learned from the cloud is still good.
+    """
     world.restart()
-    world.rest(DAY / 24)
+    world.rest(3 * GRACE)
 
 
 @dataclass

@@ -71,7 +71,7 @@ async def _run(settings: Settings) -> None:
     credentials = Credentials(kube, connect, settings.credentials_wait_sec, clock.boottime, clock.wall)
     protocol = Protocol(leading=lambda: True, nonce=lambda: uuid.uuid4().hex[:16])
     events = Events(kube, lambda: datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"))
-    intake = Intake(BY_PLURAL, store, queue, schedule, credentials.changed)
+    intake = Intake(BY_PLURAL, store, queue, schedule, credentials.changed, protocol.unwritten)
     watch = Watch(BY_PLURAL, intake)
     engine = Engine(
         kinds=BY_PLURAL, kube=kube, credentials=credentials, store=store, schedule=schedule, protocol=protocol,

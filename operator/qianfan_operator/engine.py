@@ -20,7 +20,7 @@ from qianfan_operator.external import Hold, Kind, Pay, Plan, Record, Step, World
 from qianfan_operator.gather import Gatherer
 from qianfan_operator.keys import Key
 from qianfan_operator.kube import Conflict, Kube, KubeError, NotFound
-from qianfan_operator.protocol import Protocol, deletion_blocked
+from qianfan_operator.protocol import Protocol, Unfinished, deletion_blocked
 from qianfan_operator.reasons import Reason
 from qianfan_operator.schedule import Schedule
 from qianfan_operator.signals import is_finished, is_settled, note, things
@@ -71,9 +71,9 @@ class Engine:
             self._store.forget_body(key)
             return self._retry(key, "conflict")
         except NotFound:
-            self._protocol.abandon(key)
-            self._store.forget(key)
-            return Again(None)
+            return self._gone(key)
+        except Unfinished:
+            return self._undo_later()
         except KubeError as error:
             log.warning("The API server did not do it", extra={"object": str(key), "error": str(error)})
             self._store.forget_body(key)
@@ -91,6 +91,17 @@ class Engine:
                 self.reconcile(key)
             self._clocks.pause(1.0)
 
+    def _gone(self, key: Key) -> Again:
+        self._store.forget(key)
+        try:
+            self._protocol.abandon(key)
+        except Unfinished:
+            return self._undo_later()
+        return Again(None)
+
+    def _undo_later(self) -> Again:
+        return Again(self._schedule.poll(0), Lane.RETRY, "error")
+
     def _retry(self, key: Key, result: str) -> Again:
         record = self._store.get(key)
         if record:
@@ -100,6 +111,7 @@ class Engine:
     def _turn(self, key: Key) -> Again:
         subject = Subject(key, self._kinds[key.plural], self._kube, self._store, self._events, self._clocks.now())
         if subject.resource.metadata.deletion_timestamp and FINALIZER not in subject.resource.metadata.finalizers:
+            self._protocol.abandon(key)  # it is others that keep the object; nobody would release what was made for it
             return Again(None)
         if subject.exposed:
             subject.hold()
@@ -158,9 +170,10 @@ class Engine:
             subject.confirm()
             kind.stop(account, subject.resource)
             return Hold(verdict)
+        new = FINALIZER not in subject.resource.metadata.finalizers
         subject.hold()
-        if subject.resource.status.account is None:  # what was wiped is searched; this was not (design 5.9)
-            subject.note({"account": account.name})
+        if new:  # else, without an account: a status that was wiped, and the kind must search what it forgot
+            subject.note({"account": subject.resource.status.account or account.name})
         do = kind.create if action is Action.CREATE else kind.switch
         step = do(world, account, subject.resource, plan)
         return self._protocol.pay(subject, account, world, step, verdict) if isinstance(step, Pay) else step

@@ -3,7 +3,7 @@
 The operator's own writes come back as events and must not cause a pass; a restart must not make a herd.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -27,9 +27,10 @@ class Intake:
         queue: WorkQueue[Key],
         schedule: Schedule,
         credentials_changed: Callable[[str, str, Mapping[str, str] | None], bool],
+        unwritten: Callable[[], Collection[Key]],
     ) -> None:
         self._kinds, self._store, self._queue, self._schedule = kinds, store, queue, schedule
-        self._credentials_changed = credentials_changed
+        self._credentials_changed, self._unwritten = credentials_changed, unwritten
 
     def seen(self, plural: str, event: str | None, raw: Mapping[str, Any]) -> None:
         """Take an event of one of our objects; `event` is None for the first listing, else ADDED, MODIFIED, DELETED."""
@@ -40,6 +41,8 @@ class Intake:
             if known and known.uid == metadata["uid"]:
                 self._store.forget(key)
                 self._queue.drop(key)
+                if key in self._unwritten():  # what was made for it is known to this process only, and goes on costing
+                    self._queue.add(key, 0.0, Lane.URGENT)
                 self._wake(key)
             return
         kind = self._kinds[plural]

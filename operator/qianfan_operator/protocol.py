@@ -37,6 +37,10 @@ class Landing:
     """Stops what was made, for the case that its object is gone by now."""
 
 
+class Unfinished(Exception):
+    """What was made for an object that is gone could not be stopped yet: its key must come again."""
+
+
 class Protocol:
     """The create protocol. `leading` says whether this process may start something; `nonce` makes names of intents."""
 
@@ -116,7 +120,7 @@ class Protocol:
         return Record({"pending": None})
 
     def land(self, subject: Subject, verdict: Verdict) -> bool:
-        """Write what came of an intent, if that is not written yet; raises KubeError, and the next pass goes on.
+        """Write what came of an intent, if that is not written yet; raises KubeError or Unfinished: it goes on later.
 
         False: nothing was written for this object as this pass knew it, so that the pass has no more to say.
         """
@@ -135,16 +139,19 @@ class Protocol:
         return False
 
     def abandon(self, key: Key) -> None:
-        """Stop, if its policy says so, what was made for an object that is gone."""
-        with self._lock:
-            landing = self._landings.pop(key, None)
-        if landing is None or landing.reply is None:
+        """Stop, if its policy says so, what was made for an object that is gone; raises Unfinished."""
+        landing = self._landings.get(key)
+        if landing is None:
             return
-        log.warning("An object went while something was made for it", extra=_about(key, landing))
-        try:
-            landing.undo()
-        except CloudError as error:
-            log.warning("It could not be stopped", extra={**_about(key, landing), "error": str(error)})
+        if landing.reply is not None:
+            log.warning("An object went while something was made for it", extra=_about(key, landing))
+            try:
+                landing.undo()
+            except CloudError as error:
+                log.warning("It could not be stopped", extra={**_about(key, landing), "error": str(error)})
+                raise Unfinished(f"{key} is gone, and {landing.reply} is not") from error
+        with self._lock:
+            self._landings.pop(key, None)
 
     def _hand_over(self, subject: Subject, account: Account, pending: Pending, reply: Any) -> None:
         kind, resource = subject.kind, subject.resource

@@ -6,7 +6,7 @@ from engine.manifests import TRAINING, job, model
 from engine.world import DAY, World
 from qianfan_operator.keys import Key
 from qianfan_operator.kube import Conflict, KubeError
-from qianfan_simulator import Effect, Fault
+from qianfan_simulator import AfterSeconds, Effect, Fault
 
 TRAIN = Key("qianfanjobs", "default", "train")
 
@@ -291,3 +291,64 @@ def test_the_grace_counts_from_the_signature(world: World) -> None:
     world.around_cloud = slow
     world.until(world.kube.apply(job()), "Succeeded")
     assert len(world.calls("createJob")) == 2
+
+
+def test_a_run_whose_object_went_is_stopped_at_last(world: World) -> None:
+    """The ids of a run whose object is gone are kept until the run could be stopped: nobody else knows them."""
+    key = world.kube.apply(job())
+
+    def gone(operation, do):
+        result = do()
+        if operation == "createJob":
+            world.kube.remove_finalizer(key)
+            world.kube.delete(key)
+        return result
+
+    world.around_cloud = gone
+    world.sim.faults.add(Fault(Effect.ERROR, "stopJob", count=3, code=336100))
+    world.rest(300)
+    assert [run.life.state for run in world.sim.account().runs] == ["STOP"]
+    assert world.protocol.unwritten() == ()
+
+
+def unwritten(world: World) -> Key:
+    """Have a run made whose ids cannot be written, for the API server is down from then on."""
+    down = []
+
+    def kube(name, do):
+        if down and name == "patch_status":
+            raise KubeError("down")
+        return do()
+
+    def cloud(operation, do):
+        result = do()
+        down.extend([operation] if operation == "createJob" else [])
+        return result
+
+    world.sim.configure(training=AfterSeconds(3 * DAY))
+    world.kube.around, world.around_cloud = kube, cloud
+    key = world.kube.apply(job())
+    world.run(world.protocol.unwritten)
+    return key
+
+
+def test_a_run_is_stopped_whose_object_went_before_its_ids_were_written(world: World) -> None:
+    """An object that is deleted for good while its ids wait to be written leaves no run behind."""
+    key = unwritten(world)
+    world.kube.remove_finalizer(key)
+    world.kube.delete(key)
+    world.kube.around = lambda _, do: do()
+    world.rest(300)
+    assert [run.life.state for run in world.sim.account().runs] == ["STOP"]
+    assert world.protocol.unwritten() == ()
+
+
+def test_a_run_is_stopped_whose_object_only_others_keep(world: World) -> None:
+    """With our finalizer taken off and another's left, the object is not ours any more, and its run is stopped."""
+    key = unwritten(world)
+    world.kube.objects[key]["metadata"]["finalizers"] = ["example.com/another"]
+    world.kube.delete(key)
+    world.kube.around = lambda _, do: do()
+    world.rest(300)
+    assert [run.life.state for run in world.sim.account().runs] == ["STOP"]
+    assert world.protocol.unwritten() == ()

@@ -142,7 +142,9 @@ class World:
             clocks=Clocks(clock.boottime, clock.now, clock.advance), cluster=self.kube.cluster_uid(), grace=GRACE,
             listed=lambda: self.listed,
         )  # fmt: skip
-        self.intake = Intake(BY_PLURAL, self.store, self.queue, self.schedule, self.credentials.changed)
+        self.intake = Intake(
+            BY_PLURAL, self.store, self.queue, self.schedule, self.credentials.changed, self.protocol.unwritten
+        )
         for (namespace, name), data in self.kube.secrets.items():
             self.intake.secret_seen(None, {"metadata": {"namespace": namespace, "name": name}}, data)
         for plural, raw in self.kube.listing():

@@ -237,4 +237,4 @@ class JobKind(Kind[QianfanJob]):
 
     def abandon(self, account: Account, resource: QianfanJob, updates: Updates) -> None:
         """Stop a run whose object went while it was being made."""
-        runs.stop(account, resource.status.model_copy(update=dict(updates)))
+        attempts.stopping(account, resource.status.model_copy(update=dict(updates)))

@@ -82,7 +82,7 @@ async def _run(settings: Settings) -> None:
     metrics.BUILD.labels(version("qianfan-operator")).set(1)
     runner, port = await health.serve(
         settings.http_port,
-        alive=lambda: "" if workers.alive() else "a worker has died",
+        alive=workers.ailing,
         ready=lambda: "" if watch.listed() else "the first listing is not read yet",
         refresh=lambda: _refresh(store, queue, protocol),
     )

@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from collections.abc import Callable
 
 from qianfan_operator import metrics
 from qianfan_operator.engine import Engine
@@ -11,12 +12,18 @@ from qianfan_operator.workqueue import WorkQueue
 
 log = logging.getLogger(__name__)
 
+STUCK = 600.0  # seconds; a pass is some calls of the cloud and of the API server, each with a timeout of its own
+
 
 class Workers:
     """`count` threads that take keys, have them reconciled, and ask for their next pass."""
 
-    def __init__(self, count: int, queue: WorkQueue[Key], engine: Engine) -> None:
-        self._queue, self._engine = queue, engine
+    def __init__(
+        self, count: int, queue: WorkQueue[Key], engine: Engine, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._queue, self._engine, self._clock = queue, engine, clock
+        self._passes: dict[Key, float] = {}  # when each pass that is under way began
+        self._due_since: float | None = None  # when keys were first seen to be due; None once one is taken
         self._threads = [threading.Thread(target=self._work, name=f"worker-{n}", daemon=True) for n in range(count)]
 
     def start(self) -> None:
@@ -24,9 +31,21 @@ class Workers:
         for thread in self._threads:
             thread.start()
 
-    def alive(self) -> bool:
-        """Say whether every thread lives."""
-        return all(thread.is_alive() for thread in self._threads)
+    def ailing(self) -> str:
+        """Say what keeps passes from being made; empty if nothing does."""
+        now = self._clock()
+        if not all(thread.is_alive() for thread in self._threads):
+            return "a worker has died"
+        for key, began in list(self._passes.items()):
+            if now - began > STUCK:
+                return f"a pass over {key} has lasted for more than {STUCK:.0f} s"
+        if not any(self._queue.depth().values()):
+            self._due_since = None
+        elif self._due_since is None:
+            self._due_since = now
+        elif now - self._due_since > STUCK:
+            return f"keys are due, and none was taken for more than {STUCK:.0f} s"
+        return ""
 
     def stop(self) -> None:
         """Take no more keys, let the passes under way end, and write the ids that are not written yet."""
@@ -37,9 +56,11 @@ class Workers:
 
     def _work(self) -> None:
         while (key := self._queue.take()) is not None:
-            started = time.monotonic()
+            started = self._passes[key] = self._clock()
+            self._due_since = None
             again = self._engine.reconcile(key)
-            metrics.passed(key.plural, again.result, time.monotonic() - started)
+            del self._passes[key]
+            metrics.passed(key.plural, again.result, self._clock() - started)
             self._queue.done(key)
             if again.after is not None:
                 self._queue.add(key, again.after, again.lane)

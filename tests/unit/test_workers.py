@@ -1,0 +1,109 @@
+"""What /healthz asks: whether passes are being made."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import cast
+
+import pytest
+
+from qianfan_operator.engine import Again, Engine
+from qianfan_operator.keys import Key
+from qianfan_operator.workers import STUCK, Workers
+from qianfan_operator.workqueue import WorkQueue
+
+KEY = Key("qianfanjobs", "team", "essay")
+PATIENCE = 20.0  # seconds; only a broken operator takes so long
+
+
+@dataclass
+class Clock:
+    now: float = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass
+class SlowEngine:
+    """Makes passes that last until the test lets them end."""
+
+    began: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+    may_end: threading.Event = field(default_factory=threading.Event)
+
+    def reconcile(self, _: Key) -> Again:
+        self.began.release()
+        assert self.may_end.wait(PATIENCE)
+        return Again(None)
+
+    def flush(self) -> None:
+        """Have nothing to write."""
+
+
+@contextmanager
+def working(engine: SlowEngine, queue: WorkQueue[Key], clock: Clock) -> Iterator[Workers]:
+    workers = Workers(1, queue, cast("Engine", engine), clock)
+    workers.start()
+    try:
+        yield workers
+    finally:
+        engine.may_end.set()
+        workers.stop()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def queue(clock: Clock) -> WorkQueue[Key]:
+    return WorkQueue(1, clock, lambda _: None)
+
+
+def test_idle_workers_are_well(clock: Clock, queue: WorkQueue[Key]) -> None:
+    """Workers that had nothing to do for a day are not ailing."""
+    with working(SlowEngine(), queue, clock) as workers:
+        clock.now += 86400.0
+        assert workers.ailing() == ""
+
+
+def test_a_pass_that_does_not_end_is_told(clock: Clock, queue: WorkQueue[Key]) -> None:
+    """A pass may last long, but not for ever; the object is named."""
+    engine = SlowEngine()
+    with working(engine, queue, clock) as workers:
+        queue.add(KEY)
+        assert engine.began.acquire(timeout=PATIENCE)
+        clock.now += STUCK
+        assert workers.ailing() == ""
+        clock.now += 1.0
+        assert str(KEY) in workers.ailing()
+
+
+def test_keys_that_nobody_takes_are_told(clock: Clock) -> None:
+    """A key that is due and not handed out is a queue that does not work; the time counts from the first question."""
+
+    class Lame(WorkQueue[Key]):
+        def take(self) -> Key | None:
+            """Hand out nothing until the end."""
+            with self._changed:
+                self._changed.wait_for(lambda: self._closed)
+            return None
+
+    lame = Lame(1, clock, lambda _: None)
+    with working(SlowEngine(), lame, clock) as workers:
+        lame.add(KEY)
+        clock.now += 86400.0
+        assert workers.ailing() == ""
+        clock.now += STUCK
+        assert workers.ailing() == ""
+        clock.now += 1.0
+        assert "none was taken" in workers.ailing()
+
+
+def test_a_worker_that_died_is_told(clock: Clock, queue: WorkQueue[Key]) -> None:
+    """Workers that have ended are ailing."""
+    with working(SlowEngine(), queue, clock) as workers:
+        assert workers.ailing() == ""
+    assert workers.ailing() == "a worker has died"

@@ -329,6 +329,18 @@ def test_a_wiped_service_is_searched_before_it_is_let_go(world: World) -> None:
     assert one.life.state == "Stopped"
 
 
+def test_without_v2_a_wiped_service_blocks_until_orphan(world: World) -> None:
+    """V1 does not show marks: a service of that name and uri may be ours, and may be billed on."""
+    key = serving(world)
+    world.sim.configure(v2="denied")
+    world.kube.wipe_status(key)
+    world.kube.delete(key)
+    world.until(key, "DeletionBlocked")
+    assert "my_service" in world.condition(key)["message"]
+    world.kube.patch_spec(key, deletionPolicy="Orphan")
+    world.until_gone(key, within=60)
+
+
 def test_a_wiped_model_is_searched_before_it_is_let_go(world: World) -> None:
     """Deleted with the finalizer and nothing recorded: the version with the object's mark is found and removed."""
     key = published(world, deletionPolicy="Delete")
@@ -368,7 +380,8 @@ def test_without_any_keys_the_way_out_is_told(world: World) -> None:
     world.restart()
     world.kube.delete(key)
     world.until(key, "DeletionBlocked")
-    assert "spec.deletionPolicy: Orphan" in world.condition(key)["message"]
+    command = """kubectl patch --type=merge -p '{"spec":{"deletionPolicy":"Orphan"}}'"""
+    assert command in world.condition(key)["message"]
     world.set_secret("demo-access-key")
     world.until_gone(key, within=600)
     assert states(world)[0] in {"STOP", "FINISH"}

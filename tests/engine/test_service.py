@@ -1,5 +1,8 @@
 """A QianfanService: applied for, paid for, serving, switched (design 2.4)."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from engine.manifests import job, model, service
@@ -276,6 +279,49 @@ def test_a_wiped_status_finds_its_service(world: World) -> None:
         assert world.status(key)[name] == before[name]
     world.rest(DAY)
     assert not world.calls("ModifyService")
+
+
+def test_what_a_wiped_status_had_sent_is_waited_for(world: World) -> None:
+    """An apply that is on its way when the status is wiped arrives late, and is found; no second one is sent."""
+    published(world)
+    world.sim.faults.add(Fault(Effect.LOSE_REQUEST, "apply"))
+    sent: list[Callable[[], Any]] = []
+
+    def on_its_way(operation: str, do: Callable[[], Any]) -> Any:
+        if operation == "apply":
+            sent.append(do)
+        return do()
+
+    world.around_cloud = on_its_way
+    key = world.kube.apply(service())
+    world.until(key, "Confirming")
+    world.kube.wipe_status(key)
+    world.restart()
+    world.rest(5)
+    assert world.reason(key) == "Confirming"
+    sent[0]()
+    world.until(key, "PaymentRequired")
+    assert world.status(key)["serviceId"] == the_service(world).id
+
+
+def test_a_service_with_the_mark_of_another_is_not_taken(world: World) -> None:
+    """A lost apply is not taken for a service of the same name, version and uri that another object applied for."""
+    versions = published(world)
+    body = {
+        "modelId": versions["modelId"], "modelVersionId": versions["modelVersionId"], "name": "my_service",
+        "uri": "my_uri", "replicas": 1, "poolType": 2, "description": "[qf1 aaaaaaaa bbbbbbbb 1 cccccccc dddddddd]",
+    }  # fmt: skip
+    world.sim.faults.add(Fault(Effect.LOSE_REQUEST, "apply", skip=1))
+
+    def meanwhile(operation: str, do: Callable[[], Any]) -> Any:
+        if operation == "apply" and not world.calls("apply"):
+            world.client().prepare_apply(body).send()
+        return do()
+
+    world.around_cloud = meanwhile
+    key = world.kube.apply(service())
+    world.until(key, "NameTaken")
+    assert "serviceId" not in world.status(key)
 
 
 @pytest.mark.parametrize("ids", ["integer", "string"])

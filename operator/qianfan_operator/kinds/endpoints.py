@@ -93,9 +93,18 @@ def facts(service: Service, status: ServiceStatus) -> dict[str, Any]:
     }
 
 
-def named(account: Account, name: str) -> list[ServiceItem]:
-    """Find the account's own services of a name; that names are unique is not certain [wire 2.11, 5.1]."""
-    return [item for item in account.client.services() if item.name == name]
+def named(account: Account, name: str, *, scans: int = 1) -> list[ServiceItem]:
+    """Find the account's own services of a name; that names are unique is not certain [wire 2.11, 5.1].
+
+    "None" is believed only after two complete `scans` where something may be on its way (design 5.5).
+    """
+    found = [item for _ in range(scans) for item in account.client.services() if item.name == name]
+    return list(dict.fromkeys(found))
+
+
+def bears(item: ServiceItem, uri: object) -> bool:
+    """Say whether the address of a service ends with the uri that was asked for."""
+    return item.uri[PREFIX:] == uri
 
 
 def is_over(item: ServiceItem) -> bool:

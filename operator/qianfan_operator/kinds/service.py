@@ -27,7 +27,7 @@ from qianfan_operator.external import (
 from qianfan_operator.keys import Key
 from qianfan_operator.kinds import endpoints, switching
 from qianfan_operator.kinds.references import version_of
-from qianfan_operator.kinds.runs import stalled
+from qianfan_operator.kinds.runs import confirming, stalled
 from qianfan_operator.names import Mark
 from qianfan_operator.reasons import Reason
 
@@ -129,13 +129,16 @@ class ServiceKind(Kind[QianfanService]):
         if ids is None:
             return stalled(Reason.INVALID_SPEC, "The model version of spec.source is not in the cloud.")
         mark = Mark.of(world.cluster, resource.metadata, resource.kind, 1, f"{ids.model_id}/{ids.model_version_id}")
-        for item in endpoints.named(account, spec.service_name or ""):
+        wiped = resource.status.account is None
+        for item in endpoints.named(account, spec.service_name or "", scans=2 if wiped else 1):
             theirs = endpoints.mark_of(account, item)
             if theirs is None or not mark.same_object(theirs):
                 way = f"Choose another spec.serviceName, or set spec.adopt.serviceId: {item.service_id}."
                 return stalled(Reason.NAME_TAKEN, f"A service named {spec.service_name} exists and is not ours. {way}")
             if theirs.uid == mark.uid or not endpoints.is_over(item):  # else: what a predecessor left behind is over
                 return Record({**endpoints.found(item), "account": account.name})
+        if wiped and (left := world.grace_left("wiped", resource.metadata.resource_version)):
+            return confirming(left)  # an apply that the status forgot may still be on its way (design 5.9)
         body = {
             "modelId": ids.model_id, "modelVersionId": ids.model_version_id, "name": spec.service_name, "uri": spec.uri,
             "replicas": spec.replicas, "poolType": _POOL[spec.pool_type],
@@ -167,15 +170,17 @@ class ServiceKind(Kind[QianfanService]):
         return updates.get("service_id"), updates.get("service_uuid")
 
     def look(self, world: World, account: Account, resource: QianfanService, pending: Pending) -> Found:
-        """Find the service by name, model version and uri, by two complete scans."""
-        inputs = pending.inputs
-        for _ in range(2):
-            for item in endpoints.named(account, str(inputs.get("name"))):
-                served = {version.model_version_id: version.status for version in item.versions}
-                version, uri = inputs.get("modelVersionId"), item.uri[endpoints.PREFIX :]
-                if version in served and uri == inputs.get("uri") and not endpoints.is_over(item):
-                    reply = Applied(item.service_id or 0, item.service_uuid)
-                    return Seen({**self.landed(resource, pending, reply), "service_status": served[version]})
+        """Find the service by name, model version and uri, by two complete scans; one with another's mark is not it."""
+        inputs, version = pending.inputs, pending.inputs.get("modelVersionId")
+        mark = Mark.of(world.cluster, resource.metadata, resource.kind, 1, "")
+        for item in endpoints.named(account, str(inputs.get("name")), scans=2):
+            served = {version.model_version_id: version.status for version in item.versions}
+            if version not in served or not endpoints.bears(item, inputs.get("uri")) or endpoints.is_over(item):
+                continue
+            theirs = endpoints.mark_of(account, item)
+            if theirs is None or mark.same_object(theirs):
+                reply = Applied(item.service_id or 0, item.service_uuid)
+                return Seen({**self.landed(resource, pending, reply), "service_status": served[version]})
         return NotThere()
 
     def switch(self, world: World, account: Account, resource: QianfanService, plan: Plan) -> Step:
@@ -193,12 +198,10 @@ class ServiceKind(Kind[QianfanService]):
                 return Released(True)
             if world.grace_left("release"):
                 return Released(False, Why(Reason.CONFIRMING, Reason.CONFIRMING.sentence))
-            mark = Mark.of(world.cluster, resource.metadata, resource.kind, 1, "")
-            items = endpoints.named(account, resource.spec.service_name or "")
-            ours = [item for item in items if mark.same_object(endpoints.mark_of(account, item))]
-            status = ServiceStatus.model_validate(endpoints.found(ours[0]) if ours else {})
-            if not ours:
-                return Released(True)
+            forgotten = self._forgotten(world, account, resource)
+            if isinstance(forgotten, Released):
+                return forgotten
+            status = forgotten
         service = endpoints.look(account, status)
         if service is None:
             return Released(True)
@@ -220,6 +223,20 @@ class ServiceKind(Kind[QianfanService]):
                 False, Why(Reason.DELETION_BLOCKED, f"The cloud refuses to take the service offline. {billed}"), True
             )
         return Released(False, Why(Reason.DELETING, f"Taking service {status.service_id} offline."))
+
+    def _forgotten(self, world: World, account: Account, service: QianfanService) -> ServiceStatus | Released:
+        """Find by name and mark what a wiped status forgot; without V2 nobody can tell whose a service is."""
+        mark = Mark.of(world.cluster, service.metadata, service.kind, 1, "")
+        for item in endpoints.named(account, service.spec.service_name or "", scans=2):
+            if endpoints.is_over(item):
+                continue
+            theirs = endpoints.mark_of(account, item)
+            if mark.same_object(theirs):
+                return ServiceStatus.model_validate(endpoints.found(item))
+            if theirs is None and endpoints.bears(item, service.spec.uri):
+                message = f"Whether service {item.name} ({item.service_id}) belongs to this object cannot be told."
+                return Released(False, Why(Reason.DELETION_BLOCKED, message), stalled=True)
+        return Released(True)
 
 
 def _invalid(message: str) -> Plan:

@@ -7,12 +7,14 @@ look at before it asks again (design 5).
 import json
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
-from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Final, Generic, TypeVar
+from urllib.parse import urlencode
 
 import requests
 from requests.adapters import HTTPAdapter
+from requests.structures import CaseInsensitiveDict
 from urllib3.exceptions import DecodeError, HTTPError, NameResolutionError, NewConnectionError, ReadTimeoutError
 from urllib3.util import Retry
 
@@ -109,7 +111,7 @@ class Transport:
         self.cloud_clock = CloudClock(clock)
         self._clock = clock
         self._on_call = on_call
-        self._session = _new_session()
+        self._adapter = _new_adapter()
 
     def call(self, endpoint: Endpoint, body: Mapping[str, Any], parse: Callable[[object], T]) -> T:
         """Make a read or a free call and return `parse(result)`. Raises CloudError."""
@@ -124,7 +126,7 @@ class Transport:
 
     def close(self) -> None:
         """Close the pooled connections."""
-        self._session.close()
+        self._adapter.close()
 
     def age(self, request: _Signed) -> float:
         """Return the seconds since `request` was signed, sleep of the machine included."""
@@ -177,25 +179,20 @@ class Transport:
 
     def _exchange(self, request: _Signed) -> Answer:
         """Send and receive; a create on a connection of its own."""
-        operation = request.endpoint.operation
-        if operation not in CREATES:
-            return self._receive(self._session, request, request.headers)
+        if request.endpoint.operation not in CREATES:
+            return self._receive(self._adapter, request, request.headers)
         # A pooled connection that the server has just closed looks exactly like a lost reply.
-        with _new_session() as session:
-            return self._receive(session, request, {**request.headers, "Connection": "close"})
+        with closing(_new_adapter()) as adapter:
+            return self._receive(adapter, request, {**request.headers, "Connection": "close"})
 
-    def _receive(self, session: requests.Session, request: _Signed, headers: Mapping[str, str]) -> Answer:
+    def _receive(self, adapter: HTTPAdapter, request: _Signed, headers: Mapping[str, str]) -> Answer:
         settings = self.settings
         try:
-            with session.post(
-                settings.origin + request.endpoint.path,
-                params=dict(request.endpoint.query),
-                data=request.body,
-                headers=dict(headers),
+            with adapter.send(
+                _as_sent(settings.origin, request, headers),
                 timeout=(settings.connect_timeout, settings.read_timeout),
                 proxies={"http": settings.proxy, "https": settings.proxy} if settings.proxy else {},
                 verify=settings.verify_tls,
-                allow_redirects=False,
                 stream=True,
             ) as response:
                 received = self._clock.boottime()
@@ -221,15 +218,19 @@ class Transport:
         return bytes(body)
 
 
-def _new_session() -> requests.Session:
-    """Make a session that repeats nothing, follows nothing, stores nothing and asks nothing of the environment."""
-    session = requests.Session()
-    session.trust_env = False
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    adapter = HTTPAdapter(pool_maxsize=_POOLED_CONNECTIONS, max_retries=Retry(0, read=False))
-    session.mount("http://", adapter)
-    session.mount("https://", adapter)
-    return session
+def _new_adapter() -> HTTPAdapter:
+    """Make what a session sends with: it repeats, follows and stores nothing, and asks nothing of the environment."""
+    return HTTPAdapter(pool_maxsize=_POOLED_CONNECTIONS, max_retries=Retry(0, read=False))
+
+
+def _as_sent(origin: str, request: _Signed, headers: Mapping[str, str]) -> requests.PreparedRequest:
+    """Fill in by hand what is signed as it is: requests would read and write the URL anew, at the price of signing."""
+    prepared = requests.PreparedRequest()
+    query = urlencode(request.endpoint.query)
+    prepared.method, prepared.body = "POST", request.body
+    prepared.url = f"{origin}{request.endpoint.path}{'?' if query else ''}{query}"
+    prepared.headers = CaseInsensitiveDict({**headers, "Content-Length": str(len(request.body))})
+    return prepared
 
 
 def _trouble(trouble: BaseException) -> str:

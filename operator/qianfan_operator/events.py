@@ -1,6 +1,7 @@
 """Kubernetes Events: one per transition, with the reason of the condition. A lost event never fails a pass."""
 
 import logging
+import re
 import socket
 import uuid
 from collections.abc import Callable
@@ -31,12 +32,14 @@ class Events:
     def post(self, resource: Resource, kind: str, reason: str, note: str) -> None:
         """Post one event (`kind` is Normal or Warning) about an object."""
         metadata = resource.metadata
-        name = f"{metadata.name[:200].rstrip('-.')}.{uuid.uuid4().hex[:16]}"
+        moment = self._now()
+        # By name is how kubectl orders events of one second: so the name begins with the time.
+        name = f"{metadata.name[:200].rstrip('-.')}.{re.sub(r'[^0-9]', '', moment)}-{uuid.uuid4().hex[:6]}"
         event: dict[str, Any] = {
             "apiVersion": "events.k8s.io/v1",
             "kind": "Event",
             "metadata": {"name": name, "namespace": metadata.namespace},
-            "eventTime": self._now(),
+            "eventTime": moment,
             "reportingController": f"{GROUP}/operator",
             "reportingInstance": self._instance,
             "action": "Reconcile",

@@ -84,7 +84,8 @@ class Gatherer:
         doubtful = facts.intent or phase is Phase.GONE
         if account is None or facts.orphan or not doubtful or self._credentials.same_account(recorded, account):
             return facts
-        message = "The Secret holds another access key than before, which is not known to see the same account."
+        name = subject.resource.spec.credentials_ref.name
+        message = f"Secret {name} holds another access key than before, which is not known to see the same account."
         return replace(facts, trouble=Trouble.WAIT, trouble_why=Why(Reason.ACCOUNT_CHANGED, message))
 
     def troubled(self, subject: Subject, facts: Facts, error: CloudError) -> Facts:

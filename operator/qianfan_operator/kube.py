@@ -20,6 +20,7 @@ from qianfan_operator.keys import Key
 
 log = logging.getLogger(__name__)
 TIMEOUT = (3.0, 10.0)  # seconds to connect, to read
+_MANAGER = "fieldManager=qianfan-operator"
 _ROOT = f"/apis/{GROUP}/{VERSION}/namespaces"
 
 
@@ -66,12 +67,12 @@ class Kube:
     def patch_status(self, key: Key, resource_version: str, status: Mapping[str, Any]) -> dict[str, Any]:
         """Merge into the status what differs; a null removes a field."""
         body = {"metadata": {"resourceVersion": resource_version}, "status": status}
-        return self._call("PATCH", f"{_path(key)}/status", body)
+        return self._call("PATCH", f"{_path(key)}/status?{_MANAGER}", body)
 
     def patch_finalizers(self, key: Key, resource_version: str, finalizers: list[str]) -> dict[str, Any]:
         """Replace the list of finalizers."""
         body = {"metadata": {"resourceVersion": resource_version, "finalizers": finalizers}}
-        return self._call("PATCH", _path(key), body)
+        return self._call("PATCH", f"{_path(key)}?{_MANAGER}", body)
 
     def secret(self, namespace: str, name: str) -> dict[str, str]:
         """Read a Secret's data, decoded; a value that is no UTF-8 text is left out."""

@@ -78,7 +78,8 @@ def test_a_taken_name_means_look(operation, code):
     ("operation", "code", "fate", "reason"),
     [
         ("jobDetail", "500002", Fate.RETRY, Reason.CLOUD_UNAVAILABLE),
-        ("createJob", "500002", Fate.STALL, Reason.ACCESS_DENIED),
+        ("createTask", "500002", Fate.STALL, Reason.ACCESS_DENIED),
+        ("createJob", "500002", Fate.UNKNOWN, Reason.CREATE_OUTCOME_UNKNOWN),
         ("jobDetail", "AccessDenied", Fate.STALL, Reason.ACCESS_DENIED),
         ("jobDetail", "SignatureDoesNotMatch", Fate.STALL, Reason.CREDENTIALS_INVALID),
         ("DescribeFineTuningJobs", "SignatureDoesNotMatch", Fate.STALL, Reason.CREDENTIALS_INVALID),

@@ -98,7 +98,7 @@ class Decision:
 CHANGES = frozenset({Action.CREATE, Action.SWITCH, Action.STOP})
 _BEGINS = {Want.WAIT: Action.NOTHING, Want.CREATE: Action.CREATE, Want.SWITCH: Action.SWITCH}
 _ANSWERS = frozenset({Phase.READY, Phase.WORKING, Phase.UNKNOWN})  # an endpoint that has answered still does
-WAY_OUT = "To let the object go without the cloud, set spec.deletionPolicy: Orphan."
+WAY_OUT = """To let it go without the cloud: kubectl patch --type=merge -p '{"spec":{"deletionPolicy":"Orphan"}}'."""
 _DELETING = Why(Reason.DELETING, "Releasing the cloud resource.")
 
 

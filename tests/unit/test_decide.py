@@ -406,4 +406,4 @@ def test_a_block_of_a_deletion_names_the_way_out() -> None:
     """Who reads DeletionBlocked learns what to write to get rid of the object, and what blocks it."""
     message = decide(Facts(deleting=True, trouble=Trouble.STALL, trouble_why=INVALID)).verdict.message
     assert INVALID.message in message
-    assert "spec.deletionPolicy: Orphan" in message
+    assert """kubectl patch --type=merge -p '{"spec":{"deletionPolicy":"Orphan"}}'""" in message

@@ -190,7 +190,9 @@ class Protocol:
         kept = landing.pending.model_copy(update={"inputs": {**landing.pending.inputs, "made": ids}})
         log.error("Two things were made for one intent", extra={**_about(subject.key, landing), "bound": str(bound)})
         why = Why(Reason.DUPLICATE_CLOUD_RESOURCE, Reason.DUPLICATE_CLOUD_RESOURCE.sentence)
-        subject.write({"pending": kept} if ended or now is None else {}, _stalled(why))
+        if now and not ended:
+            raise Conflict(f"{subject.key} has another intent; what was made besides is recorded after it")
+        subject.write({"pending": kept}, _stalled(why))
         return False
 
 

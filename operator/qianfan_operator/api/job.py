@@ -121,7 +121,9 @@ class JobSpec(CommonSpec):
 class RunRecord(Part):
     """An earlier attempt: its run as it was last seen, and what it was trained with."""
 
-    attempt: Int32 = Field(description="Number of the attempt.")
+    attempt: Int32 = Field(
+        description="Number of the attempt; below 1: a run that was made besides the one of its attempt."
+    )
     task_name: str | None = Field(None, description="Name of its task in the cloud.")
     task_id: Int64 | None = Field(None, description="Integer id of its task.")
     task_uuid: str | None = Field(None, description="String id of its task (`job-...`).")

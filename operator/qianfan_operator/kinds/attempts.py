@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 
-from qianfan_operator.api.common import Pending
 from qianfan_operator.api.job import JobStatus, QianfanJob, RunRecord
 from qianfan_operator.api.training import SCHEME, inputs_hash
 from qianfan_operator.cloud.errors import CloudError, Fate
 from qianfan_operator.cloud.views import Run, RunItem, TaskItem
 from qianfan_operator.credentials import Account
 from qianfan_operator.decide import Phase, Want, Why
-from qianfan_operator.external import CannotTell, Found, Plan, Record, Seen, Step, Updates, World
+from qianfan_operator.external import CannotTell, Hold, Plan, Record, Seen, Updates, World
 from qianfan_operator.kinds import runs
 from qianfan_operator.names import Mark
 from qianfan_operator.reasons import Reason
@@ -110,23 +109,6 @@ def unseen(run: Run | None, status: JobStatus) -> Why | None:
     return Why(Reason.DUPLICATE_CLOUD_RESOURCE, f"{number}: another one in it is recorded nowhere.")
 
 
-def look(world: World, account: Account, job: QianfanJob, pending: Pending) -> Found:
-    """Look for the run of an open intent; where nobody can tell, let a person's decision end it (design 5.6)."""
-    made = pending.inputs.get("made")
-    found = chosen(job, made) if made else runs.look(world, account, pending.inputs)
-    if isinstance(found, CannotTell) and not job.metadata.deletion_timestamp:
-        if job.spec.attempt != pending.attempt:  # a person goes on without knowing
-            return Seen(shelved(job.status))
-        if adopts(job):
-            return Seen({})
-    return found
-
-
-def shelved(status: JobStatus) -> Updates:
-    """Move the current attempt, of which nobody can tell whether it has a run, to the earlier ones."""
-    return {**FRESH, "attempt": None, "runs": runs.archived(status)}
-
-
 def look_again(world: World, account: Account, record: RunRecord) -> tuple[RunRecord, Why | None]:
     """Look for the run of an earlier attempt whose outcome is unknown; say why it still is, if it is."""
     pending = record.pending
@@ -139,18 +121,6 @@ def look_again(world: World, account: Account, record: RunRecord) -> tuple[RunRe
         return record, found.why
     ids = dict(found.updates) if isinstance(found, Seen) else {}
     return record.model_copy(update={**ids, "pending": None}), None
-
-
-def chosen(job: QianfanJob, made: Sequence[int | str]) -> Found:
-    """Two runs were made where one was wanted: the one that a person has named in `adopt` is kept (design 5.3)."""
-    status, adopt = job.status, job.spec.adopt
-    held = status.job_id if status.job_id is not None else status.job_uuid
-    if adopt and adopt.job_id in made:
-        return Seen({"job_id": None, "job_uuid": None})  # not recorded any more, so that the other is taken over
-    if adopt and adopt.job_id in {status.job_id, status.job_uuid}:
-        return Seen({})
-    message = f"Run {held} is recorded and run {made[0]} was made, too. Set spec.adopt to the one to keep."
-    return CannotTell(Why(Reason.DUPLICATE_CLOUD_RESOURCE, message))
 
 
 def stopping(account: Account, record: JobStatus | RunRecord) -> bool:
@@ -200,13 +170,16 @@ def adopts(job: QianfanJob) -> bool:
     return job.spec.adopt is not None and job.spec.adopt.attempt == job.spec.attempt
 
 
-def adopt(account: Account, job: QianfanJob, task_id: int | str, job_id: int | str) -> Step:
-    """Record a run that exists, once the cloud has shown it."""
+def adopt(account: Account, job: QianfanJob) -> Record | Hold:
+    """Record the run that `spec.adopt` names, once the cloud has shown it; a run that makes room is kept besides."""
+    ref, status = job.spec.adopt, job.status
+    if ref is None:
+        raise AssertionError("there is nothing to adopt")
     wanted = JobStatus(
-        task_id=task_id if isinstance(task_id, int) else None,
-        task_uuid=task_id if isinstance(task_id, str) else None,
-        job_id=job_id if isinstance(job_id, int) else None,
-        job_uuid=job_id if isinstance(job_id, str) else None,
+        task_id=ref.task_id if isinstance(ref.task_id, int) else None,
+        task_uuid=ref.task_id if isinstance(ref.task_id, str) else None,
+        job_id=ref.job_id if isinstance(ref.job_id, int) else None,
+        job_uuid=ref.job_id if isinstance(ref.job_id, str) else None,
     )
     run, phase = look_at(account, wanted)
     if run is None:
@@ -215,9 +188,8 @@ def adopt(account: Account, job: QianfanJob, task_id: int | str, job_id: int | s
             if phase is Phase.GONE
             else "must be given by two integers or by the string of the run"
         )
-        return runs.stalled(
-            Reason.GONE if phase is Phase.GONE else Reason.INVALID_SPEC, f"Run {job_id} of task {task_id} {what}."
-        )
+        reason = Reason.GONE if phase is Phase.GONE else Reason.INVALID_SPEC
+        return runs.stalled(reason, f"Run {ref.job_id} of task {ref.task_id} {what}.")
     attempt = job.spec.attempt
     ids = {
         "task_id": wanted.task_id or run.task_id,
@@ -225,12 +197,21 @@ def adopt(account: Account, job: QianfanJob, task_id: int | str, job_id: int | s
         "job_id": wanted.job_id or run.job_id,
         "job_uuid": wanted.job_uuid or run.job_uuid,
     }
-    archive = runs.archived(job.status) if job.status.attempt != attempt else job.status.runs
-    highest = max(attempt, job.status.highest_attempt or 0)
+    known: tuple[JobStatus | RunRecord, ...] = (status, *status.runs)
+    created = any(record.task_id == ids["task_id"] and not record.adopted for record in known if record.task_id)
+    archive = (
+        runs.archived(status) if status.attempt != attempt else runs.besides(status.runs, [runs.record_of(status)])
+    )
+    archive = tuple(record for record in archive if record.attempt >= 1 or not _is(record, ids))
+    highest = max(attempt, status.highest_attempt or 0)
     return Record(
         {
             **FRESH, "runs": archive, "attempt": attempt, "highest_attempt": highest, "task_name": run.task_name, **ids,
-            "train_status": run.status, "adopted": True, "account": account.name, "inputs_hash": None, "inputs": {},
-            "pending": None,
+            "train_status": run.status, "adopted": None if created else True, "account": account.name,
+            "inputs_hash": None, "inputs": {}, "pending": None,
         }
     )  # fmt: skip
+
+
+def _is(record: RunRecord, ids: Mapping[str, object]) -> bool:
+    return any(getattr(record, name) in {ids[name]} - {None} for name in ("job_id", "job_uuid"))

@@ -22,7 +22,7 @@ from qianfan_operator.external import (
     World,
 )
 from qianfan_operator.keys import Key
-from qianfan_operator.kinds import attempts, runs, tasks
+from qianfan_operator.kinds import attempts, outcomes, runs, tasks
 from qianfan_operator.kinds.references import base_of
 from qianfan_operator.names import Mark
 from qianfan_operator.reasons import Reason
@@ -124,7 +124,7 @@ class JobKind(Kind[QianfanJob]):
         if attempt != status.attempt and (recorded := attempts.recorded(status, attempt)):
             return Record(attempts.select(status, recorded))
         if spec.adopt and spec.adopt.attempt == attempt:
-            return attempts.adopt(account, resource, spec.adopt.task_id, spec.adopt.job_id)
+            return attempts.adopt(account, resource)
         mark = Mark.of(world.cluster, resource.metadata, resource.kind, attempt, inputs_hash(spec))
         if status.highest_attempt is None:
             return self._survey(world, account, resource, mark)
@@ -203,7 +203,7 @@ class JobKind(Kind[QianfanJob]):
 
     def look(self, world: World, account: Account, resource: QianfanJob, pending: Pending) -> Found:
         """See Kind."""
-        return attempts.look(world, account, resource, pending)
+        return outcomes.look(world, account, resource, pending)
 
     def stop(self, account: Account, resource: QianfanJob) -> None:
         """Stop whatever works and is not wanted: the others first, else the selected run."""

@@ -1,12 +1,13 @@
 """Runs and tasks: how a QianfanJob reads, finds and stops them, by V1 integers or by V2 strings (design 5, 13)."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from qianfan_operator.api.job import JobStatus, RunRecord
 from qianfan_operator.cloud.errors import CloudError
-from qianfan_operator.cloud.views import Run, TaskItem
+from qianfan_operator.cloud.views import Run, RunItem, TaskItem
 from qianfan_operator.conditions import Verdict
 from qianfan_operator.credentials import Account
 from qianfan_operator.decide import Phase, Why
@@ -88,11 +89,28 @@ def running_seconds(run: Run, now: str) -> int:
     return int((datetime.fromisoformat(now).astimezone(UTC) - since.astimezone(UTC)).total_seconds())
 
 
+def record_of(status: JobStatus) -> RunRecord:
+    """Return the current attempt as `runs` shows it."""
+    return RunRecord.model_validate(
+        {**{name: getattr(status, name) for name in RUN_FIELDS}, "attempt": status.attempt or 0}
+    )
+
+
+def besides(recorded: Iterable[RunRecord], made: Iterable[RunRecord]) -> tuple[RunRecord, ...]:
+    """The records, and with them runs that no attempt goes by, each under the next free number below 1."""
+    all_ = tuple(recorded)
+    for record in made:
+        if phase_of(record) is not Phase.ABSENT:
+            number = min([1, *(known.attempt for known in all_)]) - 1
+            all_ += (record.model_copy(update={"attempt": number, "pending": None}),)
+    return all_
+
+
 def archived(status: JobStatus) -> tuple[RunRecord, ...]:
     """The runs, with the current attempt among them: newest first, at most ten, an unknown outcome never dropped."""
     if status.attempt is None:
         return status.runs
-    current = RunRecord.model_validate({name: getattr(status, name) for name in RUN_FIELDS})
+    current = record_of(status)
     others = [run for run in status.runs if run.attempt != status.attempt]
     runs = sorted([current, *others], key=lambda run: -run.attempt)
     kept = [run for index, run in enumerate(runs) if index < 10 or run.pending or phase_of(run) is Phase.WORKING]
@@ -105,6 +123,13 @@ def owned_tasks(account: Account, mark: Mark) -> Iterator[tuple[TaskItem, Mark]]
         found = Mark.read(item.description)
         if found is not None and mark.same_object(found):
             yield item, found
+
+
+@dataclass(frozen=True)
+class Several(CannotTell):
+    """A task that should hold one run holds more."""
+
+    runs: tuple[RunItem, ...] = ()
 
 
 def look(world: World, account: Account, inputs: Mapping[str, Any]) -> Found:
@@ -124,7 +149,7 @@ def look(world: World, account: Account, inputs: Mapping[str, Any]) -> Found:
                 why = Why(
                     Reason.DUPLICATE_CLOUD_RESOURCE, f"Task {uuid} holds several runs: {ids}. Set spec.adopt to one."
                 )
-                return CannotTell(why)
+                return Several(why, runs=tuple(runs))
             if runs:
                 return Seen({"job_id": None, "job_uuid": runs[0].job_uuid, "train_status": runs[0].status})
         if prove_lists(world, account):

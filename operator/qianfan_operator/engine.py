@@ -140,7 +140,7 @@ class Engine:
             fetch=self._fetch,
             first_sight=lambda what: store.first_sight(key, what, self._clocks.boot()),
             users_of=store.referrers,
-            serving=store.serving,
+            needing=store.needing,
             listed=self._listed(),
             witness=store.witness,
         )

@@ -128,8 +128,8 @@ class World:
     """When this process first saw a thing of this object (boot time)."""
     users_of: Callable[[Key], tuple[Key, ...]]
     """The objects that refer to a key."""
-    serving: Callable[[Iterable[object]], tuple[Key, ...]]
-    """The objects that use one of these model versions, whoever published it."""
+    needing: Callable[[Iterable[Hashable]], tuple[Key, ...]]
+    """The objects that need one of these things of the cloud, ("model", id) or ("version", id), whoever made it."""
     listed: bool
     """Whether all objects have been seen since the start: only then "nobody refers to it" is true (design 5.11)."""
     witness: Callable[[str], tuple[str, str] | None]

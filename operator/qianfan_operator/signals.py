@@ -4,6 +4,7 @@ from collections.abc import Hashable, Mapping
 from typing import Any
 
 from qianfan_operator.api.common import FINALIZER, RECONCILE_ANNOTATION, Resource
+from qianfan_operator.api.model import QianfanModel
 from qianfan_operator.api.service import QianfanService
 from qianfan_operator.conditions import READY, STALLED, SUCCEEDED, find, is_true
 from qianfan_operator.decide import Phase
@@ -76,19 +77,22 @@ def things(plural: str, fields: Mapping[str, Any]) -> frozenset[tuple[str, objec
     return frozenset((plural, number) for number in ids if number is not None)
 
 
-def uses(resource: Resource) -> frozenset[object]:
-    """Name the model versions that a service serves or is to serve, by whatever ids are known (design 6)."""
-    if not isinstance(resource, QianfanService):
-        return frozenset()
-    source, status = resource.spec.source, resource.status
-    ids: list[object] = [status.model_version_id]
-    if source and source.model_version:
-        ids.append(source.model_version.model_version_id)
-    if status.switch:
-        ids += [status.switch.to.model_version_id, status.switch.to.model_version_id_str]
-    if status.pending:
-        ids.append(status.pending.inputs.get("modelVersionId"))
-    return frozenset(number for number in ids if number is not None)
+def uses(resource: Resource) -> frozenset[Hashable]:
+    """Name the models and versions that an object needs in the cloud, by whatever ids are known (design 6)."""
+    needed: list[tuple[str, int | str | None]] = []
+    if isinstance(resource, QianfanModel) and (target := resource.spec.target):
+        needed.append(("model", target.model_id))
+    if isinstance(resource, QianfanService):
+        source, status = resource.spec.source, resource.status
+        ids: list[int | str | None] = [status.model_version_id]
+        if source and source.model_version:
+            ids.append(source.model_version.model_version_id)
+        if status.switch:
+            ids += [status.switch.to.model_version_id, status.switch.to.model_version_id_str]
+        if status.pending:
+            ids.append(status.pending.inputs.get("modelVersionId"))
+        needed += [("version", number) for number in ids]
+    return frozenset(thing for thing in needed if thing[1] is not None)
 
 
 def note(store: Store, record: Record, resource: Resource) -> None:

@@ -27,8 +27,8 @@ class Record:
     """What others that refer to this object care about; when it changes, they are woken."""
     holds: set[Hashable] = field(default_factory=set)
     """The things in the cloud that the object, and no other one, may act on."""
-    uses: frozenset[object] = frozenset()
-    """Ids of the model versions that the object serves, or is to serve."""
+    uses: frozenset[Hashable] = frozenset()
+    """The models and versions of the cloud that the object needs."""
     account: str | None = None
     failures: int = 0
     looks: int = 0
@@ -93,9 +93,9 @@ class Store:
         with self._lock:
             return tuple(sorted(self._referrers.get(key, ())))
 
-    def serving(self, versions: Iterable[object]) -> tuple[Key, ...]:
-        """Return the objects that use one of these model versions, by any of their ids."""
-        wanted = frozenset(versions)
+    def needing(self, things: Iterable[Hashable]) -> tuple[Key, ...]:
+        """Return the objects that need one of these models and versions of the cloud."""
+        wanted = frozenset(things)
         with self._lock:
             return tuple(sorted(key for key, record in self._records.items() if record.uses & wanted))
 

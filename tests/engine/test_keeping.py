@@ -69,3 +69,42 @@ def test_a_version_that_is_served_after_all_is_in_use(world: World) -> None:
     world.until(PUBLISH, "InUse")
     world.rest(3600)
     assert left(world)
+
+
+def test_a_version_that_another_object_published_stays(world: World) -> None:
+    """An object that was content with a version that it found there deletes nothing."""
+    status = published(world)
+    world.kube.patch_spec(PUBLISH, deletionPolicy="Orphan")
+    world.kube.delete(PUBLISH)
+    world.until_gone(PUBLISH)
+    other = model("other", target={"modelId": status["modelId"]}, deletionPolicy="Delete")
+    world.until(key := world.kube.apply(other), "Available")
+    assert world.status(key)["modelVersionId"] == status["modelVersionId"]
+    world.kube.delete(key)
+    world.until_gone(key)
+    assert left(world) == [status["modelVersionId"]]
+
+
+@pytest.mark.parametrize("by", ["modelRef", "modelId"])
+def test_an_empty_model_that_another_object_targets_stays(world: World, by: str) -> None:
+    """Whoever targets the model, by reference or by its id, still finds it when the object that made it goes."""
+    status = published(world)
+    world.kube.apply(job("later", desiredState="Stopped"))
+    target = {"modelRef": {"name": "publish"}} if by == "modelRef" else {"modelId": status["modelId"]}
+    world.kube.apply(model("second", source={"jobRef": {"name": "later"}}, target=target))
+    world.rest(60)
+    world.kube.delete(PUBLISH)
+    world.until_gone(PUBLISH)
+    assert [one.id for one in world.sim.account().models if not one.preset] == [status["modelId"]]
+
+
+def test_nothing_is_published_into_a_model_that_is_being_deleted(world: World) -> None:
+    """`target.modelRef` to an object that is going waits, for its model may go with it."""
+    published(world)
+    world.until(world.kube.apply(service()), "PaymentRequired")
+    world.kube.delete(PUBLISH)
+    world.until(PUBLISH, "InUse")
+    world.until(world.kube.apply(job("other")), "Succeeded")
+    second = model("second", source={"jobRef": {"name": "other"}}, target={"modelRef": {"name": "publish"}})
+    world.until(key := world.kube.apply(second), "DependencyNotReady")
+    assert "being deleted" in world.condition(key)["message"]

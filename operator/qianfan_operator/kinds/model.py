@@ -82,6 +82,8 @@ class ModelKind(Kind[QianfanModel]):
         elif spec.target.model_ref:
             name = spec.target.model_ref.name
             other = world.fetch(Key(self.plural, model.metadata.namespace, name))
+            if isinstance(other, QianfanModel) and other.metadata.deletion_timestamp:
+                return Plan(Want.WAIT, Why(Reason.DEPENDENCY_NOT_READY, f"QianfanModel {name} is being deleted."))
             if not isinstance(other, QianfanModel) or other.status.model_id is None:
                 if refers_back(world, model, _target_name):
                     message = "spec.target.modelRef leads back to the object itself."
@@ -217,13 +219,15 @@ class ModelKind(Kind[QianfanModel]):
                 for version in model.versions
                 if version.version_id in mine or (wiped and mark.same_object(Mark.read(version.description)))
             ]
-            if using := world.serving([*(one.version_id for one in left), *(one.version_id_str for one in left)]):
+            ids = [number for one in left for number in (one.version_id, one.version_id_str)]
+            if using := world.needing(("version", number) for number in ids if number is not None):
                 return _in_use(using)
             if left:
                 account.client.delete_model_versions([one.version_id for one in left if one.version_id is not None])
                 return Released(False, Why(Reason.DELETING, "Deleting the versions that this object published."))
             created = target is not None and target.model_name is not None and not status.adopted and bool(mine)
-            if created and not model.versions and not any(key.plural == self.plural for key in users):
+            targets = [*users, *world.needing([("model", model.model_id), ("model", model.model_id_str)])]
+            if created and not model.versions and not any(key.plural == self.plural for key in targets):
                 account.client.delete_models([where])
         except CloudError as error:
             if error.fate is not Fate.GONE:

@@ -289,8 +289,24 @@ def test_the_grace_counts_from_the_signature(world: World) -> None:
         return do()
 
     world.around_cloud = slow
-    world.until(world.kube.apply(job()), "Succeeded")
+    key = world.kube.apply(job())
+    world.until(key, "Confirming")
+    world.rest(30)
+    world.ask(key)  # so that there is a pass before the time that the first one has set
+    world.until(key, "Succeeded")
     assert len(world.calls("createJob")) == 2
+
+
+def test_nothing_is_made_for_a_spec_that_has_changed_meanwhile(world: World) -> None:
+    """A pass works from memory; before it makes anything it sees that the user has gone back."""
+    key = world.kube.apply(job())
+    world.until(key, "Succeeded")
+    world.kube.patch_spec(key, attempt=2)
+    world.deliver()
+    world.kube.patch_spec(key, attempt=1)
+    world.step(world.clock.boot)
+    world.until(key, "Succeeded")
+    assert len(world.calls("createTask")) == 1
 
 
 def test_a_run_whose_object_went_is_stopped_at_last(world: World) -> None:

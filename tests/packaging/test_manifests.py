@@ -6,6 +6,10 @@ from typing import Any
 import pytest
 import yaml
 
+from qianfan_operator.api.common import Part
+from qianfan_operator.api.job import IncrementalFrom
+from qianfan_operator.api.model import ModelSource, ModelTarget
+from qianfan_operator.api.service import ServiceSource
 from qianfan_operator.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -96,3 +100,31 @@ def test_the_samples_hold_no_secret() -> None:
     """The credentials among the samples are words that nobody can take for a key."""
     (secret,) = documents("deploy/samples/credentials.yaml")
     assert secret["stringData"] == {"QIANFAN_ACCESS_KEY": "your-access-key", "QIANFAN_SECRET_KEY": "your-secret-key"}
+
+
+def aliases(model: type[Part]) -> set[str]:
+    return {str(field.alias) for field in model.model_fields.values()}
+
+
+def written(value: Any, path: str = "") -> set[str]:
+    """The fields that are written in a manifest, those inside others with dots."""
+    if not isinstance(value, dict):
+        return set()
+    inside = (written(inner, f"{path}{name}.") for name, inner in value.items())
+    return {f"{path}{name}" for name in value}.union(*inside)
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("QianfanJob", {"trainType", "adopt", *(f"incrementalFrom.{way}" for way in aliases(IncrementalFrom))}),
+        ("QianfanModel", {"adopt", *(f"source.{way}" for way in aliases(ModelSource))}),
+        ("QianfanModel", {f"target.{way}" for way in aliases(ModelTarget)}),
+        ("QianfanService", {"adopt", *(f"source.{way}" for way in aliases(ServiceSource))}),
+    ],
+)
+def test_there_is_a_sample_for_every_case(kind: str, expected: set[str]) -> None:
+    """Whatever an object can be made from, go to, or take over is shown in a sample, as the README says."""
+    paths = [str(path.relative_to(ROOT)) for path in (ROOT / "deploy/samples").glob("*.yaml")]
+    shown = {way for one in documents(*paths) if one["kind"] == kind for way in written(one["spec"])}
+    assert expected <= shown

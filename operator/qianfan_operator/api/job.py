@@ -68,7 +68,9 @@ class JobSpec(CommonSpec):
         " with `attempt`.",
     )
     description: str | None = Field(
-        None, max_length=400, description="Description of the task and its run in the cloud, after the operator's mark."
+        None,
+        max_length=400,
+        description="Description of the run in the cloud, and of its task, where the operator's mark stands before it.",
     )
     base_train_type: _TRAIN_TYPE | None = Field(
         None, description=f"The family of the base model, for example ERNIE-Bot-turbo. {_FROM_BASE}"

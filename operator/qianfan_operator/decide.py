@@ -51,7 +51,8 @@ class Action(enum.Enum):
     NOTHING = enum.auto()
     CREATE = enum.auto()
     SWITCH = enum.auto()
-    STOP = enum.auto()
+    STOP = enum.auto()  # the selected run
+    STOP_OTHER = enum.auto()  # a run that the spec does not select (any more)
     CONFIRM = enum.auto()  # look for what an open intent may have made
     RELEASE = enum.auto()  # stop or delete in the cloud, then let the object go
     FORGET = enum.auto()  # let the object go, leave the cloud alone
@@ -95,7 +96,7 @@ class Decision:
     verdict: Verdict
 
 
-CHANGES = frozenset({Action.CREATE, Action.SWITCH, Action.STOP})
+CHANGES = frozenset({Action.CREATE, Action.SWITCH, Action.STOP, Action.STOP_OTHER})
 _BEGINS = {Want.WAIT: Action.NOTHING, Want.CREATE: Action.CREATE, Want.SWITCH: Action.SWITCH}
 _ANSWERS = frozenset({Phase.READY, Phase.WORKING, Phase.UNKNOWN})  # an endpoint that has answered still does
 WAY_OUT = """To let it go without the cloud: kubectl patch --type=merge -p '{"spec":{"deletionPolicy":"Orphan"}}'."""
@@ -137,8 +138,7 @@ def _paused(facts: Facts) -> Decision | None:
     unpaused = decide(replace(facts, paused=False))
     if unpaused.action not in CHANGES:
         return unpaused
-    paused = Why(Reason.PAUSED, "spec.paused is true: nothing is changed in the cloud.")
-    return _say(paused, available=_answers(facts))
+    return _say(Why(Reason.PAUSED, "spec.paused: nothing is changed in the cloud."), available=_answers(facts))
 
 
 def _answers(facts: Facts) -> bool:
@@ -176,7 +176,8 @@ def _confirm(facts: Facts) -> Decision | None:
 
 def _stop(facts: Facts) -> Decision | None:
     if facts.stop_wanted and (facts.phase is Phase.WORKING or facts.others_working):
-        return _say(Why(Reason.STOPPING, "Stopping the run, as spec.desiredState asks."), Action.STOP, reconciling=True)
+        action = Action.STOP if facts.phase is Phase.WORKING else Action.STOP_OTHER
+        return _say(Why(Reason.STOPPING, "Stopping the run, as spec.desiredState asks."), action, reconciling=True)
     if facts.stop_wanted and facts.phase in {Phase.ABSENT, Phase.STOPPED}:
         message = "Stopped, as spec.desiredState asks."
         return Decision(Action.NOTHING, Verdict(True, Reason.STOPPED, message, ended=False))
@@ -197,7 +198,7 @@ def _other_runs(facts: Facts) -> Decision | None:
     if not facts.others_working or facts.want not in _BEGINS:
         return None
     if facts.replace:
-        return _say(Why(Reason.STOPPING, "Stopping the run of another attempt."), Action.STOP, reconciling=True)
+        return _say(Why(Reason.STOPPING, "Stopping the run of another attempt."), Action.STOP_OTHER, reconciling=True)
     return _say(Why(Reason.WAITING_FOR_RUN, "Waiting for the end of the run of another attempt."), reconciling=True)
 
 
@@ -224,8 +225,8 @@ def _working(facts: Facts) -> Decision | None:
 def _ready(facts: Facts) -> Decision | None:
     if facts.phase is not Phase.READY:
         return None
-    why = facts.phase_why
-    return Decision(Action.NOTHING, Verdict(True, why.reason, why.message, ended=True, available=True))
+    reason, message = facts.phase_why.reason, facts.phase_why.message
+    return Decision(Action.NOTHING, Verdict(True, reason, message, ended=True, available=True))
 
 
 def _failed(facts: Facts) -> Decision | None:

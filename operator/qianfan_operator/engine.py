@@ -166,9 +166,9 @@ class Engine:
             return self._protocol.confirm(subject, account, world)
         if action is Action.RELEASE:
             return self._release(subject, account, world, verdict)
-        if action is Action.STOP:
+        if action in {Action.STOP, Action.STOP_OTHER}:
             subject.confirm()
-            kind.stop(account, subject.resource)
+            kind.stop(account, subject.resource, selected=action is Action.STOP)
             return Hold(verdict)
         new = FINALIZER not in subject.resource.metadata.finalizers
         subject.hold()

@@ -208,8 +208,8 @@ class Kind(ABC, Generic[R]):
     def release(self, world: World, account: Account, resource: R) -> Released:
         """Stop or delete in the cloud what deleting the object must not leave behind; asking twice is harmless."""
 
-    def stop(self, account: Account, resource: R) -> None:
-        """Stop what works; only jobs can."""
+    def stop(self, account: Account, resource: R, *, selected: bool) -> None:
+        """Stop what the spec selects, or something that it does not (any more) and that works; only jobs can."""
         raise NotImplementedError(f"a {resource.kind} cannot be stopped")
 
     def switch(self, world: World, account: Account, resource: R, plan: Plan) -> Step:

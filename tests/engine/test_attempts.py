@@ -1,9 +1,11 @@
 """Attempts of a QianfanJob: which one is current, and what happens to the others (design 2.2, 5.6)."""
 
+import pytest
+
 from engine.manifests import TRAINING, job
 from engine.world import DAY, GRACE, World
 from fake_kube import FakeKube
-from qianfan_simulator import Effect, Fault
+from qianfan_simulator import AfterSeconds, Effect, Fault
 
 OTHER = {**TRAINING["trainConfig"], "epoch": 5}
 
@@ -130,6 +132,28 @@ def test_raising_the_attempt_leaves_an_unknown_outcome_behind(world: World) -> N
     lost = next(iter(world.sim.account().runs))
     assert world.status(key)["runs"][0]["jobUuid"] == lost.uid
     assert len(world.calls("createJob")) == 2
+
+
+STOPS = {"deadline": ({"activeDeadlineSeconds": 3600}, "RUNNING"), "stop": ({"desiredState": "Stopped"}, "STOP")}
+
+
+@pytest.mark.parametrize("wish", STOPS)
+def test_what_is_asked_of_the_selected_run_stops_that_one(world: World, wish: str) -> None:
+    """A deadline means the run of the selected attempt, and a stop begins with it, though another one works as well."""
+    fields, others_end = STOPS[wish]
+    world.sim.configure(v2="denied", training=AfterSeconds(30 * DAY))
+    key = world.kube.apply(job())
+    world.sim.faults.add(Fault(Effect.LOSE_REPLY, "createJob"))
+    world.until(key, "CreateOutcomeUnknown")
+    world.kube.patch_spec(key, attempt=2)
+    world.until(key, "Training")
+    world.sim.configure(v2="on")
+    world.run(lambda: "jobUuid" in world.status(key)["runs"][0])
+    world.kube.patch_spec(key, **fields)
+    world.run(lambda: world.calls("stopJob", "StopFineTuningTask"))
+    assert not world.calls("StopFineTuningTask")  # which the other run needs: its integers are not known
+    world.rest(3 * 3600)
+    assert [run.life.state for run in world.sim.account().runs] == [others_end, "STOP"]
 
 
 def test_adopt_resolves_an_unknown_outcome(world: World) -> None:

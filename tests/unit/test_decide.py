@@ -87,15 +87,18 @@ def test_a_create_that_nothing_hinders_is_made(space: Space) -> None:
 
 
 def test_a_run_is_stopped_only_for_a_reason(space: Space) -> None:
-    """Stopping is final: it needs the spec's word, the deadline or Replace, a run that works, and no obstacle."""
+    """Stopping is final: it needs a run that works, no obstacle, and a word of the spec that means this very run."""
 
-    def groundless(facts: Facts) -> bool:
-        asked = facts.stop_wanted or facts.deadline_passed or facts.replace
-        works = facts.phase is Phase.WORKING or facts.others_working
-        obstacle = facts.deleting or facts.paused or facts.intent or facts.trouble is not Trouble.NONE
-        return obstacle or not asked or not works
+    def groundless(facts: Facts, decision: Decision) -> bool:
+        if decision.action is Action.STOP:
+            grounds = facts.phase is Phase.WORKING and (facts.stop_wanted or facts.deadline_passed)
+        elif decision.action is Action.STOP_OTHER:
+            grounds = facts.others_working and (facts.stop_wanted or facts.replace)
+        else:
+            return False
+        return not grounds or facts.deleting or facts.paused or facts.intent or facts.trouble is not Trouble.NONE
 
-    assert first(space, lambda facts, decision: decision.action is Action.STOP and groundless(facts)) is None
+    assert first(space, groundless) is None
 
 
 def test_nothing_is_asked_of_the_cloud_in_trouble(space: Space) -> None:
@@ -279,7 +282,7 @@ CASES = [
         wants(Want.CREATE, Reason.CREATING, others_working=True), Action.NOTHING,
         "False WaitingForRun | True | Reconciling WaitingForRun", own="Unknown"),
     job("a new attempt replaces a working run", "concurrencyPolicy says so",
-        wants(Want.CREATE, Reason.CREATING, others_working=True, replace=True), Action.STOP,
+        wants(Want.CREATE, Reason.CREATING, others_working=True, replace=True), Action.STOP_OTHER,
         "False Stopping | True | Reconciling Stopping", own="Unknown"),
     job("stop wanted", "desiredState: Stopped", trains(stop_wanted=True), Action.STOP,
         "False Stopping | True | Reconciling Stopping", own="Unknown"),

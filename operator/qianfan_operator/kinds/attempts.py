@@ -67,9 +67,10 @@ def may_work(record: JobStatus | RunRecord) -> bool:
 
 
 def others(job: QianfanJob) -> tuple[JobStatus | RunRecord, ...]:
-    """The runs of attempts that the spec does not select, as far as they may work."""
+    """The runs of attempts that the spec does not select, as far as they may work; those that surely do first."""
     recorded: tuple[JobStatus | RunRecord, ...] = (job.status, *job.status.runs)
-    return tuple(record for record in recorded if record.attempt != job.spec.attempt and may_work(record))
+    working = (record for record in recorded if record.attempt != job.spec.attempt and may_work(record))
+    return tuple(sorted(working, key=lambda record: runs.phase_of(record) is not Phase.WORKING))
 
 
 def works(run: RunItem) -> bool:

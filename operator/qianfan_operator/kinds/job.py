@@ -205,10 +205,10 @@ class JobKind(Kind[QianfanJob]):
         """See Kind."""
         return outcomes.look(world, account, resource, pending)
 
-    def stop(self, account: Account, resource: QianfanJob) -> None:
-        """Stop whatever works and is not wanted: the others first, else the selected run."""
-        others = attempts.others(resource)
-        for record in others or (resource.status,):
+    def stop(self, account: Account, resource: QianfanJob, *, selected: bool) -> None:
+        """Stop the selected run, or the first of the others that may work."""
+        record = resource.status if selected else next(iter(attempts.others(resource)), None)
+        if record:
             runs.stop(account, record)
 
     def release(self, world: World, account: Account, resource: QianfanJob) -> Released:

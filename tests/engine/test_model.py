@@ -153,6 +153,32 @@ def test_a_version_that_fails_is_told_and_published_again_when_asked(world: Worl
     assert world.condition(key, "Stalled")["status"] == "True"
     world.rest(DAY)
     assert len(world.calls("publishTrainModel")) == 1
+    (failed,) = world.status(key)["published"]
+    world.ask(key)
+    world.until(key, "Available")
+    (version,) = versions(world)
+    assert version.id != failed
+    assert world.status(key)["published"] == [version.id]
+    assert len(world.calls("publishTrainModel")) == 2
+
+
+def test_a_version_that_failed_for_somebody_else_is_left_alone(world: World) -> None:
+    """The cloud takes a run once per model: a failed version of others is theirs to delete; then it is published."""
+    run = trained(world)
+    world.sim.faults.add(Fault(Effect.DOOM, "publishTrainModel"))
+    meta = {"taskId": run["taskId"], "iterationId": run["jobId"], "description": "by hand"}
+    theirs = world.client().prepare_publish({"isNewModel": True, "modelName": "theirs", "versionMeta": meta}).send()
+    key = world.kube.apply(model(target={"modelId": theirs.model_id}))
+    world.until(key, "PublishingFailed")
+    world.ask(key, "first")
+    world.rest(600)
+    assert world.reason(key) == "PublishingFailed"
+    assert "not ours" in world.condition(key)["message"]
+    assert [version.id for version in versions(world)] == [theirs.version_id]
+    world.sim.delete(theirs.version_id)
+    world.ask(key, "second")
+    world.until(key, "Available")
+    assert world.status(key)["published"] == [versions(world)[0].id]
 
 
 def test_a_taken_model_name_is_told(world: World) -> None:
@@ -225,9 +251,10 @@ def test_a_model_stands_for_its_newest_version(world: World) -> None:
     owner = published(world)
     world.kube.patch_spec(owner, source={"jobRef": {"name": "other"}})
     world.run(lambda: world.reason(owner) == "Available" and world.status(owner)["version"] == "2")
-    key = world.kube.apply(
-        model("mine", source=None, target=None, adopt={"modelId": world.status(owner)["modelIdStr"]})
-    )
+    number = world.status(owner)["modelIdStr"]
+    world.kube.delete(owner)
+    world.until_gone(owner)
+    key = world.kube.apply(model("mine", source=None, target=None, adopt={"modelId": number}))
     world.until(key, "Available")
     assert world.status(key)["version"] == "2"
 

@@ -30,8 +30,6 @@ from qianfan_operator.kinds.runs import stalled
 from qianfan_operator.names import Mark
 from qianfan_operator.reasons import Reason
 
-_PUBLISHED = 20
-
 
 class ModelKind(Kind[QianfanModel]):
     """Publishing."""
@@ -60,7 +58,7 @@ class ModelKind(Kind[QianfanModel]):
             return Plan(Want.BLOCKED, Why(Reason.ALREADY_BOUND, message))
         if spec.adopt or spec.source is None:
             return Plan(Want.NOTHING)
-        again = versions.STATES.get(status.state or "") is Phase.FAILED and resource.reconcile_requested
+        again = versions.has_failed(status) and resource.reconcile_requested
         changed = status.inputs_hash != versions.words(resource) or again
         follows = (
             spec.update_policy == "Follow" and spec.source.job_ref is not None and spec.source.job_ref.attempt is None
@@ -129,6 +127,8 @@ class ModelKind(Kind[QianfanModel]):
         if spec.adopt and not versions.published(resource.status):
             return versions.adopt(account, resource)
         inputs = dict(plan.inputs)
+        if versions.has_failed(resource.status) and versions.same_run(resource.status.source, inputs):
+            return versions.make_way(account, resource.status)
         run = (inputs["taskId"], inputs["jobId"])
         if None in run:
             run = (inputs["taskUuid"], inputs["jobUuid"])
@@ -148,9 +148,8 @@ class ModelKind(Kind[QianfanModel]):
 
     def landed(self, resource: QianfanModel, pending: Pending, reply: views.Published) -> Updates:
         """See Kind."""
-        published = (*resource.status.published, *filter(None, (reply.version_id,)))[-_PUBLISHED:]
         return {
-            "published": published,
+            "published": versions.with_own(resource.status, reply.version_id),
             **versions.source(pending.inputs),
             "model_id": reply.model_id,
             "model_id_str": reply.model_id_str,
@@ -183,8 +182,8 @@ class ModelKind(Kind[QianfanModel]):
             for version in model.versions:
                 if versions.is_run(version, inputs):
                     facts = {**versions.version_facts(version, ModelStatus()), "model_name": model.model_name or name}
-                    if mark.same_object(Mark.read(version.description)) and version.version_id is not None:
-                        facts["published"] = (*resource.status.published, version.version_id)[-_PUBLISHED:]
+                    if mark.same_object(Mark.read(version.description)):
+                        facts["published"] = versions.with_own(resource.status, version.version_id)
                     return Seen({**facts, **versions.source(inputs)})
             if name is not None:
                 if any(mark.same_object(Mark.read(version.description)) for version in model.versions):

@@ -15,7 +15,7 @@ from qianfan_operator.names import short_hash
 from qianfan_operator.reasons import Reason
 
 STATES = {"Creating": Phase.WORKING, "Ready": Phase.READY, "Fail": Phase.FAILED, "Failed": Phase.FAILED}
-_LISTED = 10
+_LISTED, _PUBLISHED = 10, 20
 
 
 def why(phase: Phase, status: ModelStatus, word: str | None) -> Why:
@@ -25,19 +25,49 @@ def why(phase: Phase, status: ModelStatus, word: str | None) -> Why:
     texts: Mapping[Phase, Why] = {
         Phase.WORKING: Why(Reason.PUBLISHING, f"{version} is being published."),
         Phase.READY: Why(Reason.AVAILABLE, f"{version}{where} is ready."),
-        Phase.FAILED: Why(
-            Reason.PUBLISHING_FAILED,
-            f"{version} failed to publish; change the annotation {RECONCILE_ANNOTATION} to publish it again.",
-        ),
+        Phase.FAILED: Why(Reason.PUBLISHING_FAILED, f"{version} failed to publish; {_try_again(status)}"),
         Phase.GONE: Why(Reason.GONE, f"{version} is no longer in the cloud."),
         Phase.UNKNOWN: Why(Reason.UNKNOWN_STATE, f"{version} is in a state that this version does not know: {word!r}."),
     }
     return texts.get(phase, Why(Reason.PUBLISHING))
 
 
+def _try_again(status: ModelStatus) -> str:
+    ask = f"change the annotation {RECONCILE_ANNOTATION} to publish it again."
+    return ask if status.model_version_id in status.published else f"delete it, which is not ours, then {ask}"
+
+
 def published(status: ModelStatus) -> bool:
     """Say whether the status names a version."""
     return status.model_version_id is not None or status.model_version_id_str is not None
+
+
+def has_failed(status: ModelStatus) -> bool:
+    """Say whether the current version is recorded and has failed to publish."""
+    return published(status) and STATES.get(status.state or "") is Phase.FAILED
+
+
+def with_own(status: ModelStatus, version_id: int | None) -> tuple[int, ...]:
+    """Add a version to those that the object published, the newest last."""
+    return (*(one for one in status.published if one != version_id), *filter(None, (version_id,)))[-_PUBLISHED:]
+
+
+def make_way(account: Account, status: ModelStatus) -> Step:
+    """Remove a version that failed to publish, for the cloud takes a run only once per model (70118) [wire 2.7].
+
+    Nothing is lost: it cannot be used, and publishing is free. What this object did not publish is left alone.
+    """
+    version = status.model_version_id if status.model_version_id is not None else status.model_version_id_str
+    try:
+        if version not in status.published:
+            account.client.model_version_detail(version or 0)
+            return stalled(Reason.PUBLISHING_FAILED, why(Phase.FAILED, status, status.state).message)
+        account.client.delete_model_versions([version])
+    except CloudError as error:
+        if error.fate is not Fate.GONE:
+            raise
+    rest = tuple(one for one in status.published if one != version)
+    return Record({"model_version_id": None, "model_version_id_str": None, "state": None, "published": rest})
 
 
 def is_named(status: ModelStatus, adopt: ModelAdopt) -> bool:

@@ -113,8 +113,7 @@ def decide(facts: Facts) -> Decision:
 
 def _say(why: Why, action: Action = Action.NOTHING, /, **more: object) -> Decision:
     """Decide for "not ready" with this reason."""
-    verdict = Verdict(ready=False, reason=why.reason, message=why.message)
-    return Decision(action, replace(verdict, **more))  # type: ignore[arg-type]
+    return Decision(action, replace(Verdict(False, why.reason, why.message), **more))  # type: ignore[arg-type]
 
 
 def _deleting(facts: Facts) -> Decision | None:

@@ -336,10 +336,42 @@ def test_a_service_is_adopted(world: World, ids: str) -> None:
     adopt = {"serviceId": one.id if ids == "integer" else one.uid}
     key = world.kube.apply(service("mine", source=None, serviceName=None, uri=None, adopt=adopt))
     world.until(key, "Available")
-    assert world.status(key)["url"].endswith(one.uri)
+    status = world.status(key)
+    assert status["url"].endswith(one.uri)
+    assert (status["serviceId"], status["serviceUuid"]) == (one.id, one.uid)
     world.kube.delete(key)
     world.until_gone(key)
     assert the_service(world).life.state == "Done"
+
+
+@pytest.mark.parametrize("ids", ["integer", "string"])
+def test_a_service_cannot_be_taken_from_another_object(world: World, ids: str) -> None:
+    """Whichever of its ids is named, a service has one object; the other one never releases it."""
+    published(world)
+    owner = serving(world)
+    one = the_service(world)
+    adopt = {"serviceId": one.id if ids == "integer" else one.uid}
+    thief = service("thief", source=None, serviceName=None, uri=None, adopt=adopt, deletionPolicy="Delete")
+    key = world.kube.apply(thief)
+    world.until(key, "AlreadyManaged")
+    world.kube.delete(key)
+    world.until_gone(key)
+    assert world.is_so(owner)
+    assert the_service(world).life.state == "Done"
+
+
+def test_an_adopted_service_is_released_if_that_is_written(world: World) -> None:
+    """Taken over by its integer, a service is known by its string, too, which its release takes."""
+    published(world)
+    owner = serving(world, deletionPolicy="Orphan")
+    world.kube.delete(owner)
+    world.until_gone(owner)
+    adopt = {"serviceId": the_service(world).id}
+    mine = service("mine", source=None, serviceName=None, uri=None, adopt=adopt, deletionPolicy="Delete")
+    world.until(key := world.kube.apply(mine), "Available")
+    world.kube.delete(key)
+    world.until_gone(key)
+    assert the_service(world).life.state == "Stopped"
 
 
 def test_a_serving_service_does_not_care_about_its_model_object(world: World) -> None:

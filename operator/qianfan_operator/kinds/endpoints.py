@@ -1,6 +1,7 @@
 """Services of the cloud: how a QianfanService reads, finds and adopts them."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from qianfan_operator.api.service import QianfanService, ServiceStatus
@@ -37,12 +38,22 @@ def recorded(status: ServiceStatus) -> bool:
 
 
 def read(account: Account, status: ServiceStatus) -> Service:
-    """Read a recorded service, by its integer if it is known."""
+    """Read a recorded service, by its integer if it is known; an id that is missing is looked up in the list.
+
+    To switch and to release a service takes its string, and service/detail does not tell that [wire 2.10].
+    """
     if status.service_id is not None:
-        return account.client.service_detail(status.service_id)
-    if status.service_uuid is not None:
-        return account.client.describe_service(status.service_uuid)
-    raise AssertionError("no service is recorded")
+        service = account.client.service_detail(status.service_id)
+    elif status.service_uuid is not None:
+        service = account.client.describe_service(status.service_uuid)
+    else:
+        raise AssertionError("no service is recorded")
+    if status.service_id is not None and status.service_uuid is not None:
+        return service
+    for item in account.client.services():
+        if _is(item, status):
+            return replace(service, service_id=item.service_id, service_uuid=item.service_uuid)
+    return service
 
 
 def look(account: Account, status: ServiceStatus) -> Service | None:
@@ -82,7 +93,8 @@ def facts(service: Service, status: ServiceStatus) -> dict[str, Any]:
         "service_name": service.name or status.service_name,
         "uri": service.uri or status.uri,
         "url": service.url or status.url,
-        "service_uuid": service.service_uuid or status.service_uuid,
+        "service_id": status.service_id if status.service_id is not None else service.service_id,
+        "service_uuid": status.service_uuid or service.service_uuid,
         "model_id": service.model_id if service.model_id is not None else status.model_id,
         "model_version_id": (
             service.model_version_id if service.model_version_id is not None else status.model_version_id
@@ -149,8 +161,7 @@ def adopt(account: Account, service_id: int | str) -> Step:
     service = look(account, wanted)
     if service is None:
         return stalled(Reason.GONE, f"Service {service_id} is not in the cloud.")
-    ids = {"service_id": wanted.service_id or service.service_id, "adopted": True, "account": account.name}
-    return Record({**facts(service, wanted), **ids, "pending": None})
+    return Record({**facts(service, wanted), "adopted": True, "account": account.name, "pending": None})
 
 
 def words(service: QianfanService) -> str:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from qianfan_operator.api.common import Pending, Resource
 from qianfan_operator.cloud.client import Client
+from qianfan_operator.cloud.errors import CloudError
 from qianfan_operator.cloud.transport import Prepared
 from qianfan_operator.conditions import Verdict
 from qianfan_operator.credentials import Account
@@ -184,7 +185,7 @@ class Kind(ABC, Generic[R]):
         """Say what to record when the finalizer is put on an object for the first time."""
         return {}
 
-    def refused(self) -> Updates:
+    def refused(self, error: CloudError) -> Updates:
         """Say what to record when a paid create was proven refused, besides the end of its intent."""
         return {}
 

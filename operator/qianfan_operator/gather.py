@@ -99,7 +99,8 @@ class Gatherer:
             return replace(facts, trouble=access.trouble, trouble_why=why)
         if error.fate is Fate.STALL:
             return replace(facts, trouble=Trouble.STALL, trouble_why=Why(error.reason, str(error)))
-        reason = error.reason if error.fate is Fate.WAIT else Reason.CLOUD_UNAVAILABLE
+        # GONE, and a free create whose outcome is unknown: the next pass sees what is there.
+        reason = error.reason if error.fate in {Fate.WAIT, Fate.GONE} else Reason.CLOUD_UNAVAILABLE
         return replace(facts, trouble=Trouble.RETRY, trouble_why=Why(reason, str(error)))
 
 

@@ -8,7 +8,7 @@ looked for when no copy of the request can be accepted any more; only then may i
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from qianfan_operator.api.common import Pending
@@ -16,7 +16,7 @@ from qianfan_operator.cloud.errors import CloudError
 from qianfan_operator.conditions import Synced, Verdict
 from qianfan_operator.credentials import Account
 from qianfan_operator.decide import WAY_OUT, Why
-from qianfan_operator.external import CannotTell, Hold, Pay, Record, Seen, World
+from qianfan_operator.external import CannotTell, Hold, Pay, Record, Seen, Updates, World
 from qianfan_operator.keys import Key
 from qianfan_operator.kube import Conflict
 from qianfan_operator.reasons import Reason
@@ -35,6 +35,8 @@ class Landing:
     reply: Any
     undo: Callable[[], None]
     """Stops what was made, for the case that its object is gone by now."""
+    refusal: Updates = field(default_factory=dict)
+    """What a proven refusal records besides the end of the intent."""
 
 
 class Unfinished(Exception):
@@ -72,8 +74,8 @@ class Protocol:
         except CloudError as error:
             subject.note_error(error)
             if error.refused:
-                self._hand_over(subject, account, pending, None)
-                subject.note({"pending": None, **subject.kind.refused()})
+                self._hand_over(subject, account, pending, None, subject.kind.refused(error))
+                self.land(subject, verdict)
                 raise
             log.warning("The outcome of a create is unknown", extra={"object": str(subject.key), "error": str(error)})
             return self.confirm(subject, account, world, now_if_there=error.exists)
@@ -127,6 +129,9 @@ class Protocol:
         landing = self._landings.get(subject.key)
         if landing is None:
             return False
+        if landing.reply is None:
+            self._refused(subject, landing)
+            return False
         for _ in range(_TRIES):
             try:
                 landed = self._land(subject, verdict, landing)
@@ -137,6 +142,15 @@ class Protocol:
                 self._landings.pop(subject.key, None)
             return landed
         return False
+
+    def _refused(self, subject: Subject, landing: Landing) -> None:
+        """Have the pass write the end of an intent that was proven refused; it is known until the status shows it."""
+        now = subject.resource.status.pending
+        if now and now.nonce == landing.pending.nonce:
+            subject.note({"pending": None, **landing.refusal})
+            return
+        with self._lock:
+            self._landings.pop(subject.key, None)
 
     def abandon(self, key: Key) -> None:
         """Stop, if its policy says so, what was made for an object that is gone; raises Unfinished."""
@@ -153,7 +167,9 @@ class Protocol:
         with self._lock:
             self._landings.pop(key, None)
 
-    def _hand_over(self, subject: Subject, account: Account, pending: Pending, reply: Any) -> None:
+    def _hand_over(
+        self, subject: Subject, account: Account, pending: Pending, reply: Any, refusal: Updates | None = None
+    ) -> None:
         kind, resource = subject.kind, subject.resource
 
         def undo() -> None:
@@ -161,21 +177,17 @@ class Protocol:
                 kind.abandon(account, resource, kind.landed(resource, pending, reply))
 
         with self._lock:
-            self._landings[subject.key] = Landing(resource.metadata.uid, pending, reply, undo)
+            self._landings[subject.key] = Landing(resource.metadata.uid, pending, reply, undo, refusal or {})
 
     def _land(self, subject: Subject, verdict: Verdict, landing: Landing) -> bool:
         resource = subject.resource
         if resource.metadata.uid != landing.uid:  # a successor of the same name: only what it holds by now is left
-            if landing.reply is not None:
-                made = subject.kind.ids_of(subject.kind.landed(resource, landing.pending, landing.reply))
-                if not _same(subject.kind.bound(resource, landing.pending), made):
-                    self.abandon(subject.key)
+            made = subject.kind.ids_of(subject.kind.landed(resource, landing.pending, landing.reply))
+            if not _same(subject.kind.bound(resource, landing.pending), made):
+                self.abandon(subject.key)
             return False
         now = resource.status.pending
         ended = {"pending": None} if now and now.nonce == landing.pending.nonce else {}
-        if landing.reply is None:
-            subject.note({**ended, **subject.kind.refused()} if ended else {})  # the end of the pass writes it
-            return False
         updates = subject.kind.landed(resource, landing.pending, landing.reply)
         bound = subject.kind.bound(resource, landing.pending)
         if bound is None:

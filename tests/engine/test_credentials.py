@@ -197,3 +197,13 @@ def test_no_key_is_told(world: World) -> None:
     world.rest(600)
     assert "very-secret-key" not in str(world.kube.objects[key])
     assert "very-secret-key" not in str(world.kube.events)
+
+
+def test_a_task_of_another_account_is_not_trained_in(world: World) -> None:
+    """Keys of another account, given while a task has no run yet: its number is never sent with them."""
+    key = world.kube.apply(job())
+    world.sim.faults.add(Fault(Effect.ERROR, "createJob", count=1, code=510402))
+    world.run(lambda: any(call.operation == "createJob" for call in world.sim.calls))
+    world.set_secret(OTHER)
+    world.until(key, "Succeeded")
+    assert [call.outcome for call in world.sim.calls if call.operation == "createJob"] == ["not executed", "ok"]

@@ -369,3 +369,42 @@ def test_a_run_is_stopped_whose_object_only_others_keep(world: World) -> None:
     world.rest(300)
     assert [run.life.state for run in world.sim.account().runs] == ["STOP"]
     assert world.protocol.unwritten() == ()
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_task_that_is_gone_is_replaced(world: World, times: int) -> None:
+    """510202 from createJob: the task was deleted meanwhile, so the run is made in another one, and only one is."""
+    world.until(world.kube.apply(job("witness")), "Succeeded")
+    world.sim.faults.add(Fault(Effect.ERROR, "createJob", count=times, code=510202))
+    key = world.kube.apply(job())
+    world.until(key, "Succeeded")
+    assert len(world.sim.account().runs) == 2
+    (run,) = (run for run in world.sim.account().runs if run.id == world.status(key)["jobId"])
+    assert world.status(key)["taskId"] == run.task.id
+
+
+def test_a_run_that_the_cloud_has_lost_is_told(world: World) -> None:
+    """A training that goes on from a run which is gone is for a person to mend."""
+    world.sim.faults.add(Fault(Effect.ERROR, "createJob", count=0, code=510301))
+    key = world.kube.apply(job())
+    world.until(key, "Gone")
+    assert world.condition(key, "Stalled")["status"] == "True"
+
+
+def test_a_refusal_outlives_the_write_that_fails(world: World) -> None:
+    """A proven refusal is known until the status shows it: a conflict does not make its outcome unknown."""
+    refused: list[str] = []
+
+    def conflict(name, do):
+        if name == "patch_status" and world.sim.calls and world.sim.calls[-1].operation == "createJob" and not refused:
+            refused.append(name)
+            raise Conflict("changed")
+        return do()
+
+    world.kube.around = conflict
+    world.sim.faults.add(Fault(Effect.ERROR, "createJob", count=1, code=510402))
+    key = world.kube.apply(job())
+    world.run(lambda: world.calls("createJob"), within=60)
+    assert refused
+    world.until(key, "Succeeded")
+    assert len(world.calls("createJob")) == 1

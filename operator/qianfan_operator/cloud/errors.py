@@ -64,6 +64,7 @@ _REFUSED: Final = Rule(Fate.STALL, Reason.REFUSED, refused=True)
 _DENIED: Final = Rule(Fate.STALL, Reason.ACCESS_DENIED, refused=True)
 _BAD_KEYS: Final = Rule(Fate.STALL, Reason.CREDENTIALS_INVALID, refused=True)
 _GONE: Final = Rule(Fate.GONE, Reason.GONE, refused=True)
+_LOST: Final = Rule(Fate.STALL, Reason.GONE, refused=True)
 _TAKEN: Final = Rule(Fate.STALL, Reason.NAME_TAKEN)
 _TWICE: Final = Rule(Fate.STALL, Reason.CREATE_OUTCOME_UNKNOWN)
 
@@ -102,6 +103,9 @@ _ROWS: Final[tuple[tuple[Iterable[str], tuple[str, ...], Rule], ...]] = (
     # The model repository. 10001 speaks of the model that the request names.
     (_ANY, ("10001", "21002", "70128", "70130", "70131"), _REFUSED),
     (_READS_OF_10001, ("10001",), _GONE),
+    # A create that builds on what is not there. Only a task of our own can be replaced by another.
+    (("createJob",), ("510301",), _LOST),
+    (("publishTrainModel",), ("510202", "510301"), _LOST),
     (("publishTrainModel",), ("70101",), _TAKEN),
     (("publishTrainModel",), ("70118",), _TWICE),
 )

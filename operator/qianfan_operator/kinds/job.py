@@ -5,6 +5,7 @@ from typing import Any
 from qianfan_operator.api.common import Pending
 from qianfan_operator.api.job import JobStatus, QianfanJob, RunRecord
 from qianfan_operator.api.training import create_job_body, inputs_hash, missing_fields, same_inputs, training_inputs
+from qianfan_operator.cloud.errors import CloudError, Fate
 from qianfan_operator.conditions import SUCCEEDED
 from qianfan_operator.credentials import Account
 from qianfan_operator.decide import Phase, Want, Why
@@ -135,7 +136,8 @@ class JobKind(Kind[QianfanJob]):
             "inputs": training_inputs(spec),
             "account": account.name,
         }
-        if attempt == status.attempt and status.task_id is not None and status.inputs == training_inputs(spec):
+        same = attempt == status.attempt and status.account == account.name and status.inputs == training_inputs(spec)
+        if same and status.task_id is not None:  # in another account, its number may be somebody else's
             claimed = tasks.Claimed(status.task_id, status.task_uuid, status.task_name or "")
         else:
             begin = {
@@ -169,9 +171,10 @@ class JobKind(Kind[QianfanJob]):
         new = resource.spec.attempt == 1 and status.highest_attempt is None and status.account is None
         return {"highest_attempt": 0} if new else {}
 
-    def refused(self) -> Updates:
-        """Let what is trained be mended without another attempt: nothing was paid for."""
-        return {"inputs_hash": None}
+    def refused(self, error: CloudError) -> Updates:
+        """Let what is trained be mended without another attempt: nothing was paid for. A task that is gone is left."""
+        gone = dict.fromkeys(("task_id", "task_uuid", "task_name")) if error.fate is Fate.GONE else {}
+        return {"inputs_hash": None, **gone}
 
     def landed(self, resource: QianfanJob, pending: Pending, reply: Any) -> Updates:
         """See Kind."""

@@ -2,7 +2,11 @@
 
 import json
 from collections import Counter
+from itertools import product
+from pathlib import Path
 from typing import Any
+
+import yaml
 
 from conformance import check
 from e2e.history import PATHS, Object
@@ -11,6 +15,7 @@ from e2e.process import OperatorProcess
 
 USER = "system:serviceaccount:qianfan-system:qianfan-operator"
 OURS = {"qianfanjobs", "qianfanmodels", "qianfanservices"}
+RIGHTS = Path(__file__).parents[2] / "deploy/access/rbac.yaml"
 READS = {"get", "list", "watch"}
 
 
@@ -62,6 +67,27 @@ def test_the_rights_suffice_and_only_the_status_is_written(place: Place) -> None
     assert set(writes) == allowed
 
 
+def test_no_right_is_left_over(bare_place: Place) -> None:
+    """Each verb on each resource that deploy/access grants was used, whether by ourselves or by the informer."""
+    bare_place.apply(job())
+    bare_place.until_waiting(JOB, "CredentialsNotFound")  # here the Secret is asked for by its name
+    bare_place.give_keys()
+    served_chain(bare_place)
+    (role,) = (one for one in yaml.safe_load_all(RIGHTS.read_text(encoding="utf-8")) if _is_ours(one))
+    granted = {
+        (group, resource, verb)
+        for rule in role["rules"]
+        for group, resource, verb in product(rule["apiGroups"], rule["resources"], rule["verbs"])
+    }
+    used = {
+        (what.get("apiGroup", ""), "/".join(filter(None, (what["resource"], what.get("subresource")))), entry["verb"])
+        for entry in requests_of_the_operator(bare_place)
+        if (what := entry.get("objectRef")) and entry["responseStatus"]["code"] != 403
+    }
+    assert granted - used == set()
+    assert used - granted == set()
+
+
 def test_nothing_is_written_while_nothing_changes(place: Place) -> None:
     """Applying the same again changes nothing, and while the cloud is looked at again and again nothing is written."""
     served_chain(place)
@@ -100,6 +126,10 @@ def _terminating(entry: dict[str, Any]) -> bool:
     """Whether it is an event for a namespace that was on its way out, where nothing may be made any more."""
     reason = entry["responseStatus"].get("message", "")
     return entry["verb"] == "create" and "is being terminated" in reason
+
+
+def _is_ours(manifest: dict[str, Any]) -> bool:
+    return (manifest["kind"], manifest["metadata"]["name"]) == ("ClusterRole", "qianfan-operator")
 
 
 def _written_by_others(body: Object) -> bool:

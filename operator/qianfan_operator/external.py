@@ -149,6 +149,11 @@ def cloud_now(account: Account) -> str | None:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
+def seconds_between(since: str, now: str) -> float:
+    """Return the seconds between two times in RFC 3339."""
+    return (datetime.fromisoformat(now) - datetime.fromisoformat(since)).total_seconds()
+
+
 class Kind(ABC, Generic[R]):
     """One kind's ways with the cloud. Methods raise CloudError; none of them writes to Kubernetes."""
 

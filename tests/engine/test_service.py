@@ -84,6 +84,22 @@ def test_a_service_that_nobody_pays_for_is_stalled(world: World) -> None:
     assert not world.condition(key, "Stalled")
 
 
+def test_a_wrong_clock_of_the_node_ends_no_patience(world: World) -> None:
+    """What waits for a payment or a switch is judged by the cloud's time, not by the wall clock of a node."""
+    published(world)
+    key = world.kube.apply(service(updatePolicy="Follow"))
+    world.until(key, "PaymentRequired")
+    world.clock.ahead = 3 * DAY
+    world.rest(600)
+    assert not world.condition(key, "Stalled")
+    world.sim.pay()
+    world.until(key, "Available")
+    next_version(world)
+    world.until(key, "Updating")
+    world.clock.ahead = 6 * DAY
+    world.until(key, "Available")
+
+
 def test_a_service_that_fails_to_deploy_is_told(world: World) -> None:
     """Failed in the cloud is Stalled, Available False, and nothing is applied for again."""
     published(world)

@@ -48,11 +48,16 @@ class Clock:
 
     boot: float = 1000.0
     offset: float = 1_709_280_000.0 - 1000.0  # 2024-03-01T08:00:00Z
+    ahead: float = 0.0
+    """By how much the wall clock of the node is wrong; the cloud's is right."""
 
     def boottime(self) -> float:
         return self.boot
 
     def wall(self) -> float:
+        return self.cloud() + self.ahead
+
+    def cloud(self) -> float:
         return self.boot + self.offset
 
     def advance(self, seconds: float) -> None:
@@ -116,7 +121,7 @@ class World:
         self.clock = Clock()
         self.kube = FakeKube({plural: kind.resource for plural, kind in BY_PLURAL.items()}, self.clock.now)
         self.kube.on_status.append(self._conforms)
-        self.sim = Simulator(options, clock=self.clock.wall).start()
+        self.sim = Simulator(options, clock=self.clock.cloud).start()
         self.around_cloud: Callable[[str, Callable[[], Any]], Any] = lambda _, do: do()
         self.leading = self.listed = True
         self.violations: list[str] = []

@@ -1,6 +1,5 @@
 """QianfanService: service apply, service detail; V2 to describe, switch and deactivate (design 2.4, 6)."""
 
-from datetime import datetime
 from typing import Any
 
 from qianfan_operator.api.common import Pending
@@ -23,6 +22,8 @@ from qianfan_operator.external import (
     Step,
     Updates,
     World,
+    cloud_now,
+    seconds_between,
 )
 from qianfan_operator.keys import Key
 from qianfan_operator.kinds import endpoints, switching
@@ -111,10 +112,9 @@ class ServiceKind(Kind[QianfanService]):
             updates |= {"model_id": status.model_id, "model_version_id": status.model_version_id}
             return Observation(Phase.FAILED, drift, updates, looked=True)
         if phase is Phase.UNPAID:
-            since = status.unpaid_since or world.now
-            updates["unpaid_since"] = since
-            waited = datetime.fromisoformat(world.now) - datetime.fromisoformat(since)
-            if waited.total_seconds() >= resource.spec.payment_deadline_seconds:
+            now = cloud_now(account)
+            since = updates["unpaid_since"] = status.unpaid_since or now
+            if now and since and seconds_between(since, now) >= resource.spec.payment_deadline_seconds:
                 phase = Phase.OVERDUE
         else:
             updates["unpaid_since"] = None

@@ -1,14 +1,13 @@
 """Bringing another model version behind an address that goes on serving, by V2 ModifyService (design 2.4)."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 from qianfan_operator.api.service import QianfanService, Switch, SwitchTarget
 from qianfan_operator.cloud.errors import CloudError, Fate
 from qianfan_operator.conditions import Verdict
 from qianfan_operator.credentials import Account
-from qianfan_operator.external import Hold, Record, Step, World
+from qianfan_operator.external import Hold, Record, Step, World, cloud_now, seconds_between
 from qianfan_operator.kinds.endpoints import words
 from qianfan_operator.reasons import Reason
 
@@ -72,9 +71,9 @@ def _go_on(world: World, account: Account, service: QianfanService, to: SwitchTa
     if under_way.since is None or (service.reconcile_requested and not pending):
         if not pending:
             account.client.modify_service(uuid, to.model_id_str or "", version)
-        return Record({"switch": Switch(to=to, since=world.now)})
-    waited = (datetime.fromisoformat(world.now) - datetime.fromisoformat(under_way.since)).total_seconds()
-    if waited > (_BOUND if pending else _BEGINS):
+        return Record({"switch": Switch(to=to, since=cloud_now(account) or world.now)})
+    now = cloud_now(account)
+    if now and seconds_between(under_way.since, now) > (_BOUND if pending else _BEGINS):
         return _serves_on(Reason.UPDATE_FAILED, "The service did not switch; the old version serves on.")
     return _updating(version)
 

@@ -36,6 +36,7 @@ def test_a_finished_run_is_published_as_a_new_model(world: World) -> None:
     )  # fmt: skip
     assert (status["modelVersionId"], status["modelVersionIdStr"], status["version"]) == (version.id, version.uid, "1")
     assert status["state"] == "Ready"
+    assert status["consoleUrl"] == "https://console.bce.baidu.com/qianfan/modelcenter/model/user/list"
     assert status["source"] == {name: run[name] for name in ("taskId", "taskUuid", "jobId", "jobUuid")}
     assert status["published"] == [version.id]
     assert [one["modelVersionId"] for one in status["versions"]] == [version.id]

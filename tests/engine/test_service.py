@@ -45,7 +45,8 @@ def test_a_service_is_applied_for_paid_for_and_serves(world: World) -> None:
     versions = published(world)
     key = world.kube.apply(service(description="words", replicas=2))
     world.until(key, "PaymentRequired")
-    assert "https://console.bce.baidu.com/" in world.condition(key)["message"]
+    assert world.status(key)["consoleUrl"] == "https://console.bce.baidu.com/qianfan/ais/console/onlineService"
+    assert world.status(key)["consoleUrl"] in world.condition(key)["message"]
     assert world.condition(key, "Available")["status"] == "False"
     assert "unpaidSince" in world.status(key)
     world.sim.pay()

@@ -28,7 +28,7 @@ STATES = {
 PREFIX = 9
 """Characters that the cloud puts in front of a uri: eight and `_` [wire 2.10]."""
 
-_PAY = "https://console.bce.baidu.com/qianfan/ais/console/onlineService"
+_CONSOLE = "https://console.bce.baidu.com/qianfan/ais/console/onlineService"  # the vendor's documentation names it
 _POOLS = {1: "Public", 2: "Private"}  # [wire 2.9, trap 8]
 
 
@@ -102,6 +102,7 @@ def facts(service: Service, status: ServiceStatus) -> dict[str, Any]:
         "replicas": service.replicas if service.replicas is not None else status.replicas,
         "pool_type": _POOLS.get(service.pool_type or 0, status.pool_type),
         "online_time": service.online_time or status.online_time,
+        "console_url": _CONSOLE,
     }
 
 
@@ -152,6 +153,18 @@ def found(item: ServiceItem) -> dict[str, Any]:
     return updates
 
 
+def regained(item: ServiceItem, service: QianfanService, wanted: SwitchTarget) -> dict[str, Any]:
+    """What is recorded of a service of ours that was found again: as much as when it was applied for.
+
+    The version that it serves stays, unless the spec itself names another one (`updatePolicy: Manual`).
+    """
+    updates, spec = found(item), service.spec
+    named = spec.source is not None and spec.source.model_version is not None
+    kept = not named or updates.get("model_version_id") == wanted.model_version_id
+    words_ = {"inputs_hash": words(service)} if kept else {}
+    return {**updates, **words_, "replicas": spec.replicas, "pool_type": spec.pool_type}
+
+
 def adopt(account: Account, service_id: int | str) -> Step:
     """Record a service that exists, once the cloud has shown it."""
     wanted = ServiceStatus(
@@ -183,12 +196,15 @@ def why(phase: Phase, service: QianfanService, word: str | None) -> Why:
     served = before is not None and before.reason in {Reason.AVAILABLE, Reason.SERVICE_STOPPED, Reason.UPDATING}
     texts: Mapping[Phase, Why] = {
         Phase.WORKING: Why(Reason.DEPLOYING, f"{what} is being deployed."),
-        Phase.UNPAID: Why(Reason.PAYMENT_REQUIRED, f"{what} waits for its payment; pay for it in the console: {_PAY}"),
+        Phase.UNPAID: Why(
+            Reason.PAYMENT_REQUIRED, f"{what} waits for its payment; pay for it in the console: {_CONSOLE}"
+        ),
         Phase.OVERDUE: Why(
-            Reason.PAYMENT_REQUIRED, f"{what} was not paid for within spec.paymentDeadlineSeconds; pay for it: {_PAY}"
+            Reason.PAYMENT_REQUIRED,
+            f"{what} was not paid for within spec.paymentDeadlineSeconds; pay for it: {_CONSOLE}",
         ),
         Phase.READY: Why(Reason.AVAILABLE, f"{what} is serving."),
-        Phase.FAILED: Why(Reason.DEPLOYING_FAILED, f"{what} failed to deploy; see it in the console: {_PAY}"),
+        Phase.FAILED: Why(Reason.DEPLOYING_FAILED, f"{what} failed to deploy; see it in the console: {_CONSOLE}"),
         Phase.STOPPED: Why(
             Reason.SERVICE_STOPPED if served else Reason.STOPPED_EXTERNALLY, f"{what} is stopped in the cloud."
         ),

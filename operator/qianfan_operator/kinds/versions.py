@@ -16,6 +16,7 @@ from qianfan_operator.reasons import Reason
 
 STATES = {"Creating": Phase.WORKING, "Ready": Phase.READY, "Fail": Phase.FAILED, "Failed": Phase.FAILED}
 _LISTED, _PUBLISHED = 10, 20
+_CONSOLE = "https://console.bce.baidu.com/qianfan/modelcenter/model/user/list"  # the vendor's documentation names it
 
 
 def why(phase: Phase, status: ModelStatus, word: str | None) -> Why:
@@ -132,6 +133,7 @@ def version_facts(version: views.ModelVersion, status: ModelStatus) -> dict[str,
         "state": version.state,
         "train_type": version.train_type or status.train_type,
         "create_time": version.create_time or status.create_time,
+        "console_url": _CONSOLE,
     }
 
 

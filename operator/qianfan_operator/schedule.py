@@ -1,14 +1,8 @@
 """When to look again: pure functions of counts and times, all in seconds (design 10). The randomness comes in."""
 
 import random
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-
-
-def boot_clock() -> float:
-    """Seconds since the machine booted, asleep or not: for every wait within one process."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 @dataclass(frozen=True)

@@ -150,18 +150,14 @@ def calls() -> list[tuple[str, str, float]]:
 
 
 @pytest.fixture
-def make_transport(server, keys, clock, calls) -> Iterator[Callable[..., Transport]]:
+def make_transport(server, keys, clock, calls) -> Callable[..., Transport]:
     """Build a transport to the scripted server; keyword arguments replace its settings."""
-    made: list[Transport] = []
 
     def make(**changes: object) -> Transport:
         settings = CloudSettings(**{"base_url": server.url, "read_timeout": 5.0, **changes})
-        made.append(Transport(settings, keys, clock, lambda *call: calls.append(call)))
-        return made[-1]
+        return Transport(settings, keys, clock, lambda *call: calls.append(call))
 
-    yield make
-    for transport in made:
-        transport.close()
+    return make
 
 
 @pytest.fixture

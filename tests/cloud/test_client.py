@@ -62,18 +62,6 @@ SERVICE = {"serviceId": "svco-1", "runStatus": "Serving"}
             {"taskId": "task-1"},
         ),
         (
-            lambda c: c.describe_model_set("am-1"),
-            {"modelSetId": "am-1", "modelIds": []},
-            "/v2/model?Action=DescribeModelSet",
-            {"modelSetId": "am-1"},
-        ),
-        (
-            lambda c: c.describe_model("amv-1"),
-            {"modelId": "amv-1"},
-            "/v2/model?Action=DescribeModel",
-            {"modelId": "amv-1"},
-        ),
-        (
             lambda c: c.describe_service("svco-1"),
             SERVICE,
             "/v2/service?Action=DescribeService",

@@ -48,16 +48,16 @@ def test_a_call_is_signed_as_it_is_sent(make_transport, server, keys, clock):
     """The server can recompute the signature from the request that arrives, port and content type included."""
     server.answers(OK)
     clock.wall_time = server.time
-    assert read(make_transport(base_url=server.url + "/"), endpoints.DESCRIBE_MODEL) == {"id": 7}
+    assert read(make_transport(base_url=server.url + "/"), endpoints.DESCRIBE_SERVICE) == {"id": 7}
     seen = server.seen[0]
-    assert seen.path == "/v2/model?Action=DescribeModel"
+    assert seen.path == "/v2/service?Action=DescribeService"
     assert seen.body == {"taskId": 1}
     assert seen.headers["host"] == f"127.0.0.1:{server.port}"
     assert seen.headers["authorization"] == authorization(
         keys,
         method="POST",
-        path="/v2/model",
-        query={"Action": "DescribeModel"},
+        path="/v2/service",
+        query={"Action": "DescribeService"},
         headers={name: seen.headers[name] for name in ("host", "content-type", "x-bce-date")},
         signed_at=server.time,
         expires_in=300,
@@ -220,7 +220,7 @@ def test_a_proxys_date_does_not_set_the_clock(transport, server):
 def test_a_v2_error(transport, server):
     """A V2 error status with a code is understood."""
     server.script.append(server.reply('{"requestId": "r", "code": "InappropriateJSON", "message": "param"}', 400))
-    error = failure(transport, endpoints.DESCRIBE_MODEL)
+    error = failure(transport, endpoints.DESCRIBE_SERVICE)
     assert (error.code, error.request_id) == ("InappropriateJSON", "r")
 
 
@@ -274,7 +274,7 @@ def test_a_create_is_sent_once(measured, server, first_fails):
 
 def test_v2_can_be_switched_off(make_transport, server):
     """With V2 switched off, a V2 call fails without a request."""
-    error = failure(make_transport(use_v2=False), endpoints.DESCRIBE_MODEL)
+    error = failure(make_transport(use_v2=False), endpoints.DESCRIBE_SERVICE)
     assert isinstance(error, SwitchedOff)
     assert error.unsupported
     assert server.seen == []

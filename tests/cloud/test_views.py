@@ -145,22 +145,6 @@ def test_a_preset_version_has_no_run(source):
     assert (version.task_id, version.task_uuid, version.job_id, version.job_uuid) == (None, None, None, None)
 
 
-def test_a_v2_model_version():
-    """V2 calls the version a model and names it "V2"; it is version 2 of "am-..."."""
-    version = ModelVersion.parse_v2(
-        {
-            "modelSetId": "am-1",
-            "modelSetName": "m",
-            "modelId": "amv-2",
-            "modelName": "V2",
-            "status": "Creating",
-            "sourceInfo": {"sourceType": "Train", "trainTaskId": "task-9"},
-        }
-    )
-    assert (version.model_id_str, version.version_id_str, version.version) == ("am-1", "amv-2", "2")
-    assert (version.state, version.job_uuid) == ("Creating", "task-9")
-
-
 @pytest.mark.parametrize("order", [["1", "2", "10"], ["10", "2", "1"], ["2", "10", "1"]])
 def test_versions_come_newest_first(order):
     """Whatever the cloud's order, numbered versions are sorted by number, not by letters."""
@@ -187,12 +171,6 @@ def test_a_listed_model():
     assert summary.latest is not None
     assert (summary.latest.version_id, summary.latest.version_id_str) == (9, "amv-9")
     assert summary.latest.job_id == 34
-
-
-def test_a_v2_model():
-    """V2 tells which versions a model has."""
-    model = ModelSummary.parse_v2({"modelSetId": "am-1", "modelSetName": "m", "modelIds": ["amv-1", "amv-2"]})
-    assert (model.model_id_str, model.version_uuids, model.version_count) == ("am-1", ("amv-1", "amv-2"), 2)
 
 
 def test_a_new_service():
@@ -324,12 +302,10 @@ def test_v2_lists():
         (Run.parse_v2, {"taskId": "task-1"}),
         (Published.parse, {"modelId": 1}),
         (ModelVersion.parse, {"modelId": 1}),
-        (ModelVersion.parse_v2, {"modelId": "am-1"}),
         (Model.parse, {"modelVersionList": []}),
         (Model.parse, {"modelId": 1}),
         (Model.parse, {"modelId": 1, "modelVersionList": [1]}),
         (ModelSummary.parse, {"modelName": "m"}),
-        (ModelSummary.parse_v2, {"modelSetId": "am-1", "modelIds": "amv-1"}),
         (Applied.parse, {"result": True}),
         (Applied.parse, {"result": False, "serviceId": 1}),
         (Service.parse, {"id": 1}),

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qianfan_operator.schedule import Schedule, boot_clock
+from qianfan_operator.schedule import Schedule
 
 EVEN = Schedule(jitter=0.0)
 
@@ -41,8 +41,3 @@ def test_jitter_stays_within_its_share(random: float, looks: int) -> None:
 def test_a_restart_makes_no_herd() -> None:
     """The first looks after a restart lie anywhere in the interval, also at its very beginning and end."""
     assert [Schedule(random=lambda: at).after_restart(60.0) for at in (0.0, 0.5, 1.0)] == [0.0, 30.0, 60.0]  # noqa: B023
-
-
-def test_boot_time_does_not_run_backwards() -> None:
-    """Waits count on a clock that nobody sets."""
-    assert 0 < boot_clock() <= boot_clock()

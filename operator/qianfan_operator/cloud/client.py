@@ -38,7 +38,3 @@ class Client(V1Calls, V2Calls):
         except CloudError:
             if not self.clock_known():
                 raise
-
-    def close(self) -> None:
-        """Close the pooled connections."""
-        self._transport.close()

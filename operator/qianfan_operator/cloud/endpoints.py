@@ -44,9 +44,6 @@ DESCRIBE_FINE_TUNING_TASKS: Final = _v2("finetuning", "DescribeFineTuningTasks")
 DESCRIBE_FINE_TUNING_TASK: Final = _v2("finetuning", "DescribeFineTuningTask")
 STOP_FINE_TUNING_TASK: Final = _v2("finetuning", "StopFineTuningTask")
 
-DESCRIBE_MODEL_SET: Final = _v2("model", "DescribeModelSet")
-DESCRIBE_MODEL: Final = _v2("model", "DescribeModel")
-
 DESCRIBE_SERVICE: Final = _v2("service", "DescribeService")
 MODIFY_SERVICE: Final = _v2("service", "ModifyService")
 DEACTIVATE_SERVICE: Final = _v2("service", "DeactivateService")

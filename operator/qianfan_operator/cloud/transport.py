@@ -124,10 +124,6 @@ class Transport:
         expiry = self.settings.create_expiry_seconds
         return Prepared(self, self._sign(endpoint, body, expiry), parse, expiry)
 
-    def close(self) -> None:
-        """Close the pooled connections."""
-        self._adapter.close()
-
     def age(self, request: _Signed) -> float:
         """Return the seconds since `request` was signed, sleep of the machine included."""
         return self._clock.boottime() - request.signed_at

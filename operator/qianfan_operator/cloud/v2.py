@@ -12,7 +12,7 @@ from qianfan_operator.cloud.calls import PAGE_LIMIT, Calls, is_true
 from qianfan_operator.cloud.endpoints import Endpoint
 from qianfan_operator.cloud.errors import CloudError
 from qianfan_operator.cloud.fields import MalformedError, listed, required
-from qianfan_operator.cloud.views import ModelSummary, ModelVersion, Run, RunItem, Service, TaskItem
+from qianfan_operator.cloud.views import Run, RunItem, Service, TaskItem
 
 T = TypeVar("T")
 
@@ -38,14 +38,6 @@ class V2Calls(Calls):
     def stop_fine_tuning_task(self, job_uuid: str) -> bool:
         """Ask for a run ("task-...") to be stopped; False: this call did not stop it, read its state [wire 5.2]."""
         return self._call(endpoints.STOP_FINE_TUNING_TASK, {"taskId": job_uuid}, is_true)
-
-    def describe_model_set(self, model_id_str: str) -> ModelSummary:
-        """Read a model ("am-...") and the ids of its versions [wire 3.2]."""
-        return self._call(endpoints.DESCRIBE_MODEL_SET, {"modelSetId": model_id_str}, ModelSummary.parse_v2)
-
-    def describe_model(self, version_id_str: str) -> ModelVersion:
-        """Read a model version ("amv-...") [wire 3.2]."""
-        return self._call(endpoints.DESCRIBE_MODEL, {"modelId": version_id_str}, ModelVersion.parse_v2)
 
     def describe_service(self, service_uuid: str) -> Service:
         """Read a service ("svco-...") [wire 3.3]."""

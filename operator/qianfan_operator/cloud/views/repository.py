@@ -1,4 +1,4 @@
-"""Models and their versions: [wire 2.5 - 2.8, 3.2]."""
+"""Models and their versions: [wire 2.5 - 2.8]."""
 
 from dataclasses import dataclass
 
@@ -87,30 +87,6 @@ class ModelVersion:
             raise MalformedError("A model version has no id.")
         return version
 
-    @classmethod
-    def parse_v2(cls, result: object) -> "ModelVersion":
-        """Read DescribeModel's result, where the version is called model and named "V2" [wire 3.2]."""
-        reply = required(result)
-        uuid = prefixed(reply, "amv-", "modelId")
-        if uuid is None:
-            raise MalformedError("The model version has no id.")
-        return cls(
-            model_id=None,
-            model_id_str=prefixed(reply, "am-", "modelSetId"),
-            model_name=word(reply, "modelSetName"),
-            version_id=None,
-            version_id_str=uuid,
-            version=word(reply, "modelName").removeprefix("V"),
-            state=word(reply, "status"),
-            description=word(reply, "description"),
-            train_type=word(reply, "model"),
-            task_id=None,
-            task_uuid=None,
-            job_id=None,
-            job_uuid=prefixed(mapping(reply.get("sourceInfo")), "task-", "trainTaskId"),
-            create_time=moment(reply, "createTime"),
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class Model:
@@ -146,7 +122,7 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class ModelSummary:
-    """One of the account's own models in a list; V2 gives ids of all versions, V1 the latest version."""
+    """One of the account's own models in a list, with its latest version."""
 
     model_id: int | None
     model_id_str: str | None
@@ -155,7 +131,6 @@ class ModelSummary:
     create_time: str | None
     version_count: int | None
     latest: ModelVersion | None
-    version_uuids: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, item: object) -> "ModelSummary":
@@ -174,26 +149,6 @@ class ModelSummary:
         if model.model_id is None and model.model_id_str is None:
             raise MalformedError("A listed model has no id.")
         return model
-
-    @classmethod
-    def parse_v2(cls, result: object) -> "ModelSummary":
-        """Read DescribeModelSet's result [wire 3.2]."""
-        reply = required(result)
-        uuid = prefixed(reply, "am-", "modelSetId")
-        ids = reply.get("modelIds")
-        if uuid is None or not isinstance(ids, list | None):
-            raise MalformedError("The model has no id, or no list of versions.")
-        versions = tuple(str(version) for version in ids or ())
-        return cls(
-            model_id=None,
-            model_id_str=uuid,
-            model_name=word(reply, "modelSetName"),
-            train_type="",
-            create_time=moment(reply, "createTime"),
-            version_count=len(versions),
-            latest=None,
-            version_uuids=versions,
-        )
 
 
 def _newest_first(versions: tuple[ModelVersion, ...]) -> tuple[ModelVersion, ...]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from qianfan_operator.api.service import QianfanService, ServiceStatus
+from qianfan_operator.api.service import QianfanService, ServiceStatus, SwitchTarget
 from qianfan_operator.cloud.errors import CloudError
 from qianfan_operator.cloud.views import Service, ServiceItem
 from qianfan_operator.conditions import AVAILABLE, find
@@ -28,7 +28,7 @@ STATES = {
 PREFIX = 9
 """Characters that the cloud puts in front of a uri: eight and `_` [wire 2.10]."""
 
-_CONSOLE = "https://console.bce.baidu.com/qianfan/ais/console/onlineService"  # the vendor's documentation names it
+_PAGE = "https://console.bce.baidu.com/qianfan/ais/console/onlineService"  # the vendor's documentation names it
 _POOLS = {1: "Public", 2: "Private"}  # [wire 2.9, trap 8]
 
 
@@ -102,7 +102,7 @@ def facts(service: Service, status: ServiceStatus) -> dict[str, Any]:
         "replicas": service.replicas if service.replicas is not None else status.replicas,
         "pool_type": _POOLS.get(service.pool_type or 0, status.pool_type),
         "online_time": service.online_time or status.online_time,
-        "console_url": _CONSOLE,
+        "console_url": _PAGE,
     }
 
 
@@ -196,15 +196,13 @@ def why(phase: Phase, service: QianfanService, word: str | None) -> Why:
     served = before is not None and before.reason in {Reason.AVAILABLE, Reason.SERVICE_STOPPED, Reason.UPDATING}
     texts: Mapping[Phase, Why] = {
         Phase.WORKING: Why(Reason.DEPLOYING, f"{what} is being deployed."),
-        Phase.UNPAID: Why(
-            Reason.PAYMENT_REQUIRED, f"{what} waits for its payment; pay for it in the console: {_CONSOLE}"
-        ),
+        Phase.UNPAID: Why(Reason.PAYMENT_REQUIRED, f"{what} waits for its payment; pay for it in the console: {_PAGE}"),
         Phase.OVERDUE: Why(
             Reason.PAYMENT_REQUIRED,
-            f"{what} was not paid for within spec.paymentDeadlineSeconds; pay for it: {_CONSOLE}",
+            f"{what} was not paid for within spec.paymentDeadlineSeconds; pay for it: {_PAGE}",
         ),
         Phase.READY: Why(Reason.AVAILABLE, f"{what} is serving."),
-        Phase.FAILED: Why(Reason.DEPLOYING_FAILED, f"{what} failed to deploy; see it in the console: {_CONSOLE}"),
+        Phase.FAILED: Why(Reason.DEPLOYING_FAILED, f"{what} failed to deploy; see it in the console: {_PAGE}"),
         Phase.STOPPED: Why(
             Reason.SERVICE_STOPPED if served else Reason.STOPPED_EXTERNALLY, f"{what} is stopped in the cloud."
         ),

@@ -41,7 +41,7 @@ def rows(model: type[Part], path: str = "") -> Iterator[str]:
         text = (field.description or "").replace("|", "\\|")
         yield f"| `{name}` | {words if plain or field.is_required() else ''} | {text} |"
         for part, suffix in parts(field.annotation):
-            if part.__name__ not in {"Condition", "Pending", "LastError"}:  # docs/conditions.md tells of these
+            if part.__name__ not in {"Condition", "Pending", "LastError"}:  # docs/reasons.md tells of these
                 yield from rows(part, f"{name}{suffix}.")
 
 

@@ -122,7 +122,7 @@ def _settings() -> kopf.OperatorSettings:
     settings.posting.enabled = False
     settings.queueing.idle_timeout = 0.1  # idle workers hold 20 KB each
     settings.watching.field_selectors["secrets"] = f"metadata.name={SECRET_NAME}"
-    settings.watching.chunk_size = 500
+    settings.watching.chunk_size = 100  # of 500, the memory that reading takes stays: 8 MB
     settings.watching.server_timeout = 300
     settings.watching.client_timeout = 330
     settings.watching.connect_timeout = 10

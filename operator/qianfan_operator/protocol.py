@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from qianfan_operator import repeating
 from qianfan_operator.api.common import Pending
 from qianfan_operator.cloud.errors import CloudError
 from qianfan_operator.conditions import Synced, Verdict
@@ -58,6 +59,8 @@ class Protocol:
 
     def pay(self, subject: Subject, account: Account, world: World, step: Pay, verdict: Verdict) -> Hold | Record:
         """Send a create by steps 1 to 4 of design 5; raises CloudError if it was proven refused."""
+        if why := repeating.forbidden(subject.resource, step):
+            return Hold(_stalled(why))
         if not account.client.clock_known():
             account.client.measure_clock()
         prepared = step.prepare(account.client)
@@ -101,25 +104,14 @@ class Protocol:
         found = subject.kind.look(world, account, resource, pending)
         if isinstance(found, Seen):
             log.info("Found what an unconfirmed create had made", extra={"object": str(subject.key)})
-            return Record({**found.updates, "pending": None})
+            return Record({**found.updates, **repeating.made_something(resource), "pending": None})
         if left:
             return waiting
         if isinstance(found, CannotTell):
             updates = {"pending": None} if found.nothing_made else {}
             blocked = resource.metadata.deletion_timestamp is not None
             return Hold(_stalled(deletion_blocked(found.why) if blocked else found.why), updates=updates)
-        return self._nothing_there(subject, pending, world)
-
-    def _nothing_there(self, subject: Subject, pending: Pending, world: World) -> Hold | Record:
-        """Let the create be repeated, but not for ever: the same answer again after a proven "none" is for a person."""
-        last = subject.resource.status.last_error
-        if last is None or last.operation != pending.operation:
-            return Record({"pending": None})
-        proven = ("none", pending.attempt, last.operation, last.code)
-        if world.first_sight(proven) < world.boot and not subject.resource.reconcile_requested:
-            message = f"{last.operation} was answered twice with {last.message} ({last.code}) and made nothing."
-            return Hold(_stalled(Why(Reason.REFUSED, message)))
-        return Record({"pending": None})
+        return Record({"pending": None, **repeating.made_nothing(resource, pending)})
 
     def land(self, subject: Subject, verdict: Verdict) -> bool:
         """Write what came of an intent, if that is not written yet; raises KubeError or Unfinished: it goes on later.
@@ -191,7 +183,7 @@ class Protocol:
         updates = subject.kind.landed(resource, landing.pending, landing.reply)
         bound = subject.kind.bound(resource, landing.pending)
         if bound is None:
-            subject.write({**updates, **ended}, verdict)
+            subject.write({**updates, **ended, **repeating.made_something(resource)}, verdict)
             return True
         if _same(bound, subject.kind.ids_of(updates)):
             if ended:

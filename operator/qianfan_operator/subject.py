@@ -83,9 +83,12 @@ class Subject:
 
     def note_error(self, error: CloudError) -> None:
         """Record the cloud's own words; they change only with the operation or the code."""
-        known = self.resource.status.last_error
+        known, pending = self.resource.status.last_error, self.resource.status.pending
         if known and (known.operation, known.code) == (error.operation, error.code):
             return
+        open_ = pending is not None and known is not None and pending.operation == known.operation
+        if known and (open_ or known.made_nothing) and error.operation != known.operation:
+            return  # what a create was answered is known until its outcome is
         words = LastError(
             operation=error.operation,
             code=error.code,

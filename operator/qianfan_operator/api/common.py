@@ -104,6 +104,10 @@ class LastError(Part):
         None, description="The cloud's request id (`log_id` or `requestId`) for its support."
     )
     time: str | None = Field(None, description="When this error was first seen (RFC 3339).")
+    made_nothing: Int32 | None = Field(
+        None, description="How often in a row a create was answered so and proven to have made nothing."
+    )
+    inputs_hash: str | None = Field(None, description="Hash of what that create sent; it is not sent a third time.")
 
 
 class CredentialsRef(Part):

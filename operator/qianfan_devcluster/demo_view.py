@@ -1,5 +1,6 @@
 """What the demo shows: a live table on a terminal, one line per change elsewhere, and the picture in the README."""
 
+import html
 import io
 import re
 from collections.abc import Iterable, Mapping
@@ -16,7 +17,21 @@ from rich.text import Text
 
 _WIDTH = 112  # columns of the picture
 _BAR = 20
+_REASON = 22  # the longest reason that the operator gives
 _FONT = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
+_TEXT = re.compile(r'<text class="(demo-r\d+)" x="([\d.]+)" (y="[\d.]+") textLength="([\d.]+)" ([^>]*)>([^<]*)</text>')
+
+
+def _without_edges(found: re.Match[str]) -> str:
+    """Begin and end a piece of text where something can be seen: some viewers drop the spaces at its edges."""
+    style, x, y, length, more, text = found.groups()
+    words = html.unescape(text)
+    if not (seen := words.strip()):
+        return ""
+    cell = float(length) / len(words)
+    begin = float(x) + cell * (len(words) - len(words.lstrip()))
+    shown = html.escape(seen).replace("\N{NO-BREAK SPACE}", "&#160;")
+    return f'<text class="{style}" x="{begin:.1f}" {y} textLength="{cell * len(seen):.1f}" {more}>{shown}</text>'
 
 
 @dataclass(frozen=True)
@@ -69,6 +84,8 @@ class View:
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console(highlight=False)
+        if not self._console.is_terminal:  # a file or a pipe has no width; rich would cut at 80
+            self._console.width = max(self._console.width, _WIDTH)
         self._record = Console(record=True, width=_WIDTH, file=io.StringIO(), force_terminal=True, highlight=False)
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
         self._rows: dict[str, Row] = {}
@@ -107,8 +124,8 @@ class View:
     def _line(self, seconds: float, row: Row) -> None:
         percent = f"{row.progress}%" if row.progress is not None and row.ready != "True" else ""
         line = (
-            f"[bright_black]{seconds:5.1f} s[/]  {row.name:<20} [{row.style}]{row.reason:<18}[/]"
-            f" {percent:>4} {escape(row.message)}"
+            f"[bright_black]{seconds:5.1f} s[/]  {row.name:<20} [{row.style}]{row.reason:<{_REASON}}[/]"
+            f" {percent:>4}  {escape(row.message)}"
         )
         if not self._console.is_terminal:
             self._console.print(line, soft_wrap=True)
@@ -116,7 +133,7 @@ class View:
 
     def _table(self) -> Table:
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-        for heading, width in (("object", 13), ("progress", _BAR + 5), ("ready", 18), ("message", None)):
+        for heading, width in (("object", 13), ("progress", _BAR + 5), ("ready", _REASON), ("message", None)):
             table.add_column(heading, header_style="bright_black", no_wrap=True, min_width=width)
         for row in self._rows.values():
             table.add_row(row.name, row.bar(), Text(row.reason or "-", row.style), escape(row.message))
@@ -125,5 +142,7 @@ class View:
     def export_svg(self, path: Path, title: str) -> None:
         """Write all that was told as a picture that needs no font or file from elsewhere."""
         picture = self._record.export_svg(title=title, theme=DIMMED_MONOKAI, unique_id="demo")
-        picture = _FONT.sub("", picture).replace("Fira Code", "ui-monospace, SFMono-Regular, Menlo, Consolas")
+        picture = _TEXT.sub(_without_edges, _FONT.sub("", picture)).replace(
+            "Fira Code", "ui-monospace, SFMono-Regular, Menlo, Consolas"
+        )
         path.write_text("\n".join(line.rstrip() for line in picture.splitlines()) + "\n", encoding="utf-8")

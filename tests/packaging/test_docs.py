@@ -1,5 +1,6 @@
 """What the documents say is what the code does."""
 
+import html
 import re
 import subprocess
 import sys
@@ -74,3 +75,10 @@ def test_the_picture_needs_nothing_from_elsewhere() -> None:
     assert loaded == []
     assert "@font-face" not in picture
     assert "Endpoint" in picture
+
+
+def test_the_picture_has_no_text_with_spaces_at_its_edges() -> None:
+    """Some viewers drop such spaces, and columns would touch."""
+    pieces = re.findall(r"<text [^>]*demo-line[^>]*>([^<]*)<", read("docs/demo.svg"))
+    assert len(pieces) > 50
+    assert [piece for piece in pieces if html.unescape(piece) != html.unescape(piece).strip()] == []

@@ -65,42 +65,40 @@ class Engine:
 
     def reconcile(self, key: Key) -> Again:
         """Make one pass over an object; never raises, so that no key is ever lost."""
+        return self._safely(self._turn, key)
+
+    def flush(self) -> None:
+        """Write the ids that only this process knows, for as long as it takes, and begin nothing; for its end."""
+        while keys := self._protocol.unwritten():
+            for key in keys:
+                self._safely(self._taken, key)
+            self._clocks.pause(1.0)
+
+    def _safely(self, turn: Callable[[Key], object], key: Key) -> Again:
+        result = "error"
         try:
-            again = self._turn(key)
+            again = turn(key)
+            return again if isinstance(again, Again) else Again(None)
         except Conflict:
-            self._store.forget_body(key)
-            return self._retry(key, "conflict")
+            result = "conflict"
         except NotFound:
             return self._gone(key)
         except Unfinished:
-            return self._undo_later()
+            return Again(self._schedule.poll(0), Lane.RETRY, result)
         except KubeError as error:
             log.warning("The API server did not do it", extra={"object": str(key), "error": str(error)})
-            self._store.forget_body(key)
-            return self._retry(key, "error")
         except Exception:
             log.exception("A pass failed", extra={"object": str(key)})
-            self._store.forget_body(key)
-            return self._retry(key, "error")
-        return again
-
-    def flush(self) -> None:
-        """Write the ids that only this process knows, for as long as it takes; for the end of the process."""
-        while keys := self._protocol.unwritten():
-            for key in keys:
-                self.reconcile(key)
-            self._clocks.pause(1.0)
+        self._store.forget_body(key)
+        return self._retry(key, result)
 
     def _gone(self, key: Key) -> Again:
         self._store.forget(key)
         try:
             self._protocol.abandon(key)
         except Unfinished:
-            return self._undo_later()
+            return Again(self._schedule.poll(0), Lane.RETRY, "error")
         return Again(None)
-
-    def _undo_later(self) -> Again:
-        return Again(self._schedule.poll(0), Lane.RETRY, "error")
 
     def _retry(self, key: Key, result: str) -> Again:
         record = self._store.get(key)
@@ -108,16 +106,23 @@ class Engine:
             record.failures += 1
         return Again(self._schedule.retry(record.failures if record else 1), Lane.RETRY, result)
 
-    def _turn(self, key: Key) -> Again:
+    def _taken(self, key: Key) -> Subject | None:
+        """Take an object in hand, and write first what was made for it; None: it is none of ours any more."""
         subject = Subject(key, self._kinds[key.plural], self._kube, self._store, self._events, self._clocks.now())
         if subject.resource.metadata.deletion_timestamp and FINALIZER not in subject.resource.metadata.finalizers:
             self._protocol.abandon(key)  # it is others that keep the object; nobody would release what was made for it
-            return Again(None)
+            return None
         if subject.exposed:
             subject.hold()
-        access = self._credentials.access(subject.resource)
         verdict = Verdict(False, Reason.CREATING, "Recording what was created.", reconciling=True)
         self._protocol.land(subject, verdict)
+        return subject
+
+    def _turn(self, key: Key) -> Again:
+        subject = self._taken(key)
+        if subject is None:
+            return Again(None)
+        access = self._credentials.access(subject.resource)
         world = self._world(subject)
         facts, plan, updates = self._gatherer.gather(subject, access, world)
         decision = decide(facts)

@@ -408,3 +408,15 @@ def test_a_refusal_outlives_the_write_that_fails(world: World) -> None:
     assert refused
     world.until(key, "Succeeded")
     assert len(world.calls("createJob")) == 1
+
+
+def test_the_end_of_the_process_writes_ids_and_begins_nothing(world: World) -> None:
+    """What is flushed at the end are ids; what the spec asks meanwhile is the next process's."""
+    key = unwritten(world)
+    world.kube.around = lambda _, do: do()
+    world.kube.patch_spec(key, desiredState="Stopped")
+    before = len(world.sim.calls)
+    world.engine.flush()
+    assert world.protocol.unwritten() == ()
+    assert world.status(key)["jobId"] == next(iter(world.sim.account().runs)).id
+    assert len(world.sim.calls) == before

@@ -385,3 +385,26 @@ def test_without_any_keys_the_way_out_is_told(world: World) -> None:
     world.set_secret("demo-access-key")
     world.until_gone(key, within=600)
     assert states(world)[0] in {"STOP", "FINISH"}
+
+
+def test_an_empty_list_is_no_proof_that_nothing_was_made(world: World) -> None:
+    """A wiped status, and lists that never showed these keys a run of V1: deleting waits for a person."""
+    world.sim.configure(training=AfterSeconds(30 * DAY))
+    key = training(world)
+    world.restart()
+    hidden = world.credentials._connect
+
+    def blind(pair):
+        client = hidden(pair)
+        client.fine_tuning_tasks = lambda task_uuid: ()
+        return client
+
+    world.credentials._connect = blind
+    world.kube.wipe_status(key)
+    world.kube.delete(key)
+    world.until(key, "DeletionBlocked")
+    assert "never seen" in world.condition(key)["message"]
+    assert "Orphan" in world.condition(key)["message"]
+    assert states(world) == ["RUNNING"]
+    world.kube.patch_spec(key, deletionPolicy="Orphan")
+    world.until_gone(key, within=60)

@@ -124,6 +124,12 @@ def survey(world: World, account: Account, job: QianfanJob, mark: Mark) -> list[
             for item, theirs in owned_tasks(account, mark)
             for run in account.client.fine_tuning_tasks(item.task_uuid)
         }
+        if not found and not prove_lists(world, account):
+            message = (
+                "Whether this object has a run cannot be told: these keys have never seen a run of V1 in a V2 list."
+            )
+            remedy = "Set spec.adopt to its run, or have another QianfanJob train with these keys first."
+            return stalled(Reason.CREATE_OUTCOME_UNKNOWN, f"{message} {remedy}")
     except CloudError as error:
         if not error.unsupported:
             raise

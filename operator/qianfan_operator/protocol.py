@@ -17,7 +17,7 @@ from qianfan_operator.cloud.errors import CloudError
 from qianfan_operator.conditions import Synced, Verdict
 from qianfan_operator.credentials import Account
 from qianfan_operator.decide import WAY_OUT, Why
-from qianfan_operator.external import CannotTell, Hold, Pay, Record, Seen, Updates, World
+from qianfan_operator.external import CannotTell, Hold, Pay, Record, Seen, Updates, World, cloud_now
 from qianfan_operator.keys import Key
 from qianfan_operator.kube import Conflict
 from qianfan_operator.reasons import Reason
@@ -66,7 +66,7 @@ class Protocol:
         prepared = step.prepare(account.client)
         pending = Pending(
             operation=step.operation, nonce=self._nonce(), attempt=step.attempt, inputs=step.inputs,
-            account=account.name, started_at=world.now,
+            account=account.name, started_at=cloud_now(account) or world.now,
         )  # fmt: skip
         subject.write({**step.updates, "pending": pending}, verdict, trying=True)
         world.first_sight(("intent", pending.nonce))

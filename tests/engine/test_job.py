@@ -1,12 +1,14 @@
 """A QianfanJob from create to its end (design 2.2, 8)."""
 
+from dataclasses import replace
+
 import pytest
 
 from engine.manifests import TRAINING, job
-from engine.world import GRACE, World
+from engine.world import DAY, GRACE, World
 from qianfan_operator.api.job import JobSpec
 from qianfan_operator.api.training import create_job_body
-from qianfan_simulator import Effect, Fault
+from qianfan_simulator import AfterSeconds, Effect, Fault
 
 
 def run_of(world: World):
@@ -335,3 +337,19 @@ def test_an_unseen_run_in_the_task_is_warned_of_once(world: World) -> None:
     warnings = [event for event in world.kube.events if event["type"] == "Warning"]
     assert [event["reason"] for event in warnings] == ["DuplicateCloudResource"]
     assert "number 2" in warnings[0]["note"]
+
+
+def test_a_wrong_clock_of_the_node_stops_no_run(world: World) -> None:
+    """The deadline of a run that is known by its strings only, without a count of the cloud's, goes by its time."""
+    world.sim.configure(training=AfterSeconds(30 * DAY))
+    key = world.kube.apply(job(activeDeadlineSeconds=36000))
+    world.until(key, "Training")
+    world.kube.wipe_status(key)
+    world.until(key, "Training")
+    assert "jobId" not in world.status(key)
+    now = world.engine._clocks.now
+    ahead = {"now": lambda: now().replace("2024-", "2025-")}
+    world.engine._clocks = replace(world.engine._clocks, **ahead)
+    world.rest(3600)
+    assert world.reason(key) == "Training"
+    world.until(key, "DeadlineExceeded")

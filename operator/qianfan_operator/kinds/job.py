@@ -21,6 +21,7 @@ from qianfan_operator.external import (
     Step,
     Updates,
     World,
+    cloud_now,
 )
 from qianfan_operator.keys import Key
 from qianfan_operator.kinds import attempts, outcomes, runs, tasks
@@ -104,7 +105,7 @@ class JobKind(Kind[QianfanJob]):
             updates, word = dict(runs.facts(run, status)), run.status
         if selected:
             phase = current
-            ran = runs.running_seconds(run, world.now) if run else status.run_time_seconds or 0
+            ran = runs.running_seconds(run, cloud_now(account)) if run else status.run_time_seconds or 0
             deadline = spec.active_deadline_seconds is not None and ran >= spec.active_deadline_seconds
         same_keys = status.account == account.name  # others may not see what is there (design 5.10)
         unseen = current is Phase.GONE and not same_keys

@@ -79,11 +79,11 @@ def facts(run: Run, record: JobStatus) -> Updates:
     return updates
 
 
-def running_seconds(run: Run, now: str) -> int:
-    """How long a run has worked: by the cloud's own count, else since it began."""
+def running_seconds(run: Run, now: str | None) -> int:
+    """How long a run has worked: by the cloud's own count, else since it began, by the cloud's time (design 5.13)."""
     if run.run_time_seconds is not None:
         return run.run_time_seconds
-    if not run.start_time:
+    if not run.start_time or now is None:
         return 0
     since = datetime.fromisoformat(run.start_time)
     return int((datetime.fromisoformat(now).astimezone(UTC) - since.astimezone(UTC)).total_seconds())

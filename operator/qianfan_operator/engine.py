@@ -144,6 +144,7 @@ class Engine:
             now=subject.now,
             fetch=self._fetch,
             first_sight=lambda what: store.first_sight(key, what, self._clocks.boot()),
+            touched=record.touched if (record := store.get(key)) else 0,
             users_of=store.referrers,
             needing=store.needing,
             listed=self._listed(),

@@ -127,6 +127,8 @@ class World:
     """Read another object as it is now; None if it is not there."""
     first_sight: Callable[[Hashable], float]
     """When this process first saw a thing of this object (boot time)."""
+    touched: int
+    """The version of the object that somebody else wrote last."""
     users_of: Callable[[Key], tuple[Key, ...]]
     """The objects that refer to a key."""
     needing: Callable[[Iterable[Hashable]], tuple[Key, ...]]

@@ -20,6 +20,8 @@ class Record:
 
     uid: str
     version: int
+    touched: int = 0
+    """The version that somebody else wrote last; our own writes are guarded, so nobody was between them."""
     body: bytes | None = None
     secret: str = ""
     refers: tuple[Key, ...] = ()
@@ -59,8 +61,8 @@ class Store:
     def __len__(self) -> int:
         return len(self._records)
 
-    def put(self, key: Key, raw: Mapping[str, Any], keep_body: bool) -> Record | None:
-        """Take in an object as it was read, written or seen by the watch; None if something newer is known."""
+    def put(self, key: Key, raw: Mapping[str, Any], keep_body: bool, *, ours: bool = False) -> Record | None:
+        """Take in an object as it was read, seen by the watch or (`ours`) written; None if something newer is known."""
         metadata = raw["metadata"]
         version = _number(metadata.get("resourceVersion"))
         with self._lock:
@@ -71,6 +73,8 @@ class Store:
                 self._unrefer(key, record.refers if record else ())
                 holds = record.holds if record else set[Hashable]()
                 record = self._records[key] = Record(metadata["uid"], version, holds=holds)
+            if (not ours and version != record.version) or not record.touched:
+                record.touched = version
             record.version = version
             record.body = _pack(raw) if keep_body else None
             return record

@@ -61,7 +61,7 @@ class Subject:
             self.confirm()
             return
         version = self.resource.metadata.resource_version
-        self._take(self._kube.patch_finalizers(self.key, version, [*finalizers, FINALIZER]))
+        self._take(self._kube.patch_finalizers(self.key, version, [*finalizers, FINALIZER]), ours=True)
         self.note(self.kind.begin(self.resource))
 
     def let_go(self) -> None:
@@ -121,7 +121,7 @@ class Subject:
             raw = self._kube.patch_status(self.key, version, ids)
         self.writes += 1
         self._noted.clear()
-        self._take(raw)
+        self._take(raw, ours=True)
         if not told:
             self._events.transition(self.resource, find(before.conditions, READY), verdict)
 
@@ -140,8 +140,8 @@ class Subject:
             "last_handled_reconcile_at": metadata.annotations.get(RECONCILE_ANNOTATION),
         }
 
-    def _take(self, raw: Mapping[str, Any]) -> None:
-        self._store.put(self.key, raw, keep_body=True)
+    def _take(self, raw: Mapping[str, Any], *, ours: bool = False) -> None:
+        self._store.put(self.key, raw, keep_body=True, ours=ours)
         self._read(raw)
 
     def _read(self, raw: Mapping[str, Any]) -> None:

@@ -298,6 +298,36 @@ def test_a_wiped_status_finds_its_service(world: World) -> None:
     assert not world.calls("ModifyService")
 
 
+def test_a_service_that_is_found_again_is_as_one_that_was_applied_for(world: World) -> None:
+    """It records the same, and with updatePolicy Manual it keeps its version when its model object has a new one."""
+    published(world)
+    key = serving(world)
+    before = world.status(key)
+    world.kube.wipe_status(key)
+    world.until(key, "Available")
+    assert {**world.status(key), "conditions": [], "lastError": None} == {**before, "conditions": [], "lastError": None}
+    next_version(world)
+    world.rest(DAY)
+    assert world.reason(key) == "Available"
+    assert not world.calls("ModifyService")
+
+
+def test_of_two_services_of_a_name_each_finds_its_own_again(world: World) -> None:
+    """Names need not be unique in the cloud: a wiped status finds the service with its own mark among its namesakes."""
+    published(world)
+    world.sim.faults.add(Fault(Effect.HIDE, "apply", looks=1))
+    keys = [world.kube.apply(service(name, uri=uri)) for name, uri in (("one", "uri_one"), ("two", "uri_two"))]
+    for key in keys:
+        world.until(key, "PaymentRequired")
+    ids = [world.status(key)["serviceId"] for key in keys]
+    for key in keys:
+        world.kube.wipe_status(key)
+    for key in keys:
+        world.until(key, "PaymentRequired")
+    assert [world.status(key)["serviceId"] for key in keys] == ids
+    assert len(world.sim.account().services) == 2
+
+
 def test_what_a_wiped_status_had_sent_is_waited_for(world: World) -> None:
     """An apply that is on its way when the status is wiped arrives late, and is found; no second one is sent."""
     published(world)

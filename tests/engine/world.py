@@ -113,6 +113,10 @@ class _Wire(Transport):
         endpoint: Endpoint = request.endpoint
         return self._around(endpoint.operation, lambda: super(_Wire, self).deliver(request, parse))
 
+    def close(self) -> None:
+        """Close the pooled connections, as the end of the process does."""
+        self._adapter.close()
+
 
 class World:
     """One cluster with one operator and one cloud."""

@@ -159,7 +159,7 @@ class JobKind(Kind[QianfanJob]):
         return Pay("createJob", inputs, lambda client: client.prepare_create_job(body), begin, attempt)
 
     def _survey(self, world: World, account: Account, job: QianfanJob, mark: Mark) -> Step:
-        result = tasks.survey(world, account, job, mark)
+        result = tasks.survey(world, account, mark)
         if isinstance(result, Hold):
             return result
         found = attempts.surveyed(job, mark, result)
@@ -220,7 +220,7 @@ class JobKind(Kind[QianfanJob]):
         status = resource.status
         if status.highest_attempt is None:
             mark = Mark.of(world.cluster, resource.metadata, resource.kind, resource.spec.attempt, "")
-            found = tasks.survey(world, account, resource, mark)
+            found = tasks.survey(world, account, mark)
             if isinstance(found, Hold):
                 verdict = found.verdict
                 return Released(False, Why(verdict.reason, verdict.message), verdict.stalled)

@@ -8,7 +8,7 @@ from typing import Any
 from qianfan_operator.api.job import JobStatus, RunRecord
 from qianfan_operator.cloud.errors import CloudError
 from qianfan_operator.cloud.views import Run, RunItem, TaskItem
-from qianfan_operator.conditions import Verdict
+from qianfan_operator.conditions import Synced, Verdict
 from qianfan_operator.credentials import Account
 from qianfan_operator.decide import Phase, Why
 from qianfan_operator.external import CannotTell, Found, Hold, NotThere, Seen, Updates, World
@@ -174,9 +174,10 @@ def prove_lists(world: World, account: Account) -> bool:
 
 def confirming(seconds: float) -> Hold:
     """Wait for the grace to be over."""
-    return Hold(Verdict(False, Reason.CONFIRMING, Reason.CONFIRMING.sentence, reconciling=True), seconds)
+    reason = Reason.CONFIRMING
+    return Hold(Verdict(False, reason, reason.sentence, reconciling=True, synced=Synced("Unknown")), seconds)
 
 
 def stalled(reason: Reason, message: str) -> Hold:
     """Wait for a person."""
-    return Hold(Verdict(False, reason, message, stalled=True))
+    return Hold(Verdict(False, reason, message, stalled=True, synced=Synced("False")))

@@ -130,14 +130,18 @@ class ServiceKind(Kind[QianfanService]):
             return stalled(Reason.INVALID_SPEC, "The model version of spec.source is not in the cloud.")
         mark = Mark.of(world.cluster, resource.metadata, resource.kind, 1, f"{ids.model_id}/{ids.model_version_id}")
         wiped = resource.status.account is None
-        for item in endpoints.named(account, spec.service_name or "", scans=2 if wiped else 1):
-            theirs = endpoints.mark_of(account, item)
+        named = endpoints.named(account, spec.service_name or "", scans=2 if wiped else 1)
+        marked = [(item, endpoints.mark_of(account, item)) for item in named]
+        for item, theirs in marked:
+            if theirs is None or not mark.same_object(theirs):
+                continue
+            if theirs.uid == mark.uid or not endpoints.is_over(item):  # else: what a predecessor left behind is over
+                return Record({**endpoints.regained(item, resource, ids), "account": account.name})
+        for item, theirs in marked:
             if theirs is None or not mark.same_object(theirs):
                 way = f"Choose another spec.serviceName, or set spec.adopt.serviceId: {item.service_id}."
                 return stalled(Reason.NAME_TAKEN, f"A service named {spec.service_name} exists and is not ours. {way}")
-            if theirs.uid == mark.uid or not endpoints.is_over(item):  # else: what a predecessor left behind is over
-                return Record({**endpoints.found(item), "account": account.name})
-        if wiped and (left := world.grace_left("wiped", resource.metadata.resource_version)):
+        if wiped and (left := world.grace_left("wiped", world.touched)):
             return confirming(left)  # an apply that the status forgot may still be on its way (design 5.9)
         body = {
             "modelId": ids.model_id, "modelVersionId": ids.model_version_id, "name": spec.service_name, "uri": spec.uri,

@@ -59,7 +59,7 @@ def _whose(world: World, account: Account, job: QianfanJob, mark: Mark, name: st
     try:
         item = _scan(account, name)
         if item is None:
-            left = world.grace_left("unlisted", name, job.metadata.resource_version)
+            left = world.grace_left("unlisted", name, world.touched)
             if left:
                 return confirming(left)
             return stalled(
@@ -67,7 +67,7 @@ def _whose(world: World, account: Account, job: QianfanJob, mark: Mark, name: st
             )
         theirs = Mark.read(item.description)
         if mark.ours(theirs):
-            return _mine(world, account, job, mark, theirs, item)
+            return _mine(world, account, mark, theirs, item)
     except CloudError as error:
         if not error.unsupported:
             raise
@@ -80,9 +80,7 @@ def _whose(world: World, account: Account, job: QianfanJob, mark: Mark, name: st
     return stalled(Reason.NAME_TAKEN, message)
 
 
-def _mine(
-    world: World, account: Account, job: QianfanJob, mark: Mark, theirs: Mark | None, item: TaskItem
-) -> Found | Hold | None:
+def _mine(world: World, account: Account, mark: Mark, theirs: Mark | None, item: TaskItem) -> Found | Hold | None:
     """Decide about a task with our mark by the runs in it."""
     runs = account.client.fine_tuning_tasks(item.task_uuid)
     same_uid = theirs is not None and theirs.uid == mark.uid
@@ -94,7 +92,7 @@ def _mine(
         return None
     # A createJob of an earlier life may be on its way: only after the grace, and a second look, is the task empty. The
     # count starts again whenever the object changes, because then somebody else may have had it in hand.
-    if left := world.grace_left("empty", item.name, job.metadata.resource_version):
+    if left := world.grace_left("empty", item.name, world.touched):
         return confirming(left)
     if again := account.client.fine_tuning_tasks(item.task_uuid):
         return Found(item.name, item.task_uuid, again[0])
@@ -110,12 +108,12 @@ def _scan(account: Account, name: str) -> TaskItem | None:
     return next((item for item in account.client.fine_tuning_jobs() if item.name == name), None)
 
 
-def survey(world: World, account: Account, job: QianfanJob, mark: Mark) -> list[tuple[Mark, TaskItem, RunItem]] | Hold:
+def survey(world: World, account: Account, mark: Mark) -> list[tuple[Mark, TaskItem, RunItem]] | Hold:
     """Find the runs of this object, by two complete scans after the grace (design 5, "Surveying").
 
     For an object whose status may have been wiped, or whose attempt says that it had a life before.
     """
-    if left := world.grace_left("survey", job.metadata.resource_version):
+    if left := world.grace_left("survey", world.touched):
         return confirming(left)
     try:
         found = {

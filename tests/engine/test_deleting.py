@@ -223,6 +223,18 @@ def test_a_model_is_deleted_with_its_versions(world: World) -> None:
     assert [one for one in account.models if not one.preset] == []
 
 
+def test_a_model_counts_as_deleted_only_if_the_list_agrees(world: World) -> None:
+    """An inferred code lets no object go that was to delete what it published."""
+    key = published(world, deletionPolicy="Delete")
+    world.sim.faults.add(Fault(Effect.ERROR, "modelDetail", count=0, code=10001))
+    world.kube.delete(key)
+    world.rest(3600)
+    assert world.there(key)
+    world.sim.faults.clear()
+    world.until_gone(key)
+    assert [version for version in world.sim.account().versions if version.run] == []
+
+
 def test_a_model_that_holds_versions_of_others_stays(world: World) -> None:
     """Only what the object published is removed; a model with versions of others is kept."""
     key = published(world, deletionPolicy="Delete")

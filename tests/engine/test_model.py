@@ -278,6 +278,21 @@ def test_a_version_that_is_deleted_in_the_console_is_gone(world: World) -> None:
     assert len(world.calls("publishTrainModel")) == 1
 
 
+def test_a_version_is_gone_only_if_its_list_agrees(world: World) -> None:
+    """The code for an unknown version is inferred: as long as the model lists the version, it stays what it was."""
+    trained(world)
+    key = published(world)
+    world.sim.faults.add(Fault(Effect.ERROR, "modelVersionDetail", count=0, code=10001))
+    world.rest(3600)
+    assert world.is_so(key)
+    assert world.condition(key, "Synced")["status"] == "Unknown"
+    world.sim.faults.add(Fault(Effect.ERROR, "modelDetail", count=0, code=10001))
+    world.rest(3600)
+    assert world.is_so(key)
+    world.sim.faults.clear()
+    world.run(lambda: world.is_so(key, "Synced"))
+
+
 def test_a_paused_model_publishes_nothing(world: World) -> None:
     """Paused: the version waits for the end of the pause."""
     trained(world)

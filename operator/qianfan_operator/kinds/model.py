@@ -1,12 +1,11 @@
 """QianfanModel: publishTrainModel, modelDetail, modelVersionDetail (design 2.3)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from qianfan_operator.api.common import Pending
 from qianfan_operator.api.model import ModelStatus, QianfanModel
 from qianfan_operator.cloud import views
-from qianfan_operator.cloud.errors import CloudError, Fate
 from qianfan_operator.credentials import Account
 from qianfan_operator.decide import Phase, Want, Why
 from qianfan_operator.external import (
@@ -17,6 +16,7 @@ from qianfan_operator.external import (
     Observation,
     Pay,
     Plan,
+    Record,
     Released,
     Seen,
     Step,
@@ -105,14 +105,10 @@ class ModelKind(Kind[QianfanModel]):
     def observe(self, world: World, account: Account, resource: QianfanModel) -> Observation:
         """Look at the version; once it is ready, at its model with all versions."""
         status = resource.status
-        version = status.model_version_id if status.model_version_id is not None else status.model_version_id_str
-        if version is None:
+        if not versions.published(status):
             return self.recall(resource)
-        try:
-            detail = account.client.model_version_detail(version)
-        except CloudError as error:
-            if error.fate is not Fate.GONE:
-                raise
+        detail = versions.look(account, status)
+        if detail is None:
             return Observation(Phase.GONE, versions.why(Phase.GONE, status, None), looked=True)
         updates = dict(versions.version_facts(detail, status))
         phase = versions.STATES.get(detail.state, Phase.UNKNOWN)
@@ -144,6 +140,11 @@ class ModelKind(Kind[QianfanModel]):
         if spec.tags:
             body["tags"] = list(spec.tags)
         inputs["inputsHash"] = versions.words(resource)
+        there = self._there(world, account, resource, inputs) if "modelName" in inputs else None
+        if isinstance(there, Seen):
+            return Record({**there.updates, "account": account.name})
+        if isinstance(there, CannotTell):
+            return stalled(there.why.reason, there.why.message)
         return Pay("publishTrainModel", inputs, lambda client: client.prepare_publish(body), {"account": account.name})
 
     def landed(self, resource: QianfanModel, pending: Pending, reply: views.Published) -> Updates:
@@ -172,25 +173,33 @@ class ModelKind(Kind[QianfanModel]):
 
     def look(self, world: World, account: Account, resource: QianfanModel, pending: Pending) -> Found:
         """Find the version of our run in the target model, or the model by its name, by two complete scans."""
-        inputs, name = pending.inputs, pending.inputs.get("modelName")
-        mark = Mark.of(world.cluster, resource.metadata, resource.kind, 1, "")
         for _ in range(2):
-            target = inputs.get("modelId") if name is None else versions.model_named(account, name)
-            if target is None:
-                continue
-            model = account.client.model_detail(target)
-            for version in model.versions:
-                if versions.is_run(version, inputs):
-                    facts = {**versions.version_facts(version, ModelStatus()), "model_name": model.model_name or name}
-                    if mark.same_object(Mark.read(version.description)):
-                        facts["published"] = versions.with_own(resource.status, version.version_id)
-                    return Seen({**facts, **versions.source(inputs)})
-            if name is not None:
-                if any(mark.same_object(Mark.read(version.description)) for version in model.versions):
-                    return Seen({"model_id": model.model_id, "model_id_str": model.model_id_str, "model_name": name})
-                message = f"A model named {name} exists and is not ours; choose another modelName, or set modelId."
-                return CannotTell(Why(Reason.NAME_TAKEN, message), nothing_made=True)
+            if there := self._there(world, account, resource, pending.inputs):
+                return there
         return NotThere()
+
+    def _there(
+        self, world: World, account: Account, resource: QianfanModel, inputs: Mapping[str, Any]
+    ) -> Seen | CannotTell | None:
+        """Look once for what is to be published: the version of the run in its model, else a model of that name."""
+        name = inputs.get("modelName")
+        mark = Mark.of(world.cluster, resource.metadata, resource.kind, 1, "")
+        target = inputs.get("modelId") if name is None else versions.model_named(account, name)
+        if target is None:
+            return None
+        model = account.client.model_detail(target)
+        for version in model.versions:
+            if versions.is_run(version, inputs):
+                facts = {**versions.version_facts(version, ModelStatus()), "model_name": model.model_name or name}
+                if mark.same_object(Mark.read(version.description)):
+                    facts["published"] = versions.with_own(resource.status, version.version_id)
+                return Seen({**facts, **versions.source(inputs)})
+        if name is None:
+            return None
+        if any(mark.same_object(Mark.read(version.description)) for version in model.versions):
+            return Seen({"model_id": model.model_id, "model_id_str": model.model_id_str, "model_name": name})
+        message = f"A model named {name} exists and is not ours; choose another modelName, or set modelId."
+        return CannotTell(Why(Reason.NAME_TAKEN, message), nothing_made=True)
 
     def release(self, world: World, account: Account, resource: QianfanModel) -> Released:
         """Delete the versions that this object published, and its model when it is left empty (design 6)."""
@@ -208,29 +217,26 @@ class ModelKind(Kind[QianfanModel]):
         mark = Mark.of(world.cluster, resource.metadata, resource.kind, 1, "")
         mine = status.published or ((status.model_version_id,) if status.adopted else ())
         target = resource.spec.target
-        try:
-            where = versions.target_of(account, target) if wiped else status.model_id
-            if where is None:
-                return Released(True)
-            model = account.client.model_detail(where)
-            left = [
-                version
-                for version in model.versions
-                if version.version_id in mine or (wiped and mark.same_object(Mark.read(version.description)))
-            ]
-            ids = [number for one in left for number in (one.version_id, one.version_id_str)]
-            if using := world.needing(("version", number) for number in ids if number is not None):
-                return _in_use(using)
-            if left:
-                account.client.delete_model_versions([one.version_id for one in left if one.version_id is not None])
-                return Released(False, Why(Reason.DELETING, "Deleting the versions that this object published."))
-            created = target is not None and target.model_name is not None and not status.adopted and bool(mine)
-            targets = [*users, *world.needing([("model", model.model_id), ("model", model.model_id_str)])]
-            if created and not model.versions and not any(key.plural == self.plural for key in targets):
-                account.client.delete_models([where])
-        except CloudError as error:
-            if error.fate is not Fate.GONE:
-                raise
+        known = status.model_id if status.model_id is not None else status.model_id_str
+        where = versions.target_of(account, target) if wiped else known
+        model = versions.model_of(account, where) if where is not None else None
+        if where is None or model is None:
+            return Released(True)
+        left = [
+            version
+            for version in model.versions
+            if version.version_id in mine or (wiped and mark.same_object(Mark.read(version.description)))
+        ]
+        ids = [number for one in left for number in (one.version_id, one.version_id_str)]
+        if using := world.needing(("version", number) for number in ids if number is not None):
+            return _in_use(using)
+        if left:
+            account.client.delete_model_versions([one.version_id for one in left if one.version_id is not None])
+            return Released(False, Why(Reason.DELETING, "Deleting the versions that this object published."))
+        created = target is not None and target.model_name is not None and not status.adopted and bool(mine)
+        targets = [*users, *world.needing([("model", model.model_id), ("model", model.model_id_str)])]
+        if created and not model.versions and not any(key.plural == self.plural for key in targets):
+            account.client.delete_models([where])
         return Released(True)
 
 

@@ -137,6 +137,40 @@ def version_facts(version: views.ModelVersion, status: ModelStatus) -> dict[str,
     }
 
 
+def model_of(account: Account, model_id: int | str) -> views.Model | None:
+    """Read a model; None if it is gone.
+
+    The code for an unknown one is inferred [wire 2.5]: it counts only if two complete lists do not show the model.
+    """
+    try:
+        return account.client.model_detail(model_id)
+    except CloudError as error:
+        if error.fate is not Fate.GONE:
+            raise
+        listed = [item for _ in range(2) for item in account.client.user_models()]
+        if any(model_id in {item.model_id, item.model_id_str} for item in listed):
+            raise
+        return None
+
+
+def look(account: Account, status: ModelStatus) -> views.ModelVersion | None:
+    """Read the current version; None if it is gone, by the same evidence: its model does not list it, twice."""
+    version = status.model_version_id if status.model_version_id is not None else status.model_version_id_str
+    model_id = status.model_id if status.model_id is not None else status.model_id_str
+    if version is None:
+        raise AssertionError("no version is recorded")
+    try:
+        return account.client.model_version_detail(version)
+    except CloudError as error:
+        if error.fate is not Fate.GONE:
+            raise
+        for _ in range(2 if model_id is not None else 0):
+            model = model_of(account, model_id or "")
+            if model and any(version in {one.version_id, one.version_id_str} for one in model.versions):
+                raise
+        return None
+
+
 def model_facts(model: views.Model) -> dict[str, Any]:
     """What a look at the model adds to the status: its versions, newest first."""
     versions = tuple(

@@ -56,12 +56,12 @@ def _measure(options: argparse.Namespace) -> Iterator[list[Figure]]:
         yield figures
         _tell(f"{options.objects} jobs are created and start to train")
         yield measure.populate(stage, options.objects)
+        _tell(f"{options.seconds:.0f} s of idleness")
+        yield measure.idle(stage, options.seconds)
         _tell(f"{options.samples} new jobs, one by one")
         yield measure.latency(stage, options.samples)
         _tell("Restarts")
         yield measure.restarts(stage, options.restarts)
-        _tell(f"{options.seconds:.0f} s of idleness")
-        yield measure.idle(stage, options.seconds)
     if options.many:
         _tell(f"{_MANY} finished jobs, in a new control plane")
         with Stage() as stage:

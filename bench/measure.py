@@ -59,11 +59,21 @@ def populate(stage: Stage, count: int) -> list[Figure]:
     stage.until(lambda: stage.runs() - before >= count, "all runs to start", 300)
     seconds = time.monotonic() - begin
     stage.until_quiet()
-    return [Figure(f"{count} jobs created at once -> all of them train", seconds, "s")]
+    figures = [
+        Figure(f"{count} jobs created at once -> all of them train", seconds, "s"),
+        Figure(f"RSS of the process that started these {count}", rss_mib(stage.pid), "MiB", 85),
+    ]
+    stage.stop_operator()
+    return figures
 
 
 def latency(stage: Stage, samples: int) -> list[Figure]:
-    """Create jobs one by one, from just before the create is sent until the cloud is asked for the first time."""
+    """Create jobs one by one and leave the operator running.
+
+    A sample begins just before the create is sent and ends with the cloud's first request about the job's task.
+    """
+    stage.start_operator(*DEFAULT_POLLS)
+    stage.await_ready()
     sent, stored = dict[str, float](), list[float]()
     with stage.api() as api:
         api.create_job(_namespace(0), job("new-warm-up"))  # opens the connection
@@ -79,7 +89,6 @@ def latency(stage: Stage, samples: int) -> list[Figure]:
     return [
         *spread("new object -> its first request at the cloud", delays, (14, 70)),
         *spread("  of it, the API server's answer to the create", stored),
-        Figure("RSS of the process that did all this", rss_mib(stage.pid), "MiB", 85),
     ]
 
 
@@ -113,7 +122,7 @@ def idle(stage: Stage, seconds: float) -> list[Figure]:
     cpu, calls = cpu_seconds(stage.pid) - cpu, stage.calls() - calls
     writes = sum(1 for _ in stage.audit.writes(OPERATOR))
     figures = [
-        Figure("RSS, idle", rss_mib(stage.pid), "MiB", 85),
+        Figure("RSS, after a start, idle", rss_mib(stage.pid), "MiB", 85),
         Figure("operator CPU, idle, flat 30 s polls", cpu * per_minute, "s/min", 3.5),
         Figure("writes to objects, idle", writes * per_minute, "/min", 0),
         Figure("cloud calls, idle, flat 30 s polls", calls * per_minute, "/min"),
@@ -130,8 +139,6 @@ def finished(stage: Stage, example: Mapping[str, Any], count: int) -> list[Figur
     _create_all(stage, copies)
     with stage.api() as api:
         seconds = _restart(stage, api, "among-finished")
-    stage.await_ready()
-    stage.until_quiet()
     figures = [
         Figure(f"RSS, {count} finished jobs", rss_mib(stage.pid), "MiB", 100),
         Figure(f"start -> request for a new object, {count} finished jobs", seconds, "s"),
@@ -145,6 +152,7 @@ def _restart(stage: Stage, api: Api, name: str) -> float:
     api.create_job(_namespace(0), job(name))
     started = stage.start_operator(*DEFAULT_POLLS)
     asked = _until_asked(stage, [name])[name]
+    stage.await_ready()
     stage.until_quiet(1)  # a create that is cut off would be looked for during the next measurement
     return asked - started
 

@@ -24,8 +24,7 @@ from qianfan_operator.protocol import Protocol, Unfinished, deletion_blocked
 from qianfan_operator.reasons import Reason
 from qianfan_operator.schedule import Schedule
 from qianfan_operator.signals import is_finished, is_settled, note, things
-from qianfan_operator.store import Record as StoreRecord
-from qianfan_operator.store import Store
+from qianfan_operator.store import Entry, Store
 from qianfan_operator.subject import Subject
 from qianfan_operator.workqueue import Lane
 
@@ -233,7 +232,7 @@ class Engine:
         message = f"What was found in the cloud is held by {kind} {holder.name} in namespace {holder.namespace}."
         return Hold(Verdict(False, Reason.ALREADY_MANAGED, message, stalled=True, synced=Synced("False")))
 
-    def _again(self, record: StoreRecord, facts: Facts, step: Hold, *, over: bool) -> Again:
+    def _again(self, record: Entry, facts: Facts, step: Hold, *, over: bool) -> Again:
         verdict, schedule = step.verdict, self._schedule
         failing = facts.trouble in {Trouble.RETRY, Trouble.WAIT}
         record.failures = record.failures + 1 if failing else 0

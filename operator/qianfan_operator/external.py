@@ -13,7 +13,7 @@ from qianfan_operator.api.common import Pending, Resource
 from qianfan_operator.cloud.client import Client
 from qianfan_operator.cloud.errors import CloudError
 from qianfan_operator.cloud.transport import Prepared
-from qianfan_operator.conditions import Verdict
+from qianfan_operator.conditions import Synced, Verdict
 from qianfan_operator.credentials import Account
 from qianfan_operator.decide import Phase, Want, Why
 from qianfan_operator.keys import Key
@@ -63,6 +63,17 @@ class Hold:
     verdict: Verdict
     after: float | None = None
     updates: Updates = field(default_factory=dict)
+
+
+def confirming(seconds: float) -> Hold:
+    """Wait for the grace to be over."""
+    reason = Reason.CONFIRMING
+    return Hold(Verdict(False, reason, reason.sentence, reconciling=True, synced=Synced("Unknown")), seconds)
+
+
+def stalled(reason: Reason, message: str) -> Hold:
+    """Wait for a person."""
+    return Hold(Verdict(False, reason, message, stalled=True, synced=Synced("False")))
 
 
 @dataclass(frozen=True)

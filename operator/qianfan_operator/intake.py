@@ -13,7 +13,7 @@ from qianfan_operator.external import Kind
 from qianfan_operator.keys import Key
 from qianfan_operator.schedule import Schedule
 from qianfan_operator.signals import is_finished, is_settled, note, signal_of, todo
-from qianfan_operator.store import Record, Store
+from qianfan_operator.store import Entry, Store
 from qianfan_operator.workqueue import Lane, WorkQueue
 
 
@@ -64,7 +64,7 @@ class Intake:
             self._wake(key)
         self._enqueue(key, record, resource, first=first, settled=settled)
 
-    def _enqueue(self, key: Key, record: Record, resource: Resource, *, first: bool, settled: bool) -> None:
+    def _enqueue(self, key: Key, record: Entry, resource: Resource, *, first: bool, settled: bool) -> None:
         wishes = todo(resource)
         anew, record.handled = set(wishes) - set(record.handled), wishes
         if anew:

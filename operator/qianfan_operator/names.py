@@ -10,7 +10,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 
-from qianfan_operator.api.common import Metadata
+from qianfan_operator.api.common import Metadata, Part
 
 _MARK = re.compile(r"^\[qf1 (\w{8}) (\w{8}) (\d+) (\w{8}) (\w{8})\]")
 _NOT_A_NAME = re.compile(r"[^a-z0-9_]+")
@@ -21,6 +21,12 @@ def short_hash(*parts: object) -> str:
     """Hash the parts to 8 lower-case base32 characters (40 bits)."""
     digest = hashlib.sha256("\n".join(map(str, parts)).encode()).digest()
     return base64.b32encode(digest[:5]).decode().lower()
+
+
+def source_hash(source: Part | None) -> str:
+    """Hash the spec's own words for a source, under a scheme version: whether it was changed is seen by it."""
+    words = source.to_dict() if source else {}
+    return f"v1:{short_hash(sorted(words.items()))}"
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from qianfan_operator.conditions import READY, STALLED, SUCCEEDED, find, is_true
 from qianfan_operator.decide import Phase
 from qianfan_operator.external import Kind
 from qianfan_operator.keys import Key
-from qianfan_operator.store import Record, Store
+from qianfan_operator.store import Entry, Store
 
 
 def todo(resource: Resource) -> tuple[Hashable, ...]:
@@ -95,7 +95,7 @@ def uses(resource: Resource) -> frozenset[Hashable]:
     return frozenset(thing for thing in needed if thing[1] is not None)
 
 
-def note(store: Store, record: Record, resource: Resource) -> None:
+def note(store: Store, record: Entry, resource: Resource) -> None:
     """Take from a status what is asked of all objects together: accounts, uses, things that are held, and witnesses."""
     status, metadata = resource.status, resource.metadata
     record.account, record.uses = status.account, uses(resource)

@@ -15,7 +15,7 @@ from qianfan_operator.keys import Key
 
 
 @dataclass(slots=True)
-class Record:
+class Entry:
     """One object. Times are boot time in seconds."""
 
     uid: str
@@ -43,13 +43,13 @@ class Store:
     """All records. Thread-safe."""
 
     def __init__(self) -> None:
-        self._records: dict[Key, Record] = {}
+        self._records: dict[Key, Entry] = {}
         self._referrers: dict[Key, set[Key]] = {}
         self._holders: dict[Hashable, Key] = {}
         self._witnesses: dict[str, tuple[str, str]] = {}
         self._lock = threading.RLock()
 
-    def get(self, key: Key) -> Record | None:
+    def get(self, key: Key) -> Entry | None:
         """Return the record of a key."""
         return self._records.get(key)
 
@@ -61,7 +61,7 @@ class Store:
     def __len__(self) -> int:
         return len(self._records)
 
-    def put(self, key: Key, raw: Mapping[str, Any], keep_body: bool, *, ours: bool = False) -> Record | None:
+    def put(self, key: Key, raw: Mapping[str, Any], keep_body: bool, *, ours: bool = False) -> Entry | None:
         """Take in an object as it was read, seen by the watch or (`ours`) written; None if something newer is known."""
         metadata = raw["metadata"]
         version = _number(metadata.get("resourceVersion"))
@@ -72,7 +72,7 @@ class Store:
             if record is None or record.uid != metadata["uid"]:
                 self._unrefer(key, record.refers if record else ())
                 holds = record.holds if record else set[Hashable]()
-                record = self._records[key] = Record(metadata["uid"], version, holds=holds)
+                record = self._records[key] = Entry(metadata["uid"], version, holds=holds)
             if (not ours and version != record.version) or not record.touched:
                 record.touched = version
             record.version = version

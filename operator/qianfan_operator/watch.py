@@ -65,10 +65,13 @@ class Watch:
         self._plurals, self._intake = tuple(plurals), intake
         self._started = asyncio.Event()
         self._last_listed = 0.0
+        self._listed = False
 
     def listed(self) -> bool:
         """Say whether the first listing has been read."""
-        return self._started.is_set() and time.monotonic() - self._last_listed > _QUIET
+        quiet = self._started.is_set() and time.monotonic() - self._last_listed > _QUIET
+        self._listed = self._listed or quiet  # a later listing, after a gap of the watch, takes nothing back
+        return self._listed
 
     async def run(self) -> None:
         """Watch; returns when stopped, raises if a watch cannot go on."""

@@ -8,7 +8,7 @@ from qianfan_operator.cloud.errors import CloudError, Fate
 from qianfan_operator.cloud.views import Run, RunItem, TaskItem
 from qianfan_operator.credentials import Account
 from qianfan_operator.decide import Phase, Want, Why
-from qianfan_operator.external import CannotTell, Hold, Plan, Record, Seen, Updates, World
+from qianfan_operator.external import CannotTell, Hold, Plan, Record, Seen, Updates, World, stalled
 from qianfan_operator.kinds import runs
 from qianfan_operator.names import Mark
 from qianfan_operator.reasons import Reason
@@ -190,7 +190,7 @@ def adopt(account: Account, job: QianfanJob) -> Record | Hold:
             else "must be given by two integers or by the string of the run"
         )
         reason = Reason.GONE if phase is Phase.GONE else Reason.INVALID_SPEC
-        return runs.stalled(reason, f"Run {ref.job_id} of task {ref.task_id} {what}.")
+        return stalled(reason, f"Run {ref.job_id} of task {ref.task_id} {what}.")
     attempt = job.spec.attempt
     ids = {
         "task_id": wanted.task_id or run.task_id,

@@ -10,9 +10,8 @@ from qianfan_operator.cloud.views import Service, ServiceItem
 from qianfan_operator.conditions import AVAILABLE, find
 from qianfan_operator.credentials import Account
 from qianfan_operator.decide import Phase, Why
-from qianfan_operator.external import Record, Step
-from qianfan_operator.kinds.runs import stalled
-from qianfan_operator.names import Mark, short_hash
+from qianfan_operator.external import Record, Step, stalled
+from qianfan_operator.names import Mark, source_hash
 from qianfan_operator.reasons import Reason
 
 # V1's words and V2's [wire 4]; the numbers of 2023 are not documented and stay unknown [wire 2.10].
@@ -161,8 +160,8 @@ def regained(item: ServiceItem, service: QianfanService, wanted: SwitchTarget) -
     updates, spec = found(item), service.spec
     named = spec.source is not None and spec.source.model_version is not None
     kept = not named or updates.get("model_version_id") == wanted.model_version_id
-    words_ = {"inputs_hash": words(service)} if kept else {}
-    return {**updates, **words_, "replicas": spec.replicas, "pool_type": spec.pool_type}
+    unchanged = {"inputs_hash": source_hash(service.spec.source)} if kept else {}
+    return {**updates, **unchanged, "replicas": spec.replicas, "pool_type": spec.pool_type}
 
 
 def adopt(account: Account, service_id: int | str) -> Step:
@@ -175,12 +174,6 @@ def adopt(account: Account, service_id: int | str) -> Step:
     if service is None:
         return stalled(Reason.GONE, f"Service {service_id} is not in the cloud.")
     return Record({**facts(service, wanted), "adopted": True, "account": account.name, "pending": None})
-
-
-def words(service: QianfanService) -> str:
-    """Hash the spec's own words for the source, under a scheme version."""
-    source = service.spec.source.to_dict() if service.spec.source else {}
-    return f"v1:{short_hash(sorted(source.items()))}"
 
 
 def phase_of(word: str | None) -> Phase:

@@ -22,12 +22,12 @@ from qianfan_operator.external import (
     Step,
     Updates,
     World,
+    stalled,
 )
 from qianfan_operator.keys import Key
 from qianfan_operator.kinds import versions
 from qianfan_operator.kinds.references import refers_back, run_of
-from qianfan_operator.kinds.runs import stalled
-from qianfan_operator.names import Mark
+from qianfan_operator.names import Mark, source_hash
 from qianfan_operator.reasons import Reason
 
 
@@ -59,7 +59,7 @@ class ModelKind(Kind[QianfanModel]):
         if spec.adopt or spec.source is None:
             return Plan(Want.NOTHING)
         again = versions.has_failed(status) and resource.reconcile_requested
-        changed = status.inputs_hash != versions.words(resource) or again
+        changed = status.inputs_hash != source_hash(resource.spec.source) or again
         follows = (
             spec.update_policy == "Follow" and spec.source.job_ref is not None and spec.source.job_ref.attempt is None
         )
@@ -139,7 +139,7 @@ class ModelKind(Kind[QianfanModel]):
         }
         if spec.tags:
             body["tags"] = list(spec.tags)
-        inputs["inputsHash"] = versions.words(resource)
+        inputs["inputsHash"] = source_hash(resource.spec.source)
         there = self._there(world, account, resource, inputs) if "modelName" in inputs else None
         if isinstance(there, Seen):
             return Record({**there.updates, "account": account.name})

@@ -8,10 +8,9 @@ from typing import Any
 from qianfan_operator.api.job import JobStatus, RunRecord
 from qianfan_operator.cloud.errors import CloudError
 from qianfan_operator.cloud.views import Run, RunItem, TaskItem
-from qianfan_operator.conditions import Synced, Verdict
 from qianfan_operator.credentials import Account
 from qianfan_operator.decide import Phase, Why
-from qianfan_operator.external import CannotTell, Found, Hold, NotThere, Seen, Updates, World
+from qianfan_operator.external import CannotTell, Found, NotThere, Seen, Updates, World
 from qianfan_operator.names import Mark
 from qianfan_operator.reasons import Reason
 
@@ -170,14 +169,3 @@ def prove_lists(world: World, account: Account) -> bool:
         runs = account.client.fine_tuning_tasks(task_uuid)
         account.lists_show_v1 = any(run.job_uuid == job_uuid for run in runs)
     return account.lists_show_v1
-
-
-def confirming(seconds: float) -> Hold:
-    """Wait for the grace to be over."""
-    reason = Reason.CONFIRMING
-    return Hold(Verdict(False, reason, reason.sentence, reconciling=True, synced=Synced("Unknown")), seconds)
-
-
-def stalled(reason: Reason, message: str) -> Hold:
-    """Wait for a person."""
-    return Hold(Verdict(False, reason, message, stalled=True, synced=Synced("False")))

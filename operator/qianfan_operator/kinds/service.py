@@ -23,13 +23,14 @@ from qianfan_operator.external import (
     Updates,
     World,
     cloud_now,
+    confirming,
     seconds_between,
+    stalled,
 )
 from qianfan_operator.keys import Key
 from qianfan_operator.kinds import endpoints, switching
 from qianfan_operator.kinds.references import version_of
-from qianfan_operator.kinds.runs import confirming, stalled
-from qianfan_operator.names import Mark
+from qianfan_operator.names import Mark, source_hash
 from qianfan_operator.reasons import Reason
 
 _POOL = {"Public": 1, "Private": 2}  # [wire 2.9, trap 8]
@@ -59,7 +60,7 @@ class ServiceKind(Kind[QianfanService]):
             return Plan(Want.BLOCKED, Why(Reason.ALREADY_BOUND, message))
         if spec.source is None:
             return Plan(Want.NOTHING)
-        changed = status.inputs_hash != endpoints.words(resource)
+        changed = status.inputs_hash != source_hash(resource.spec.source)
         follows = spec.update_policy == "Follow" and spec.source.model_ref is not None
         if status.switch is None and not (changed or follows):
             return Plan(Want.NOTHING)
@@ -150,7 +151,7 @@ class ServiceKind(Kind[QianfanService]):
         }  # fmt: skip
         inputs = {
             "modelId": ids.model_id, "modelVersionId": ids.model_version_id, "name": spec.service_name, "uri": spec.uri,
-            "inputsHash": endpoints.words(resource),
+            "inputsHash": source_hash(resource.spec.source),
         }  # fmt: skip
         return Pay("apply", inputs, lambda client: client.prepare_apply(body), {"account": account.name})
 

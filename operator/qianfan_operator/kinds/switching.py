@@ -8,7 +8,7 @@ from qianfan_operator.cloud.errors import CloudError, Fate
 from qianfan_operator.conditions import Verdict
 from qianfan_operator.credentials import Account
 from qianfan_operator.external import Hold, Record, Step, World, cloud_now, seconds_between
-from qianfan_operator.kinds.endpoints import words
+from qianfan_operator.names import source_hash
 from qianfan_operator.reasons import Reason
 
 _BOUND = 1800.0  # seconds; deploying takes up to 15 minutes after payment [wire 5.4]
@@ -43,7 +43,7 @@ def switch(world: World, account: Account, service: QianfanService, to: SwitchTa
     status = service.status
     serves = status.model_version_id == to.model_version_id
     ids = {"model_id": to.model_id, "model_version_id": to.model_version_id}
-    there = Record({"switch": None, "inputs_hash": words(service), **ids})
+    there = Record({"switch": None, "inputs_hash": source_hash(service.spec.source), **ids})
     if serves and status.switch is None:
         return there
     model, version = to.model_id_str, to.model_version_id_str

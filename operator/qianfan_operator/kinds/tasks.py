@@ -7,8 +7,8 @@ from qianfan_operator.cloud.errors import CloudError
 from qianfan_operator.cloud.views import RunItem, TaskItem
 from qianfan_operator.credentials import Account
 from qianfan_operator.decide import Phase
-from qianfan_operator.external import Hold, World
-from qianfan_operator.kinds.runs import STATES, confirming, owned_tasks, prove_lists, stalled
+from qianfan_operator.external import Hold, World, confirming, stalled
+from qianfan_operator.kinds.runs import STATES, owned_tasks, prove_lists
 from qianfan_operator.names import Mark, task_name
 from qianfan_operator.reasons import Reason
 

@@ -9,9 +9,7 @@ from qianfan_operator.cloud import views
 from qianfan_operator.cloud.errors import CloudError, Fate
 from qianfan_operator.credentials import Account
 from qianfan_operator.decide import Phase, Why
-from qianfan_operator.external import Record, Step
-from qianfan_operator.kinds.runs import stalled
-from qianfan_operator.names import short_hash
+from qianfan_operator.external import Record, Step, stalled
 from qianfan_operator.reasons import Reason
 
 STATES = {"Creating": Phase.WORKING, "Ready": Phase.READY, "Fail": Phase.FAILED, "Failed": Phase.FAILED}
@@ -75,12 +73,6 @@ def is_named(status: ModelStatus, adopt: ModelAdopt) -> bool:
     """Say whether `adopt` names the version that the status names."""
     model = adopt.model_id in {None, status.model_id, status.model_id_str}
     return model and adopt.model_version_id in {None, status.model_version_id, status.model_version_id_str}
-
-
-def words(model: QianfanModel) -> str:
-    """Hash the spec's own words for the source, under a scheme version."""
-    source = model.spec.source.to_dict() if model.spec.source else {}
-    return f"v1:{short_hash(sorted(source.items()))}"
 
 
 def source(inputs: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from qianfan_operator.api.common import Resource
 from qianfan_operator.external import Kind
 from qianfan_operator.keys import Key
-from qianfan_operator.schedule import Schedule
+from qianfan_operator.schedule import LONG_WATCHED, Schedule
 from qianfan_operator.signals import is_finished, is_settled, note, signal_of, todo
 from qianfan_operator.store import Entry, Store
 from qianfan_operator.workqueue import Lane, WorkQueue
@@ -71,6 +71,7 @@ class Intake:
             record.failures = record.looks = 0
             self._queue.add(key, 0.0, Lane.URGENT)
         elif first and not settled:
+            record.looks = LONG_WATCHED  # else every restart would be followed by minutes of close looks at everything
             self._queue.add(key, self._schedule.after_restart(self._schedule.poll_max), Lane.POLL)
         elif first and not is_finished(resource):
             self._queue.add(key, self._schedule.after_restart(self._schedule.resync), Lane.POLL)

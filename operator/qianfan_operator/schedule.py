@@ -4,6 +4,8 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+LONG_WATCHED = 32  # looks after which a wait grows no more, whatever the settings
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -24,7 +26,7 @@ class Schedule:
 
     def poll(self, looks: int) -> float:
         """Wait before the next look, after `looks` looks that found nothing new."""
-        return self._spread(min(self.poll_max, self.poll_min * 1.5 ** min(looks, 32)))
+        return self._spread(min(self.poll_max, self.poll_min * 1.5 ** min(looks, LONG_WATCHED)))
 
     def retry(self, failures: int) -> float:
         """Wait after the `failures`-th failure in a row (1 is the first)."""

@@ -200,6 +200,14 @@ def test_a_restart_makes_no_herd(desk: Desk, key: Key, status: Raw, seconds: flo
     assert desk.queue.depth()[Lane.URGENT] == 0
 
 
+def test_a_restart_does_not_watch_closely_what_was_watched_before(desk: Desk) -> None:
+    """A run that is at work when the process starts is looked at as seldom as one that has long been watched."""
+    desk.intake.seen(JOB.plural, None, raw(JOB, **HELD, status=TRAINING))
+    record = desk.store.get(JOB)
+    assert record
+    assert Schedule(jitter=0.0).poll(record.looks) == Schedule().poll_max
+
+
 def test_an_older_event_changes_nothing(desk: Desk) -> None:
     """An event that was overtaken by our own write is not believed."""
     desk.store.put(JOB, raw(JOB, 9, **HELD, status=FINISHED), keep_body=False)

@@ -12,7 +12,6 @@ from stage import NAMESPACES, OPERATOR, Stage
 
 DEFAULT_POLLS = (10.0, 60.0)  # seconds, as the operator's settings have them
 FLAT_POLLS = (30.0, 30.0)  # as the peers were measured
-LEASE_SECONDS = 0.0  # how long the Lease of a killed process stands in the way
 
 _BUSY_POLLS = (0.5, 0.5)
 _TRAINING_SECONDS = 20
@@ -106,7 +105,7 @@ def restarts(stage: Stage, times: int) -> list[Figure]:
     words = f"worst of {times}"
     return [
         Figure(f"start after an orderly end -> request for a new object, {words}", max(clean), "s", 2),
-        Figure(f"start after SIGKILL -> request for a new object, {words}", max(killed), "s", LEASE_SECONDS + 2),
+        Figure(f"start after SIGKILL -> request for a new object, {words}", max(killed), "s", 2),
         Figure(f"orderly end, worst of {len(ends)}", max(ends), "s"),
     ]
 

@@ -229,11 +229,11 @@ class Kind(ABC, Generic[R]):
 
     def stop(self, account: Account, resource: R, *, selected: bool) -> None:
         """Stop what the spec selects, or something that it does not (any more) and that works; only jobs can."""
-        raise NotImplementedError(f"a {resource.kind} cannot be stopped")
+        raise AssertionError(f"a {resource.kind} cannot be stopped")
 
     def switch(self, world: World, account: Account, resource: R, plan: Plan) -> Step:
         """Bring another version behind the same endpoint; only services can."""
-        raise NotImplementedError(f"a {resource.kind} cannot be switched")
+        raise AssertionError(f"a {resource.kind} cannot be switched")
 
     def abandon(self, account: Account, resource: R, updates: Updates) -> None:
         """Stop what was just made for an object that is gone."""

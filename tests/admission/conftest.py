@@ -1,8 +1,37 @@
-"""A namespace for the tests of admission: its objects have distinct names and no finalizers, so one is enough."""
+"""A namespace for the tests of admission, and the API server without kubectl between: what it answers, and how fast."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
+import requests
 
 from qianfan_devcluster.cluster import Cluster
+
+Object = dict[str, Any]
+
+
+class Server:
+    """Sends objects to the API server as kubectl does: fields that nobody knows are refused."""
+
+    def __init__(self, cluster: Cluster, namespace: str) -> None:
+        user = json.loads(cluster.kubeconfig.read_text())["users"][0]["user"]
+        self._root = f"{cluster.server}/apis/qianfan.dev/v1alpha1/namespaces/{namespace}"
+        self._session = requests.Session()
+        self._session.trust_env, self._session.verify = False, str(cluster.certificate_authority)
+        self._session.headers["Authorization"] = f"Bearer {user['token']}"
+
+    def send(self, method: str, document: Object, part: str = "") -> requests.Response:
+        """Create (POST), or replace (PUT) an object or a `part` of it."""
+        path = f"{self._root}/{document['kind'].lower()}s"
+        if method == "PUT":
+            path += f"/{document['metadata']['name']}{part}"
+        return self._session.request(method, path, params={"fieldValidation": "Strict"}, json=document, timeout=30)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._session.close()
 
 
 @pytest.fixture(scope="session")
@@ -11,3 +40,11 @@ def place(cluster: Cluster) -> str:
     name = "admission"
     cluster.kubectl("create", "namespace", name)
     return name
+
+
+@pytest.fixture(scope="session")
+def server(cluster: Cluster, place: str) -> Iterator[Server]:
+    """The API server, for the objects of that namespace."""
+    server = Server(cluster, place)
+    yield server
+    server.close()

@@ -4,30 +4,53 @@ A rule refuses as little as possible: a refused update blocks a whole GitOps dry
 delete and re-create what was refused (design 2). So nothing here judges an object whose spec did not change, which also
 keeps finalizers removable: rules on the root compare with `oldSelf`, all others sit at or below `spec`, where the API
 server lets an unchanged value pass.
+
+A refusal is read by a person. Where OpenAPI's own keyword would answer with a regular expression, or count characters
+and call them bytes, a rule in words stands instead of it, and the keyword only in the model.
 """
 
-from typing import Any
+from typing import Any, Literal
+
+from pydantic import WithJsonSchema
 
 VALIDATIONS = "x-kubernetes-validations"
 
 
-def rule(expression: str, message: str, *, at: str | None = None, on_create_too: bool = False) -> dict[str, Any]:
-    """Make one validation rule.
-
-    `at` is the path that the error names, relative to the schema that carries the rule. `on_create_too` makes `oldSelf`
-    an optional, so that a rule that mentions it runs for new objects as well.
-    """
-    made: dict[str, Any] = {"rule": expression, "message": message}
-    if at is not None:
-        made["fieldPath"] = at
-    if on_create_too:
-        made["optionalOldSelf"] = True
-    return made
+def rule(expression: str, message: str) -> dict[str, Any]:
+    """Make one validation rule."""
+    return {"rule": expression, "message": message}
 
 
-def rules(*made: dict[str, Any], **extensions: Any) -> dict[str, Any]:
-    """Return the `json_schema_extra` that puts these rules into the schema of a field or a model."""
-    return {VALIDATIONS: list(made), **extensions}
+def at(path: str, reason: Literal["FieldValueRequired", "FieldValueForbidden"]) -> dict[str, Any]:
+    """Have the error name this path, relative to the schema that carries the rule, and begin with the reason."""
+    return {"fieldPath": path, "reason": reason}
+
+
+def text(expression: str, message: str, **limits: int) -> WithJsonSchema:
+    """Write the schema of a string with one rule; `limits` are further keywords."""
+    return WithJsonSchema({"type": "string", **limits, VALIDATIONS: [rule(expression, message)]})
+
+
+def characters(most: int, least: int = 0) -> WithJsonSchema:
+    """Write the schema of a string of so many characters."""
+    if not least:
+        return text(f"size(self) <= {most}", f"must have at most {most} characters")
+    return text(f"size(self) >= {least} && size(self) <= {most}", f"must have {least} to {most} characters")
+
+
+def needed(name: str, *instead: str) -> dict[str, Any]:
+    """Make the rule that a field of a spec is there, or one `instead` of it; an object that did without may go on."""
+    others = ("adopt", *instead)
+    there = " || ".join(f"has(self.{other})" for other in (name, *others))
+    was = " || ".join(f"has(oldSelf.value().{other})" for other in (name, *instead))
+    message = f"must be set, or instead of it {' or '.join(f'`{other}`' for other in reversed(others))}"
+    required = rule(f"{there} || oldSelf.hasValue() && !({was})", message) | at(f".{name}", "FieldValueRequired")
+    return {**required, "optionalOldSelf": True}  # so that it judges new objects as well
+
+
+def fixed(name: str, unless: str, message: str, default: str | None = None) -> dict[str, Any]:
+    """Make the rule, for the root, that `spec.<name>` does not change `unless` an expression holds."""
+    return rule(f"{unless} || ({unchanged(name, default)})", message) | at(f".spec.{name}", "FieldValueForbidden")
 
 
 def exactly_one(*names: str) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
+from qianfan_operator.api.cel import characters
+
 GROUP = "qianfan.dev"
 VERSION = "v1alpha1"
 API_VERSION = f"{GROUP}/{VERSION}"
@@ -31,6 +33,7 @@ UpdatePolicy = Literal["Manual", "Follow"]
 Int32 = Annotated[int, Field(json_schema_extra={"format": "int32"})]
 Int64 = Annotated[int, Field(json_schema_extra={"format": "int64"})]
 OpenObject = Mapping[str, Any]
+Description = Annotated[str, Field(max_length=400), characters(400)]
 
 LIST_MAP = "x-kubernetes-list-map-keys"
 LIST_TYPE = "x-kubernetes-list-type"

@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
-from qianfan_operator.api.cel import VALIDATIONS, recorded, rule, unchanged
+from qianfan_operator.api.cel import VALIDATIONS, fixed, needed, recorded, unchanged
 from qianfan_operator.api.common import (
     LIST_MAP,
     LIST_TYPE,
@@ -12,6 +12,7 @@ from qianfan_operator.api.common import (
     CommonSpec,
     CommonStatus,
     DeletionPolicy,
+    Description,
     Int32,
     Int64,
     OpenObject,
@@ -19,7 +20,7 @@ from qianfan_operator.api.common import (
     Pending,
     Resource,
 )
-from qianfan_operator.api.references import RunRef, RunSource
+from qianfan_operator.api.references import RunRef, RunSource, ShortName
 from qianfan_operator.api.train_config import TrainConfig, TrainsetItem
 
 _FROM_BASE = "Not needed with `incrementalFrom`, which takes it from the base run."
@@ -42,34 +43,22 @@ class JobSpec(CommonSpec):
     model_config = ConfigDict(
         json_schema_extra={
             VALIDATIONS: [
-                rule(
-                    "has(self.adopt) || {complete} || (oldSelf.hasValue() && !({was_complete}))".format(
-                        complete="has(self.trainConfig) && has(self.trainset) && (has(self.incrementalFrom) ||"
-                        " has(self.baseTrainType) && has(self.trainType) && has(self.peftType))",
-                        was_complete="has(oldSelf.value().trainConfig) && has(oldSelf.value().trainset) &&"
-                        " (has(oldSelf.value().incrementalFrom) || has(oldSelf.value().baseTrainType) &&"
-                        " has(oldSelf.value().trainType) && has(oldSelf.value().peftType))",
-                    ),
-                    "must set `trainConfig`, `trainset` and either `baseTrainType`, `trainType` and `peftType` or"
-                    " `incrementalFrom`; or set `adopt`",
-                    on_create_too=True,
-                )
+                needed("trainConfig"),
+                needed("trainset"),
+                *(needed(name, "incrementalFrom") for name in ("baseTrainType", "trainType", "peftType")),
             ]
         }
     )
     created_policy: ClassVar[DeletionPolicy] = "Delete"
 
-    task_name: str | None = Field(
+    task_name: ShortName | None = Field(
         None,
-        min_length=2,
-        max_length=20,
         description="Name of the task (`name` of createTask) that the first attempt creates, unique in the account;"
         " later attempts take its beginning and a hash. Default: made from the object's name. Changes only together"
         " with `attempt`.",
     )
-    description: str | None = Field(
+    description: Description | None = Field(
         None,
-        max_length=400,
         description="Description of the run in the cloud, and of its task, where the operator's mark stands before it.",
     )
     base_train_type: _TRAIN_TYPE | None = Field(
@@ -176,7 +165,6 @@ _NEW_ATTEMPT = f"!({unchanged('attempt', '1')})"
 _TRAINED = {
     "baseTrainType": None,
     "trainType": None,
-    "trainMode": "'SFT'",
     "peftType": None,
     "trainConfig": None,
     "trainset": None,
@@ -192,11 +180,12 @@ class QianfanJob(Resource):
     model_config = ConfigDict(
         json_schema_extra={
             VALIDATIONS: [
-                rule(
-                    f"{_SENT_NOTHING} || {_NEW_ATTEMPT} || ({unchanged(name, default)})",
+                fixed(
+                    name,
+                    f"{_SENT_NOTHING} || {_NEW_ATTEMPT}",
                     f"`{name}` may change only together with `attempt` once the run was requested:"
                     " raise `attempt` to train again",
-                    at=f".spec.{name}",
+                    default,
                 )
                 for name, default in _TRAINED.items()
             ]

@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import ConfigDict, Field
 
-from qianfan_operator.api.cel import VALIDATIONS, exactly_one, recorded, rule, unchanged
+from qianfan_operator.api.cel import VALIDATIONS, characters, exactly_one, fixed, needed, recorded, rule
 from qianfan_operator.api.common import (
     LIST_MAP,
     LIST_TYPE,
@@ -19,6 +19,8 @@ from qianfan_operator.api.common import (
     UpdatePolicy,
 )
 from qianfan_operator.api.references import ModelId, ModelRef, ModelVersionId, RunSource
+
+Tag = Annotated[str, Field(min_length=1, max_length=10), characters(10, least=1)]
 
 
 class ModelSource(RunSource):
@@ -62,18 +64,7 @@ class ModelAdopt(Part):
 class ModelSpec(CommonSpec):
     """Which run to publish, and where to. A changed source is published as the next version."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            VALIDATIONS: [
-                rule(
-                    "has(self.adopt) || has(self.source) && has(self.target) || (oldSelf.hasValue() &&"
-                    " !(has(oldSelf.value().source) && has(oldSelf.value().target)))",
-                    "must set `source` and `target`; or set `adopt`",
-                    on_create_too=True,
-                )
-            ]
-        }
-    )
+    model_config = ConfigDict(json_schema_extra={VALIDATIONS: [needed("source"), needed("target")]})
     created_policy: ClassVar[DeletionPolicy] = "Orphan"
 
     source: ModelSource | None = Field(
@@ -87,14 +78,14 @@ class ModelSpec(CommonSpec):
         description="With a `source.jobRef` without `attempt`: Manual keeps the run that it first resolved to, Follow"
         " publishes every new successful attempt as the next version.",
     )
-    tags: tuple[Annotated[str, Field(min_length=1, max_length=10)], ...] | None = Field(
+    tags: tuple[Tag, ...] | None = Field(
         None,
         max_length=5,
         description="Tags of the model: letters, digits or Chinese. On an existing model they replace its tags.",
         json_schema_extra={LIST_TYPE: "set"},
     )
-    description: str | None = Field(
-        None, max_length=240, description="Description of the version in the cloud, after the operator's mark."
+    description: Annotated[str, Field(max_length=240), characters(240)] | None = Field(
+        None, description="Description of the version in the cloud, after the operator's mark."
     )
     adopt: ModelAdopt | None = Field(
         None, description="Take over a model version that exists in the cloud instead of publishing one."
@@ -159,10 +150,10 @@ class QianfanModel(Resource):
     model_config = ConfigDict(
         json_schema_extra={
             VALIDATIONS: [
-                rule(
-                    f"!({recorded('modelId')}) || ({unchanged('target')})",
+                fixed(
+                    "target",
+                    f"!({recorded('modelId')})",
                     "`target` may not change once the model is published: another model is another object",
-                    at=".spec.target",
                 )
             ]
         }

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, WithJsonSchema
 
-from qianfan_operator.api.cel import VALIDATIONS, exactly_one, rule
+from qianfan_operator.api.cel import VALIDATIONS, characters, exactly_one, rule
 from qianfan_operator.api.common import Int32, Part
 
 
@@ -20,7 +20,7 @@ def _id(prefix: str) -> WithJsonSchema:
         VALIDATIONS: [
             rule(
                 f"type(self) == int ? int(self) > 0 : string(self).startsWith('{prefix}')",
-                f"must be a positive integer or a string that begins with `{prefix}`",
+                f"must be a positive integer, without quotes, or a string that begins with `{prefix}`",
             )
         ],
     }
@@ -32,6 +32,9 @@ JobId = Annotated[int | str, _id("task-")]
 ModelId = Annotated[int | str, _id("am-")]
 ModelVersionId = Annotated[int | str, _id("amv-")]
 ServiceId = Annotated[int | str, _id("svco-")]
+
+ShortName = Annotated[str, Field(min_length=2, max_length=20), characters(20, least=2)]
+"""What a task or a service may be called [wire 2.1, 2.9]."""
 
 ObjectName = Annotated[str, Field(min_length=1, max_length=253)]
 

@@ -1,24 +1,36 @@
 """QianfanService: one endpoint that serves a model version (design 2.4)."""
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
-from qianfan_operator.api.cel import VALIDATIONS, exactly_one, recorded, rule, unchanged
+from qianfan_operator.api.cel import VALIDATIONS, exactly_one, fixed, needed, recorded, text
 from qianfan_operator.api.common import (
     Column,
     CommonSpec,
     CommonStatus,
     DeletionPolicy,
+    Description,
     Int32,
     Int64,
     Part,
     Resource,
     UpdatePolicy,
 )
-from qianfan_operator.api.references import ModelRef, ModelVersionRef, ServiceId
+from qianfan_operator.api.references import ModelRef, ModelVersionRef, ServiceId, ShortName
 
 _FIXED = "Fixed once the service is applied for."
+_URI = "^[a-z0-9]([a-z0-9_-]*[a-z0-9])$"
+
+Uri = Annotated[
+    str,
+    Field(min_length=2, max_length=20, pattern=_URI),
+    text(
+        f"self.matches('{_URI}')",
+        "must have 2 to 20 lower-case letters, digits, `_` and `-`, and begin and end with a letter or a digit",
+        maxLength=20,
+    ),
+]
 
 
 class ServiceSource(Part):
@@ -40,17 +52,7 @@ class ServiceSpec(CommonSpec):
     """Which model version to serve, and how. A changed source switches the endpoint; its URL stays."""
 
     model_config = ConfigDict(
-        json_schema_extra={
-            VALIDATIONS: [
-                rule(
-                    "has(self.adopt) || has(self.source) && has(self.serviceName) && has(self.uri) ||"
-                    " (oldSelf.hasValue() && !(has(oldSelf.value().source) && has(oldSelf.value().serviceName) &&"
-                    " has(oldSelf.value().uri)))",
-                    "must set `source`, `serviceName` and `uri`; or set `adopt`",
-                    on_create_too=True,
-                )
-            ]
-        }
+        json_schema_extra={VALIDATIONS: [needed(name) for name in ("source", "serviceName", "uri")]}
     )
     created_policy: ClassVar[DeletionPolicy] = "Delete"
 
@@ -62,17 +64,12 @@ class ServiceSpec(CommonSpec):
         description="With a `source.modelRef`: Manual keeps the version that it first resolved to, Follow switches to"
         " every new version of that QianfanModel.",
     )
-    service_name: str | None = Field(
+    service_name: ShortName | None = Field(
         None,
-        min_length=2,
-        max_length=20,
         description=f"Name of the service in the cloud (`name` of service/apply). {_FIXED}",
     )
-    uri: str | None = Field(
+    uri: Uri | None = Field(
         None,
-        min_length=2,
-        max_length=20,
-        pattern="^[a-z0-9]([a-z0-9_-]*[a-z0-9])$",
         description="Last part of the endpoint's address: lower-case letters, digits, `_` and `-`. The cloud puts eight"
         f" characters and `_` in front of it. {_FIXED}",
     )
@@ -82,8 +79,8 @@ class ServiceSpec(CommonSpec):
         description=f"The resource pool: Public is shared, Private is the account's own and must be paid for"
         f" (1 and 2 in the cloud's API). {_FIXED}",
     )
-    description: str | None = Field(
-        None, max_length=400, description="Description of the service in the cloud, after the operator's mark."
+    description: Description | None = Field(
+        None, description="Description of the service in the cloud, after the operator's mark."
     )
     payment_deadline_seconds: Int64 = Field(
         86400,
@@ -141,10 +138,11 @@ class QianfanService(Resource):
     model_config = ConfigDict(
         json_schema_extra={
             VALIDATIONS: [
-                rule(
-                    f"!({recorded('serviceId')}) || ({unchanged(name, default)})",
+                fixed(
+                    name,
+                    f"!({recorded('serviceId')})",
                     f"`{name}` may not change once the service was applied for: another service is another object",
-                    at=f".spec.{name}",
+                    default,
                 )
                 for name, default in _FIXED_FIELDS.items()
             ]

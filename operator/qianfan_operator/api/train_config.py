@@ -2,30 +2,29 @@
 
 from typing import Annotated
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, WithJsonSchema
 
-from qianfan_operator.api.cel import VALIDATIONS, exactly_one, rule, rules
+from qianfan_operator.api.cel import VALIDATIONS, exactly_one, text
 from qianfan_operator.api.common import LIST_TYPE, Int32, Int64, OpenObject, Part
 
 DECIMAL = r"^[0-9]{1,20}(\.[0-9]{1,40})?([eE][-+]?[0-9]{1,3})?$"
 
-Rate = Annotated[
+
+def _decimal(bounds: str, words: str) -> WithJsonSchema:
+    return text(f"self.matches(r'{DECIMAL}') && {bounds}", f"must be a decimal {words}", maxLength=64)
+
+
+_RATE = _decimal(
+    "double(self) > 0.0 && double(self) < 1.0", 'greater than 0 and less than 1, such as "0.00002" or "2e-5"'
+)
+_RATIO = _decimal("double(self) >= 0.0 && double(self) <= 1.0", 'from 0 to 1, such as "0.1"')
+
+Rate = Annotated[str, Field(pattern=DECIMAL, max_length=64), _RATE]
+Ratio = Annotated[str, Field(pattern=DECIMAL, max_length=64), _RATIO]
+BosPath = Annotated[
     str,
-    Field(
-        pattern=DECIMAL,
-        max_length=64,
-        json_schema_extra=rules(
-            rule("double(self) > 0.0 && double(self) < 1.0", "must be a decimal greater than 0 and less than 1")
-        ),
-    ),
-]
-Ratio = Annotated[
-    str,
-    Field(
-        pattern=DECIMAL,
-        max_length=64,
-        json_schema_extra=rules(rule("double(self) >= 0.0 && double(self) <= 1.0", "must be a decimal from 0 to 1")),
-    ),
+    Field(pattern="^bos:/.+", max_length=1024),
+    text("self.matches('^bos:/.+')", "must begin with `bos:/`, such as bos:/bucket/folder/", maxLength=1024),
 ]
 Count = Annotated[Int32, Field(ge=1)]
 
@@ -81,9 +80,7 @@ class TrainsetItem(Part):
         ge=1,
         description="Integer id of a released data set of the platform; not its `ds-...` string (wire type 1).",
     )
-    bos_path: str | None = Field(
+    bos_path: BosPath | None = Field(
         None,
-        pattern="^bos:/.+",
-        max_length=1024,
         description="Folder or file in Baidu Object Storage, for example bos:/bucket/folder/ (wire type 2).",
     )

@@ -13,6 +13,7 @@ from typing import Any
 from qianfan_operator.api.common import FINALIZER, Resource
 from qianfan_operator.keys import Key
 from qianfan_operator.kube import Conflict, Invalid, NotFound
+from qianfan_operator.sealed import Sealed
 
 Raw = dict[str, Any]
 Around = Callable[[str, Callable[[], Any]], Any]
@@ -50,7 +51,7 @@ class FakeKube:
         """Replace the finalizers; without any, an object that is being deleted goes."""
         return self.around("patch_finalizers", lambda: self._patch_finalizers(key, resource_version, finalizers))
 
-    def secret(self, namespace: str, name: str) -> dict[str, str]:
+    def secret(self, namespace: str, name: str) -> Sealed:
         """Read a Secret."""
         return self.around("secret", lambda: self._secret(namespace, name))
 
@@ -187,10 +188,10 @@ class FakeKube:
             self._changed(key)
         return copy.deepcopy(raw)
 
-    def _secret(self, namespace: str, name: str) -> dict[str, str]:
+    def _secret(self, namespace: str, name: str) -> Sealed:
         if (namespace, name) not in self.secrets:
             raise NotFound(f"Secret {namespace}/{name} is not there")
-        return dict(self.secrets[namespace, name])
+        return Sealed(self.secrets[namespace, name])
 
     def _changed(self, key: Key, event: str = "MODIFIED") -> None:
         raw = self.objects[key]

@@ -61,17 +61,19 @@ async def _run(settings: Settings) -> None:
 
     def group(key: Key) -> object:
         record = store.get(key)
-        return (record.account or (key.namespace, record.secret)) if record else None
+        return (record.account or record.secrets) if record else None
 
     schedule = Schedule(
         poll_min=settings.poll_min_sec, poll_max=settings.poll_max_sec, resync=settings.resync_sec,
         probe=settings.probe_sec, retry_max=settings.retry_max_sec,
     )  # fmt: skip
     queue: WorkQueue[Key] = WorkQueue(settings.workers, clock.boottime, group)
-    credentials = Credentials(kube, connect, settings.credentials_wait_sec, clock.boottime, clock.wall)
+    credentials = Credentials(
+        kube, connect, settings.credentials_wait_sec, clock.boottime, clock.wall, settings.default_credentials_namespace
+    )
     protocol = Protocol(leading=lambda: True, nonce=lambda: uuid.uuid4().hex[:16])
     events = Events(kube, lambda: datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"))
-    intake = Intake(BY_PLURAL, store, queue, schedule, credentials.changed, protocol.unwritten)
+    intake = Intake(BY_PLURAL, store, queue, schedule, credentials, protocol.unwritten)
     watch = Watch(BY_PLURAL, intake)
     engine = Engine(
         kinds=BY_PLURAL, kube=kube, credentials=credentials, store=store, schedule=schedule, protocol=protocol,

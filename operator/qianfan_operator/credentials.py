@@ -5,15 +5,19 @@ again every minute and after a refusal.
 """
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from qianfan_operator.api.common import ACCESS_KEY, SECRET_KEY, SECRET_NAME, Resource
 from qianfan_operator.cloud.client import Client
-from qianfan_operator.cloud.keys import AccessKey
+from qianfan_operator.cloud.keys import AccessKey, may_be_key
 from qianfan_operator.decide import Trouble, Why
 from qianfan_operator.kube import Forbidden, Kube, NotFound
 from qianfan_operator.reasons import Reason
+from qianfan_operator.sealed import Sealed
+
+Where = tuple[str, str]
+"""Namespace and name of a Secret."""
 
 REREAD = 60.0  # seconds that a Secret which is not watched is believed
 REFUSALS, REFUSED_FOR = 3, 60.0  # keys are edited in two steps, and the cloud's IAM lags
@@ -41,21 +45,35 @@ class Access:
     account: Account | None
     trouble: Trouble = Trouble.NONE
     why: Why = Why(Reason.CREDENTIALS_NOT_FOUND)
+    again: float | None = None
+    """Seconds after which to ask again, if nothing tells when that is worth it."""
 
 
 @dataclass
 class _Secret:
-    data: Mapping[str, str] | None  # None: the Secret is not there
+    data: Sealed | None  # None: the Secret is not there
     read_at: float
     seen_at: float | None  # wall time of the last sight, None if never
+    told: bool = True  # whether the users of these keys were told that they are other ones
     forbidden: bool = False
     refusals: int = 0
     refused_at: float = 0.0  # the first time in a row
     tried_at: float = 0.0  # the last time
 
+    @property
+    def keys(self) -> AccessKey | None:
+        """The key pair, if it may be one."""
+        data = self.data or Sealed()
+        pair = data.get(ACCESS_KEY, ""), data.get(SECRET_KEY, "")
+        return AccessKey(*pair) if all(map(may_be_key, pair)) else None
+
 
 class Credentials:
-    """The Secrets that objects name. Thread-safe. `boot` is for waits, `wall` (unix seconds) for ages of objects."""
+    """The Secrets that objects name. Thread-safe. `boot` is for waits, `wall` (unix seconds) for ages of objects.
+
+    `default` is the namespace whose Secret serves objects that name none, where their own namespace has none; "" for no
+    such thing.
+    """
 
     def __init__(
         self,
@@ -64,54 +82,68 @@ class Credentials:
         wait: float,
         boot: Callable[[], float],
         wall: Callable[[], float],
+        default: str = "",
     ) -> None:
         self._kube, self._connect, self._wait = kube, connect, wait
-        self._boot, self._wall = boot, wall
-        self._secrets: dict[tuple[str, str], _Secret] = {}
-        self._last: dict[tuple[str, str], Account] = {}
+        self._boot, self._wall, self._default = boot, wall, default
+        self._secrets: dict[Where, _Secret] = {}
+        self._last: dict[Where, Account] = {}
         self._same: set[frozenset[str]] = set()
         self._lock = threading.Lock()
 
-    def changed(self, namespace: str, name: str, data: Mapping[str, str] | None) -> bool:
-        """Take over what the watch saw (None: deleted); say whether the keys are other ones than before."""
-        where = namespace, name
+    def sources(self, resource: Resource) -> tuple[Where, ...]:
+        """Name the Secrets that the keys of an object may come from: the first that is there counts."""
+        ref, namespace = resource.spec.credentials_ref, resource.metadata.namespace
+        unnamed = "name" not in ref.model_fields_set
+        default = ((self._default, SECRET_NAME),) if self._default not in {"", namespace} and unnamed else ()
+        return (namespace, ref.name), *default
+
+    def changed(self, namespace: str, name: str, data: Sealed | None, *, listed: bool = False) -> bool:
+        """Take over what the watch saw (None: deleted); say whether the users must be told of other keys.
+
+        `listed`: it was seen in a listing. Nobody has waited for what is in the first one.
+        """
         with self._lock:
-            known = self._secrets.get(where)
-            if known and known.data == data:
-                return False
-            never = known is None and data is None  # what was there until now was seen now
-            self._secrets[where] = _Secret(data, self._boot(), None if never else self._wall())
-            return True
+            first = (namespace, name) not in self._secrets
+            secret = self._take((namespace, name), data)
+            news, secret.told = not secret.told or (first and not listed), True
+            return news
 
     def access(self, resource: Resource) -> Access:
         """Resolve the account of an object; raises KubeError if the Secret cannot be read just now."""
-        where = resource.metadata.namespace, resource.spec.credentials_ref.name
-        secret = self._read(where)
-        missing = [name for name in (ACCESS_KEY, SECRET_KEY) if not (secret.data or {}).get(name)]
-        if not missing and secret.data:
-            account = self._account(where, AccessKey(secret.data[ACCESS_KEY], secret.data[SECRET_KEY]))
+        where, secret = self._find(resource)
+        if keys := secret.keys:
+            account = self._account(where, keys)
             if not secret.refusals or self._boot() - secret.tried_at >= TRY_AGAIN:
                 return Access(account)
             lasting = secret.refusals >= REFUSALS and self._boot() - secret.refused_at >= REFUSED_FOR
-            message = f"The cloud refuses the keys in Secret {where[1]}."
-            why = Why(Reason.CREDENTIALS_INVALID, message)
+            whose = f"keys in Secret {where[1]}" if where[0] == resource.metadata.namespace else "operator's own keys"
+            why = Why(Reason.CREDENTIALS_INVALID, f"The cloud refuses the {whose}.")
             return Access(account, Trouble.STALL if lasting else Trouble.WAIT, why)
-        if resource.metadata.deletion_timestamp and (kept := self._last.get(where)):
-            return Access(kept)
-        return Access(None, self._patience(resource, secret), self._absent(where, secret, missing))
+        if resource.metadata.deletion_timestamp:
+            kept = (self._last.get(source) for source in self.sources(resource))
+            if in_use := next(filter(None, kept), None):
+                return Access(in_use)
+        trouble = self._patience(resource, secret)
+        again = REREAD if trouble is Trouble.STALL and where[1] != SECRET_NAME else None
+        return Access(None, trouble, _absent(where, secret), again)
 
-    def refused(self, resource: Resource) -> None:
+    def refused(self, resource: Resource, account: Account) -> None:
         """Note that the cloud refused the keys of this object."""
         with self._lock:
-            if secret := self._secrets.get((resource.metadata.namespace, resource.spec.credentials_ref.name)):
+            if secret := self._source_of(resource, account):
                 secret.tried_at = self._boot()
                 secret.refused_at = secret.refused_at if secret.refusals else secret.tried_at
                 secret.refusals += 1
+                return
+            for source in self.sources(resource):  # keys that no Secret holds any more are kept only while they work
+                if self._last.get(source) is account:
+                    del self._last[source]
 
     def accepted(self, resource: Resource, account: Account) -> None:
         """Note that the cloud answered with these keys; what was recorded under another key is of the same account."""
         with self._lock:
-            if secret := self._secrets.get((resource.metadata.namespace, resource.spec.credentials_ref.name)):
+            if secret := self._source_of(resource, account):
                 secret.refusals = 0
             if resource.status.account and resource.status.account != account.name:
                 self._same.add(frozenset((resource.status.account, account.name)))
@@ -120,7 +152,22 @@ class Credentials:
         """Say whether what was recorded under one key is known to be seen by this one (design 5.10)."""
         return recorded in {None, account.name} or frozenset((recorded or "", account.name)) in self._same
 
-    def _read(self, where: tuple[str, str]) -> _Secret:
+    def _source_of(self, resource: Resource, account: Account) -> _Secret | None:
+        """Find the Secret that holds these keys now; None if it has got others since the pass began."""
+        secrets = filter(None, map(self._secrets.get, self.sources(resource)))
+        return next((secret for secret in secrets if secret.keys == account.keys), None)
+
+    def _find(self, resource: Resource) -> tuple[Where, _Secret]:
+        own, *default = self.sources(resource)
+        secret = self._read(own)
+        absent = secret.data is None and not secret.forbidden
+        if absent and not self._lately(secret.seen_at):  # what was there a moment ago may be about to be replaced
+            for where in default:
+                if (other := self._read(where)).data is not None:
+                    return where, other
+        return own, secret
+
+    def _read(self, where: Where) -> _Secret:
         with self._lock:
             known = self._secrets.get(where)
             if known and known.data and not known.refusals:
@@ -128,37 +175,56 @@ class Credentials:
                 if watched or self._boot() - known.read_at < REREAD:
                     return known
         try:
-            data: Mapping[str, str] | None = self._kube.secret(*where)
+            data: Sealed | None = self._kube.secret(*where)
             forbidden = False
         except (NotFound, Forbidden) as error:
             data, forbidden = None, isinstance(error, Forbidden)
-        self.changed(*where, data)
         with self._lock:
-            secret = self._secrets[where]
+            secret = self._take(where, data)
             secret.forbidden, secret.read_at = forbidden, self._boot()
             return secret
 
-    def _account(self, where: tuple[str, str], keys: AccessKey) -> Account:
+    def _take(self, where: Where, data: Sealed | None) -> _Secret:
+        """Take over a Secret as it is now; other keys begin with a clean record. Needs the lock."""
+        known = self._secrets.get(where)
+        if known and known.data == data:
+            return known
+        never = known is None and data is None  # what was there until now was seen now
+        secret = _Secret(data, self._boot(), None if never else self._wall(), told=known is None)
+        self._secrets[where] = secret
+        return secret
+
+    def _account(self, where: Where, keys: AccessKey) -> Account:
         with self._lock:
-            for account in self._last.values():
-                if account.keys == keys:
-                    self._last[where] = account
-                    return account
-            self._last[where] = Account(keys, self._connect(keys))
-            return self._last[where]
+            last = self._last.get(where)
+            if last is None or last.keys != keys:
+                known = (account for account in self._last.values() if account.keys == keys)
+                last = self._last[where] = next(known, None) or Account(keys, self._connect(keys))
+            return last
 
     def _patience(self, resource: Resource, secret: _Secret) -> Trouble:
         created = resource.metadata.creation_timestamp
-        since = max(created.timestamp() if created else 0.0, secret.seen_at or 0.0)
-        return Trouble.WAIT if self._wall() - since < self._wait else Trouble.STALL
+        born = created.timestamp() if created else 0.0
+        return Trouble.WAIT if self._lately(max(born, secret.seen_at or 0.0)) else Trouble.STALL
 
-    @staticmethod
-    def _absent(where: tuple[str, str], secret: _Secret, missing: list[str]) -> Why:
-        namespace, name = where
-        if secret.forbidden:
-            message = f"The operator may not read Secret {name}; allow it with a Role in namespace {namespace}."
-            return Why(Reason.CREDENTIALS_FORBIDDEN, message)
-        if secret.data is None:
-            message = f"Secret {name} is missing; create it with the keys {ACCESS_KEY} and {SECRET_KEY}."
-            return Why(Reason.CREDENTIALS_NOT_FOUND, message)
+    def _lately(self, moment: float | None) -> bool:
+        return moment is not None and self._wall() - moment < self._wait
+
+
+def _absent(where: Where, secret: _Secret) -> Why:
+    """Say why a Secret gives no keys, and what to do."""
+    namespace, name = where
+    if secret.forbidden:
+        message = (
+            f"The operator may not read Secret {name}; bind its service account, in namespace {namespace}, to a Role"
+            f" that allows to get secrets with resourceNames [{name}]."
+        )
+        return Why(Reason.CREDENTIALS_FORBIDDEN, message)
+    if secret.data is None:
+        message = f"Secret {name} is missing; create it with the keys {ACCESS_KEY} and {SECRET_KEY}."
+        return Why(Reason.CREDENTIALS_NOT_FOUND, message)
+    if missing := [key for key in (ACCESS_KEY, SECRET_KEY) if not secret.data.get(key)]:
         return Why(Reason.CREDENTIALS_NOT_FOUND, f"Secret {name} lacks {' and '.join(missing)}.")
+    wrong = " and ".join(key for key in (ACCESS_KEY, SECRET_KEY) if not may_be_key(secret.data[key]))
+    message = f"{wrong} in Secret {name} cannot be a key: keys are printable ASCII characters without spaces."
+    return Why(Reason.CREDENTIALS_INVALID, message)

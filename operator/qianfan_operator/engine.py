@@ -13,7 +13,7 @@ from typing import Any
 from qianfan_operator.api.common import FINALIZER
 from qianfan_operator.cloud.errors import CloudError
 from qianfan_operator.conditions import Synced, Verdict
-from qianfan_operator.credentials import Account, Credentials
+from qianfan_operator.credentials import Access, Account, Credentials
 from qianfan_operator.decide import CHANGES, Action, Decision, Facts, Trouble, Want, decide
 from qianfan_operator.events import Events
 from qianfan_operator.external import Hold, Kind, Pay, Plan, Record, Step, World
@@ -127,9 +127,9 @@ class Engine:
         decision = decide(facts)
         subject.note(updates)  # before anything is made, so that what is recorded of the new is not taken for the old
         try:
-            step = self._act(subject, access.account, world, decision, plan)
+            step = self._act(subject, access, world, decision, plan)
         except CloudError as error:
-            facts = self._gatherer.troubled(subject, facts, error)
+            facts = self._gatherer.troubled(subject, facts, error, access.account)
             decision = decide(facts)
             step = Hold(decision.verdict, error.retry_after)
         return self._finish(subject, facts, decision, step)
@@ -158,10 +158,10 @@ class Engine:
 
     # Act: at most one thing.
 
-    def _act(self, subject: Subject, account: Account | None, world: World, decision: Decision, plan: Plan) -> Step:
-        action, verdict, kind = decision.action, decision.verdict, subject.kind
+    def _act(self, subject: Subject, access: Access, world: World, decision: Decision, plan: Plan) -> Step:
+        action, verdict, kind, account = decision.action, decision.verdict, subject.kind, access.account
         if action is Action.NOTHING:
-            return Hold(verdict)
+            return Hold(verdict, access.again)
         if action is Action.FORGET:
             subject.let_go()
             return Hold(verdict)

@@ -9,6 +9,7 @@ from qianfan_operator.conditions import AVAILABLE, READY, SUCCEEDED, is_true
 from qianfan_operator.credentials import Access, Account, Credentials
 from qianfan_operator.decide import Facts, Phase, Trouble, Want, Why
 from qianfan_operator.external import Observation, Plan, World
+from qianfan_operator.kube import Conflict
 from qianfan_operator.reasons import Reason
 from qianfan_operator.subject import Subject
 
@@ -47,7 +48,7 @@ class Gatherer:
             try:
                 seen = kind.observe(world, access.account, resource)
             except CloudError as error:
-                facts = self.troubled(subject, facts, error)
+                facts = self.troubled(subject, facts, error, access.account)
             else:
                 updates = self._looked(subject, access.account, seen)
                 if seen.warning and world.first_sight(("warned", seen.warning)) >= world.boot:
@@ -65,7 +66,7 @@ class Gatherer:
         try:
             seen = subject.kind.observe(world, account, subject.resource)
         except CloudError as error:
-            return self.troubled(subject, facts, error)
+            return self.troubled(subject, facts, error, account)
         if seen.looked and seen.phase is not Phase.GONE:
             self._credentials.accepted(subject.resource, account)
         unseen = seen.others_working and not seen.looked  # what works is not shown to these keys
@@ -88,14 +89,16 @@ class Gatherer:
         message = f"Secret {name} holds another access key than before, which is not known to see the same account."
         return replace(facts, trouble=Trouble.WAIT, trouble_why=Why(Reason.ACCOUNT_CHANGED, message))
 
-    def troubled(self, subject: Subject, facts: Facts, error: CloudError) -> Facts:
-        """Turn an error of the cloud into the trouble of this pass."""
+    def troubled(self, subject: Subject, facts: Facts, error: CloudError, account: Account | None) -> Facts:
+        """Turn an error of the cloud into the trouble of this pass; raises Conflict if it met keys of yesterday."""
         subject.note_error(error)
         log.info("The cloud did not do it", extra={"object": str(subject.key), "error": str(error)})
-        if error.reason is Reason.CREDENTIALS_INVALID:
-            self._credentials.refused(subject.resource)
+        if error.reason is Reason.CREDENTIALS_INVALID and account:
+            self._credentials.refused(subject.resource, account)
             access = self._credentials.access(subject.resource)
-            why = Why(Reason.CREDENTIALS_INVALID, f"{access.why.message} {error}")
+            if access.trouble is Trouble.NONE:
+                raise Conflict(f"the keys of {subject.key} changed since its pass began")
+            why = Why(access.why.reason, f"{access.why.message} {error}")
             return replace(facts, trouble=access.trouble, trouble_why=why)
         if error.fate is Fate.STALL:
             return replace(facts, trouble=Trouble.STALL, trouble_why=Why(error.reason, str(error)))

@@ -9,12 +9,16 @@ from typing import Any
 from pydantic import ValidationError
 
 from qianfan_operator.api.common import Resource
+from qianfan_operator.credentials import Credentials
 from qianfan_operator.external import Kind
 from qianfan_operator.keys import Key
 from qianfan_operator.schedule import LONG_WATCHED, Schedule
+from qianfan_operator.sealed import Sealed
 from qianfan_operator.signals import is_finished, is_settled, note, signal_of, todo
 from qianfan_operator.store import Entry, Store
 from qianfan_operator.workqueue import Lane, WorkQueue
+
+_REPLACED = 5.0  # seconds in which a Secret that went is mostly there again; nobody gains by hearing of it at once
 
 
 class Intake:
@@ -26,11 +30,11 @@ class Intake:
         store: Store,
         queue: WorkQueue[Key],
         schedule: Schedule,
-        credentials_changed: Callable[[str, str, Mapping[str, str] | None], bool],
+        credentials: Credentials,
         unwritten: Callable[[], Collection[Key]],
     ) -> None:
         self._kinds, self._store, self._queue, self._schedule = kinds, store, queue, schedule
-        self._credentials_changed, self._unwritten = credentials_changed, unwritten
+        self._credentials, self._unwritten = credentials, unwritten
 
     def seen(self, plural: str, event: str | None, raw: Mapping[str, Any]) -> None:
         """Take an event of one of our objects; `event` is None for the first listing, else ADDED, MODIFIED, DELETED."""
@@ -56,7 +60,7 @@ class Intake:
         if record is None:
             return
         self._store.refer(key, kind.references(resource))
-        record.secret = resource.spec.credentials_ref.name
+        record.secrets = self._credentials.sources(resource)
         note(self._store, record, resource)
         signal = signal_of(resource)
         if signal != record.signal:
@@ -76,18 +80,18 @@ class Intake:
         elif first and not is_finished(resource):
             self._queue.add(key, self._schedule.after_restart(self._schedule.resync), Lane.POLL)
 
-    def secret_seen(self, event: str | None, raw: Mapping[str, Any], data: Mapping[str, str]) -> None:
+    def secret_seen(self, event: str | None, raw: Mapping[str, Any], data: Sealed) -> None:
         """Take an event of a Secret: who uses it is woken when its keys changed."""
-        namespace, name = raw["metadata"]["namespace"], raw["metadata"]["name"]
-        changed = self._credentials_changed(namespace, name, None if event == "DELETED" else data)
-        if not changed or event is None:
+        where = raw["metadata"]["namespace"], raw["metadata"]["name"]
+        gone = event == "DELETED"
+        if not self._credentials.changed(*where, None if gone else data, listed=event is None):
             return
-        users = [key for key in self._store.known() if key.namespace == namespace]
+        users = (key for key in self._store.known() if (record := self._store.get(key)) and where in record.secrets)
         for index, key in enumerate(users):
             record = self._store.get(key)
-            if record and record.secret == name and (record.body is not None or record.failures):
+            if record and (record.body is not None or record.failures):
                 record.failures = 0
-                self._queue.add(key, index * 0.002, Lane.RETRY)
+                self._queue.add(key, (_REPLACED if gone else 0.0) + index * 0.002, Lane.RETRY)
 
     def _wake(self, key: Key) -> None:
         for user in self._store.referrers(key):

@@ -6,7 +6,6 @@ uid, so that ids meant for a deleted object would land on its successor of the s
 
 import base64
 import json
-import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,11 +14,12 @@ from kubernetes import client as kubernetes
 from kubernetes import config
 from kubernetes.client.exceptions import ApiException
 
-from qianfan_operator.api.common import GROUP, VERSION
+from qianfan_operator.api.common import ACCESS_KEY, GROUP, SECRET_KEY, VERSION
 from qianfan_operator.keys import Key
+from qianfan_operator.sealed import Sealed
 
-log = logging.getLogger(__name__)
 TIMEOUT = (3.0, 10.0)  # seconds to connect, to read
+_KEYS = (ACCESS_KEY, SECRET_KEY)
 _MANAGER = "fieldManager=qianfan-operator"
 _ROOT = f"/apis/{GROUP}/{VERSION}/namespaces"
 
@@ -74,8 +74,8 @@ class Kube:
         body = {"metadata": {"resourceVersion": resource_version, "finalizers": finalizers}}
         return self._call("PATCH", f"{_path(key)}?{_MANAGER}", body)
 
-    def secret(self, namespace: str, name: str) -> dict[str, str]:
-        """Read a Secret's data, decoded; a value that is no UTF-8 text is left out."""
+    def secret(self, namespace: str, name: str) -> Sealed:
+        """Read the keys in a Secret."""
         return decode_secret(self._call("GET", f"/api/v1/namespaces/{namespace}/secrets/{name}"))
 
     def cluster_uid(self) -> str:
@@ -106,20 +106,17 @@ class Kube:
             raise _ERRORS.get(response.status, KubeError)(f"{method} {path}: {response.status} {_message(data)}")
         try:
             result: dict[str, Any] = json.loads(data)
-        except ValueError as error:
-            raise KubeError(f"{method} {path}: the reply is no JSON") from error
+        except ValueError:  # without the cause: it holds the reply, which may be a Secret's
+            raise KubeError(f"{method} {path}: the reply is no JSON") from None
         return result
 
 
-def decode_secret(raw: Mapping[str, Any]) -> dict[str, str]:
-    """Decode the `data` of a Secret."""
-    result = {}
-    for name, value in (raw.get("data") or {}).items():
-        try:
-            result[name] = base64.b64decode(value).decode().strip()
-        except ValueError:
-            log.warning("A value of a Secret is not UTF-8 text", extra={"secretKey": name})
-    return result
+def decode_secret(raw: Mapping[str, Any]) -> Sealed:
+    """Take the keys that we need, and nothing else, out of a Secret; what is no UTF-8 text becomes what is no key."""
+    data = raw.get("data") or {}
+    return Sealed(
+        {name: base64.b64decode(data[name]).decode(errors="replace").strip() for name in _KEYS if data.get(name)}
+    )
 
 
 def _path(key: Key) -> str:

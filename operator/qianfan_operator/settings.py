@@ -28,7 +28,7 @@ class Settings(BaseSettings):
         description="Seconds that one call may take to be answered (the SDK's name for it). A call is never repeated.",
     )
     iam_sign_expiration_sec: PositiveInt = Field(300, description="Seconds that the signature of a free call is valid.")
-    proxy: str = Field("", description="Proxy for the cloud's API, such as `http://proxy:3128`.")
+    proxy: str = Field("", repr=False, description="Proxy for the cloud's API, such as `http://proxy:3128`.")
     ssl_verification_enabled: bool = Field(True, description="Verify the cloud's certificate.")
     v2_enabled: bool = Field(
         True, description="Use the cloud's V2 calls, without which lost replies cannot be looked up."
@@ -43,6 +43,11 @@ class Settings(BaseSettings):
     )
     credentials_wait_sec: float = Field(
         120.0, ge=0, description="Seconds that a missing Secret may take to appear before the object is Stalled."
+    )
+    default_credentials_namespace: str = Field(
+        "",
+        pattern=r"^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)?$",
+        description="Namespace whose Secret `qianfan-credentials` serves each namespace that has none; default: off.",
     )
     cluster_id: str = Field(
         "",

@@ -23,7 +23,8 @@ class Entry:
     touched: int = 0
     """The version that somebody else wrote last; our own writes are guarded, so nobody was between them."""
     body: bytes | None = None
-    secret: str = ""
+    secrets: tuple[tuple[str, str], ...] = ()
+    """Namespaces and names of the Secrets that its keys may come from."""
     refers: tuple[Key, ...] = ()
     signal: Hashable = None
     """What others that refer to this object care about; when it changes, they are woken."""

@@ -27,6 +27,7 @@ from qianfan_operator.keys import Key
 from qianfan_operator.kinds import BY_PLURAL
 from qianfan_operator.protocol import Protocol
 from qianfan_operator.schedule import Schedule
+from qianfan_operator.sealed import Sealed
 from qianfan_operator.store import Store
 from qianfan_operator.workqueue import WorkQueue
 from qianfan_simulator import AfterSeconds, Options, Simulator
@@ -121,7 +122,7 @@ class _Wire(Transport):
 class World:
     """One cluster with one operator and one cloud."""
 
-    def __init__(self, options: Options = PACES, *, v2: bool = True) -> None:
+    def __init__(self, options: Options = PACES, *, v2: bool = True, default: str = "") -> None:
         self.clock = Clock()
         self.kube = FakeKube({plural: kind.resource for plural, kind in BY_PLURAL.items()}, self.clock.now)
         self.kube.on_status.append(self._conforms)
@@ -129,7 +130,7 @@ class World:
         self.around_cloud: Callable[[str, Callable[[], Any]], Any] = lambda _, do: do()
         self.leading = self.listed = True
         self.violations: list[str] = []
-        self._settings = CloudSettings(base_url=self.sim.url, use_v2=v2)
+        self._settings, self._default = CloudSettings(base_url=self.sim.url, use_v2=v2), default
         self._nonces = itertools.count(1)
         self._wires: list[_Wire] = []
         self.kube.secrets[NAMESPACE, SECRET_NAME] = keys(FIRST)
@@ -143,7 +144,7 @@ class World:
         self.store = Store()
         self.schedule = Schedule(jitter=0.0, random=lambda: 0.5)
         self.queue = Queue(clock)
-        self.credentials = Credentials(self.kube, self._connect, 120.0, clock.boottime, clock.wall)
+        self.credentials = Credentials(self.kube, self._connect, 120.0, clock.boottime, clock.wall, self._default)
         self.protocol = Protocol(lambda: self.leading, lambda: f"nonce-{next(self._nonces)}")
         self.engine = Engine(
             kinds=BY_PLURAL, kube=self.kube, credentials=self.credentials, store=self.store, schedule=self.schedule,
@@ -152,7 +153,7 @@ class World:
             listed=lambda: self.listed,
         )  # fmt: skip
         self.intake = Intake(
-            BY_PLURAL, self.store, self.queue, self.schedule, self.credentials.changed, self.protocol.unwritten
+            BY_PLURAL, self.store, self.queue, self.schedule, self.credentials, self.protocol.unwritten
         )
         for (namespace, name), data in self.kube.secrets.items():
             self.intake.secret_seen(None, {"metadata": {"namespace": namespace, "name": name}}, data)
@@ -227,13 +228,15 @@ class World:
 
     # The user.
 
-    def set_secret(self, access_key: str | None, name: str = SECRET_NAME, secret: str | None = None) -> None:
+    def set_secret(
+        self, access_key: str | None, name: str = SECRET_NAME, secret: str | None = None, namespace: str = NAMESPACE
+    ) -> None:
         """Write the Secret's keys, or delete it (None), and let the watch tell."""
-        metadata = {"metadata": {"namespace": NAMESPACE, "name": name}}
+        metadata = {"metadata": {"namespace": namespace, "name": name}}
         if access_key is None:
-            data = self.kube.secrets.pop((NAMESPACE, name), {})
+            data = self.kube.secrets.pop((namespace, name), Sealed())
         else:
-            data = self.kube.secrets[NAMESPACE, name] = keys(access_key, secret)
+            data = self.kube.secrets[namespace, name] = keys(access_key, secret)
         if name == SECRET_NAME:
             self.intake.secret_seen("DELETED" if access_key is None else "MODIFIED", metadata, data)
 
@@ -302,6 +305,6 @@ class World:
         return "\n".join([*lines, *(f"call {call.operation} {call.outcome}" for call in self.sim.calls[-8:])])
 
 
-def keys(access_key: str, secret: str | None = None) -> dict[str, str]:
+def keys(access_key: str, secret: str | None = None) -> Sealed:
     """Return the data of a Secret."""
-    return {ACCESS_KEY: access_key, SECRET_KEY: secret or access_key.replace("access", "secret")}
+    return Sealed({ACCESS_KEY: access_key, SECRET_KEY: secret or access_key.replace("access", "secret")})

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from traceback import TracebackException
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from qianfan_operator.decide import Trouble
 from qianfan_operator.kinds import BY_PLURAL
 from qianfan_operator.kube import Forbidden, KubeError
 from qianfan_operator.reasons import Reason
+from qianfan_operator.sealed import Sealed
 from unit.objects import BORN, JOB, Raw, raw
 
 WAIT = 120.0
@@ -36,7 +38,10 @@ class Office:
     def __post_init__(self) -> None:
         self.kube = FakeKube({plural: kind.resource for plural, kind in BY_PLURAL.items()}, lambda: BORN)
         self.kube.around = self._around
-        self.credentials = Credentials(self.kube, self._connect, WAIT, lambda: self.boot, lambda: self.wall)  # type: ignore[arg-type]
+        self.credentials = Credentials(
+            self.kube,  # type: ignore[arg-type]
+            self._connect, WAIT, lambda: self.boot, lambda: self.wall, "shared",
+        )  # fmt: skip
 
     def _around(self, operation: str, do: Callable[[], Any]) -> Any:
         self.reads += 1
@@ -53,16 +58,21 @@ class Office:
         if keys is None:
             del self.kube.secrets["team", name]
         else:
-            self.kube.secrets["team", name] = keys
+            self.kube.secrets["team", name] = Sealed(keys)
 
     def watch(self, keys: Raw | None) -> bool:
         """Let the watch see the Secret of the default name as it is written now."""
-        return self.credentials.changed("team", WATCHED, keys)
+        return self.credentials.changed("team", WATCHED, None if keys is None else Sealed(keys))
 
     def after(self, seconds: float) -> "Office":
         self.boot += seconds
         self.wall += seconds
         return self
+
+    def default(self, keys: Raw) -> None:
+        """Write the Secret that serves namespaces without one, and let the watch see it."""
+        self.kube.secrets["shared", WATCHED] = Sealed(keys)
+        self.credentials.changed("shared", WATCHED, Sealed(keys))
 
     def access(self, name: str = WATCHED, **metadata: Any) -> Access:
         return self.credentials.access(a_job(name, **metadata))
@@ -76,6 +86,11 @@ class Office:
 def a_job(secret: str = WATCHED, status: Raw | None = None, **metadata: Any) -> Resource:
     spec = {"credentialsRef": {"name": secret}}
     return BY_PLURAL[JOB.plural].resource.parse(raw(JOB, spec=spec, status=status, **metadata))
+
+
+def unnamed(**metadata: Any) -> Resource:
+    """A job that names no Secret."""
+    return BY_PLURAL[JOB.plural].resource.parse(raw(JOB, **metadata))
 
 
 def told(access: Access) -> tuple[Trouble, Reason]:
@@ -209,10 +224,103 @@ def test_a_watch_that_repeats_itself_changes_nothing(office: Office) -> None:
     assert news == [True, False, True, True, False, True]
 
 
+def test_what_a_read_found_first_is_news_of_the_watch_all_the_same(office: Office) -> None:
+    """The pass that read the new keys was one; the others that wait for them are woken by the event after it."""
+    office.watch(KEYS)
+    office.write(WATCHED, KEYS)
+    refuse(office, 1, 0.0)
+    office.write(WATCHED, OTHER_KEYS)
+    assert office.account().keys.access_key == OTHER_KEYS[ACCESS_KEY]
+    assert office.watch(OTHER_KEYS)
+    assert not office.watch(OTHER_KEYS)
+
+
+def test_a_first_listing_is_no_news_and_a_later_one_is(office: Office) -> None:
+    """At the start nobody has waited; after a gap of the watch the listing is how a rotation is heard of."""
+    changed = office.credentials.changed
+    assert not changed("team", WATCHED, Sealed(KEYS), listed=True)
+    assert not changed("team", WATCHED, Sealed(KEYS), listed=True)
+    assert changed("team", WATCHED, Sealed(OTHER_KEYS), listed=True)
+
+
+@pytest.mark.parametrize("name", [ACCESS_KEY, SECRET_KEY])
+@pytest.mark.parametrize("text", ["two words", "two\nlines", "\ufffd\ufffd", "密钥", "tab\tbed"], ids=ascii)
+def test_what_cannot_be_a_key_is_told_by_its_name(office: Office, name: str, text: str) -> None:
+    """Bytes that are no text, or a paste with a line break in it, never reach a header, an error or a message."""
+    office.write(WATCHED, {**KEYS, name: text})
+    access = office.access()
+    assert told(access) == (Trouble.WAIT, Reason.CREDENTIALS_INVALID)
+    assert access.why.message.startswith(f"{name} in Secret {WATCHED} cannot be a key")
+    assert text not in access.why.message
+    assert office.after(WAIT).access().trouble is Trouble.STALL
+    assert not office.connected
+
+
+def test_a_secret_that_nothing_watches_is_asked_for_once_a_minute(office: Office) -> None:
+    """A Role that is added, or a Secret of a name of its own that comes, is noticed without any other change."""
+    office.refusal = lambda: Forbidden("no")
+    assert office.access(NAMED).again is None  # waiting has a rhythm of its own
+    assert office.after(WAIT).access(NAMED).again == REREAD
+    assert office.access(WATCHED).again is None  # the watch will tell
+
+
+def test_a_forbidden_secret_is_told_with_the_rule_to_add(office: Office) -> None:
+    """The message names verb, resource, name and namespace, as the Role needs them."""
+    office.refusal = lambda: Forbidden("no")
+    message = office.access(NAMED).why.message
+    assert all(word in message for word in ("Role", "get secrets", f"resourceNames [{NAMED}]", "namespace team"))
+
+
+def test_the_default_serves_who_has_and_names_no_secret(office: Office) -> None:
+    """Where the setting names a namespace, its Secret stands in for a namespace's own that is not there."""
+    office.default(KEYS)
+    access = office.credentials.access(unnamed())
+    assert access.account
+    assert access.account.keys == AccessKey(*KEYS.values())
+    assert office.access().account is None  # an object that names its Secret gets that one or none
+    assert office.credentials.sources(unnamed()) == (("team", WATCHED), ("shared", WATCHED))
+    assert office.credentials.sources(a_job()) == (("team", WATCHED),)
+
+
+def test_a_secret_of_ones_own_wins_over_the_default(office: Office) -> None:
+    """Whoever brings keys pays with them, even if they are wrong: a typo does not spend somebody else's money."""
+    office.default(OTHER_KEYS)
+    office.watch(KEYS)
+    access = office.credentials.access(unnamed())
+    assert access.account
+    assert access.account.keys == AccessKey(*KEYS.values())
+    office.watch({ACCESS_KEY: "ALTAKone"})
+    assert told(office.credentials.access(unnamed())) == (Trouble.WAIT, Reason.CREDENTIALS_NOT_FOUND)
+
+
+def test_a_secret_that_is_being_replaced_is_not_stood_in_for(office: Office) -> None:
+    """Nothing is made in another account between the deletion of a Secret and its coming back."""
+    office.default(OTHER_KEYS)
+    office.watch(KEYS)
+    office.watch(None)
+    assert told(office.credentials.access(unnamed())) == (Trouble.WAIT, Reason.CREDENTIALS_NOT_FOUND)
+    access = office.after(WAIT).credentials.access(unnamed())
+    assert access.account
+    assert access.account.keys == AccessKey(*OTHER_KEYS.values())
+
+
+def test_refused_default_keys_are_not_called_the_namespaces_own(office: Office) -> None:
+    """Who has no Secret is told that the operator's keys are refused, and a namespace with other keys goes on."""
+    office.default(OTHER_KEYS)
+    account = office.credentials.access(unnamed()).account
+    assert account
+    office.credentials.refused(unnamed(), account)
+    refused = office.credentials.access(unnamed())
+    assert told(refused) == (Trouble.WAIT, Reason.CREDENTIALS_INVALID)
+    assert refused.why.message == "The cloud refuses the operator's own keys."
+    office.watch(KEYS)
+    assert office.credentials.access(unnamed()).trouble is Trouble.NONE
+
+
 def refuse(office: Office, times: int, every: float, name: str = WATCHED) -> Access:
     """Have the cloud refuse the keys so many times."""
     for _ in range(times):
-        office.after(every).credentials.refused(a_job(name))
+        office.after(every).credentials.refused(a_job(name), office.account(name))
     return office.access(name)
 
 
@@ -258,11 +366,38 @@ def test_refused_keys_are_read_again(office: Office, name: str) -> None:
 def test_changed_keys_begin_with_a_clean_record(office: Office) -> None:
     """Refusals count from the last change of the Secret."""
     office.watch(KEYS)
-    office.write(WATCHED, OTHER_KEYS)
+    office.write(WATCHED, KEYS)
     refuse(office, 3, REFUSED_FOR)
+    office.write(WATCHED, OTHER_KEYS)
     office.watch(OTHER_KEYS)
     assert office.access().trouble is Trouble.NONE
     assert refuse(office, 1, 0.0).trouble is Trouble.WAIT
+
+
+def test_a_refusal_of_keys_that_were_replaced_does_not_count(office: Office) -> None:
+    """A pass that began with the old keys says nothing about the new ones."""
+    office.watch(KEYS)
+    old = office.account()
+    office.watch(OTHER_KEYS)
+    office.credentials.refused(a_job(), old)
+    assert office.access().trouble is Trouble.NONE
+
+
+def test_a_refusal_is_of_one_secret(office: Office) -> None:
+    """The same access key with a wrong secret key elsewhere does not make the right pair a refused one."""
+    office.watch(KEYS)
+    office.write(NAMED, {**KEYS, SECRET_KEY: "wrong"})
+    assert refuse(office, 3, REFUSED_FOR, NAMED).trouble is Trouble.STALL
+    assert office.access().trouble is Trouble.NONE
+
+
+def test_keys_of_a_gone_secret_are_kept_only_while_they_work(office: Office) -> None:
+    """A deletion whose remembered keys are refused names the Secret that is missing, instead of trying for ever."""
+    office.watch(KEYS)
+    account = office.account()
+    office.watch(None)
+    office.credentials.refused(a_job(deletionTimestamp=BORN), account)
+    assert told(office.access(deletionTimestamp=BORN)) == (Trouble.WAIT, Reason.CREDENTIALS_NOT_FOUND)
 
 
 def test_a_deletion_outlives_its_secret(office: Office) -> None:
@@ -297,7 +432,20 @@ def test_another_key_is_the_same_account_only_when_proven(office: Office) -> Non
 
 
 def test_keys_are_not_shown(office: Office) -> None:
-    """An access that reaches a log line or a traceback shows the account's hash and neither key."""
+    """An access that reaches a log line shows neither key, nor does a traceback with the variables of every frame."""
     office.watch(KEYS)
-    shown = f"{office.access()!r} {office.account()!r} {refuse(office, 3, REFUSED_FOR)!r}"
-    assert not [key for key in KEYS.values() if key in shown]
+    office.write(WATCHED, KEYS)
+    shown = f"{office.access()!r} {office.account()!r} {refuse(office, 3, REFUSED_FOR)!r} {vars(office.credentials)}"
+
+    def fail(_: object) -> None:
+        raise ValueError("broken")
+
+    office.credentials._connect = fail  # type: ignore[assignment]
+    office.watch(OTHER_KEYS)
+    with pytest.raises(ValueError, match="broken") as failure:
+        office.access()
+    assert failure.value.__traceback__
+    below = failure.value.__traceback__.tb_next  # this frame knows the keys
+    told = "".join(TracebackException(ValueError, failure.value, below, capture_locals=True).format())
+    assert "secret = _Secret(data=Sealed(" in told
+    assert not [key for key in (*KEYS.values(), *OTHER_KEYS.values()) if key in shown + told]

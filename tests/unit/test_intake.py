@@ -31,16 +31,22 @@ class Desk:
     keys_changed: bool = True
     seen_keys: list[Any] = field(default_factory=list)
     unwritten: tuple[Key, ...] = ()
+    defaults: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         self.store = Store()
         self.queue: WorkQueue[Key] = WorkQueue(16, lambda: self.now, lambda key: key)
         schedule = Schedule(jitter=0.0, random=lambda: 0.5)
-        self.intake = Intake(BY_PLURAL, self.store, self.queue, schedule, self._changed, lambda: self.unwritten)
+        self.intake = Intake(BY_PLURAL, self.store, self.queue, schedule, self, lambda: self.unwritten)
 
-    def _changed(self, *seen: object) -> bool:
+    def changed(self, *seen: object, listed: bool) -> bool:
+        """As the credentials do, say whether these are other keys."""
         self.seen_keys.append(seen)
-        return self.keys_changed
+        return self.keys_changed and not listed
+
+    def sources(self, resource: Any) -> tuple[tuple[str, str], ...]:
+        """As the credentials do, name the Secrets of an object."""
+        return ((resource.metadata.namespace, resource.spec.credentials_ref.name), *self.defaults)
 
     def see(self, key: Key, event: str | None, **fields: Any) -> list[Key]:
         """Take an event; return the keys that are due at once."""
@@ -262,3 +268,20 @@ def test_a_deleted_secret_is_told_as_absent(desk: Desk) -> None:
     """What the event of a deletion still shows of the keys is not used."""
     desk.see_secret("DELETED", QIANFAN_ACCESS_KEY="a")
     assert desk.seen_keys == [("team", "qianfan-credentials", None)]
+
+
+def test_a_secret_that_is_replaced_is_heard_of_once(desk: Desk) -> None:
+    """An immutable Secret is deleted and made anew: the pass comes with the new one, not with the gap before it."""
+    desk.see(JOB, "ADDED", version=2, **HELD, status=TRAINING)
+    assert desk.see_secret("DELETED") == []
+    assert desk.see_secret("ADDED", QIANFAN_ACCESS_KEY="a") == [JOB]
+    assert desk.see_secret("DELETED") == []
+    desk.now += 4.1
+    assert desk.due() == [JOB]
+
+
+def test_new_default_keys_wake_their_users_everywhere(desk: Desk) -> None:
+    """The Secret that stands in for missing ones is heard of in every namespace."""
+    desk.defaults = (("other", "qianfan-credentials"),)
+    desk.see(JOB, "ADDED", version=2, **HELD, status=TRAINING)
+    assert desk.see_secret("MODIFIED", ELSEWHERE, QIANFAN_ACCESS_KEY="a") == [JOB]

@@ -5,7 +5,13 @@ import re
 from dataclasses import dataclass
 from typing import NoReturn
 
+_KEY = re.compile(r"[!-~]+")
 _AUTHORIZATION = re.compile(r"bce-auth-v1/\S+")
+
+
+def may_be_key(text: str) -> bool:
+    """Tell what can stand in a header, as a key must, from what was pasted or decoded wrongly."""
+    return _KEY.fullmatch(text) is not None
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -21,6 +27,8 @@ class AccessKey:
     def __post_init__(self) -> None:
         if not self.access_key or not self.secret_key:
             raise ValueError("an access key and a secret key must both be given")
+        if not may_be_key(self.access_key) or not may_be_key(self.secret_key):
+            raise ValueError("a key must be printable ASCII without spaces")
 
     @property
     def account(self) -> str:

@@ -8,7 +8,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 from urllib.parse import urlencode
 
@@ -26,6 +26,7 @@ from qianfan_operator.cloud.keys import AccessKey
 from qianfan_operator.cloud.replies import Answer, read_reply
 from qianfan_operator.cloud.settings import CloudSettings
 from qianfan_operator.cloud.signing import authorization, timestamp
+from qianfan_operator.sealed import Sealed
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +68,7 @@ class _Signed:
 
     endpoint: Endpoint
     body: bytes
-    headers: Mapping[str, str] = field(repr=False)
+    headers: Sealed
     signed_at: float
 
 
@@ -156,11 +157,7 @@ class Transport:
             raise SwitchedOff(endpoint.operation)
         boottime = self._clock.boottime()
         now = self.cloud_clock.now()
-        headers = {
-            "Host": self.settings.host,
-            "Content-Type": "application/json",
-            "x-bce-date": timestamp(now),
-        }
+        headers = Sealed({"Host": self.settings.host, "Content-Type": "application/json", "x-bce-date": timestamp(now)})
         headers["Authorization"] = authorization(
             self.keys,
             method="POST",
@@ -179,9 +176,9 @@ class Transport:
             return self._receive(self._adapter, request, request.headers)
         # A pooled connection that the server has just closed looks exactly like a lost reply.
         with closing(_new_adapter()) as adapter:
-            return self._receive(adapter, request, {**request.headers, "Connection": "close"})
+            return self._receive(adapter, request, Sealed(request.headers, Connection="close"))
 
-    def _receive(self, adapter: HTTPAdapter, request: _Signed, headers: Mapping[str, str]) -> Answer:
+    def _receive(self, adapter: HTTPAdapter, request: _Signed, headers: Sealed) -> Answer:
         settings = self.settings
         try:
             with adapter.send(
@@ -219,7 +216,7 @@ def _new_adapter() -> HTTPAdapter:
     return HTTPAdapter(pool_maxsize=_POOLED_CONNECTIONS, max_retries=Retry(0, read=False))
 
 
-def _as_sent(origin: str, request: _Signed, headers: Mapping[str, str]) -> requests.PreparedRequest:
+def _as_sent(origin: str, request: _Signed, headers: Sealed) -> requests.PreparedRequest:
     """Fill in by hand what is signed as it is: requests would read and write the URL anew, at the price of signing."""
     prepared = requests.PreparedRequest()
     query = urlencode(request.endpoint.query)

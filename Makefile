@@ -33,10 +33,11 @@ $(READY): pyproject.toml constraints.txt
 test: lint types test-fast test-cluster  ## Run every check there is, the quick ones first
 
 test-fast: $(READY)  ## Run the tests that need no control plane
-	$(BIN)/python -m pytest tests $(addprefix --ignore=,$(ON_CONTROL_PLANE))
+	$(BIN)/python -m pytest -n 2 tests $(addprefix --ignore=,$(ON_CONTROL_PLANE))
 
 test-cluster: $(READY)  ## Run the tests on a real control plane (the first time builds it: minutes)
-	$(BIN)/python -m pytest $(ON_CONTROL_PLANE)
+	@$(BIN)/python -m qianfan_devcluster.binaries
+	$(BIN)/python -m pytest -n 3 $(ON_CONTROL_PLANE)
 
 lint: $(READY)  ## Check style, formatting and the contracts between modules
 	$(BIN)/ruff check .

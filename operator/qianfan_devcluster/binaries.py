@@ -3,6 +3,8 @@
 In this order, each program for itself: the folder that KUBEBUILDER_ASSETS names (setup-envtest fills one, but without
 kube-controller-manager); the cache; a build (`build`), which fills the cache. The cache lies outside any checkout:
 QIANFAN_DEVCLUSTER_CACHE, else XDG_CACHE_HOME/qianfan-devcluster, else ~/.cache/qianfan-devcluster.
+
+`python -m qianfan_devcluster.binaries` does no more than that.
 """
 
 import os
@@ -66,3 +68,10 @@ def _first(name: str, folders: list[Path]) -> Path | None:
 def _to_stderr(line: str) -> None:
     sys.stderr.write(line + "\n")
     sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    try:
+        find()
+    except BinariesError as error:
+        raise SystemExit(str(error)) from None

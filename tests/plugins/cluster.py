@@ -18,11 +18,12 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """Get the programs before the first test: a first build takes minutes, and a test's timeout must not cut it off."""
     if session.config.option.collectonly or not any("cluster" in getattr(i, "fixturenames", ()) for i in session.items):
         return
-    terminal: Any = session.config.pluginmanager.getplugin("terminalreporter")
-    capture: Any = session.config.pluginmanager.getplugin("capturemanager")
+    plugins = session.config.pluginmanager
+    terminal: Any = plugins.getplugin("terminalreporter")  # a worker of xdist has none, and shows nothing meanwhile
+    capture: Any = plugins.getplugin("capturemanager")
     try:
         with capture.global_and_fixture_disabled():
-            find(say=terminal.write_line)
+            find(say=terminal.write_line if terminal else None)
     except BinariesError as error:
         raise pytest.UsageError(str(error)) from error
 

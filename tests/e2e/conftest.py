@@ -3,7 +3,6 @@
 import secrets
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 import requests
@@ -26,13 +25,6 @@ OPTIONS = Options(
     deploying=AfterLooks(1),
     updating=AfterLooks(1),
 )
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the stories on one stage when tests run side by side: the last of them judge what all of them left."""
-    for item in items:
-        if item.path.is_relative_to(Path(__file__).parent):
-            item.add_marker(pytest.mark.xdist_group("e2e"))
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,19 @@
+"""Which tests may run side by side (`pytest -n`): all, but that the stories of tests/e2e share one stage."""
+
+from typing import Any
+
+import pytest
+from xdist.scheduler import LoadScopeScheduling
+
+
+class Stages(LoadScopeScheduling):
+    """Gives the tests of one scope to one worker, the largest scope first."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        """Name the scope of a test: the last stories judge what all of them left, every other test is on its own."""
+        return "e2e" if nodeid.startswith("tests/e2e/") else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Stages:
+    """Have xdist schedule by these scopes."""
+    return Stages(config, log)

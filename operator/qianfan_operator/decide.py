@@ -1,7 +1,6 @@
 """The decision of a pass: a pure, ordered list of rules from `Facts` to `Decision` (design 4 and 8).
 
-The first rule that applies decides. Its whole input space is enumerated in tests/unit/test_decide.py, and what protects
-money ("never create while deleting, paused, stopped, blocked or unconfirmed") is proved there by enumeration.
+The first rule that applies decides. What protects money is proved in tests/unit/test_decide.py, by enumeration.
 """
 
 import enum
@@ -23,6 +22,7 @@ class Phase(enum.Enum):
     FAILED = enum.auto()
     STOPPED = enum.auto()
     GONE = enum.auto()
+    DRIFTED = enum.auto()  # changed outside of this object
     UNKNOWN = enum.auto()  # the cloud uses a word that we do not know
 
 
@@ -98,7 +98,8 @@ class Decision:
 
 CHANGES = frozenset({Action.CREATE, Action.SWITCH, Action.STOP, Action.STOP_OTHER})
 _BEGINS = {Want.WAIT: Action.NOTHING, Want.CREATE: Action.CREATE, Want.SWITCH: Action.SWITCH}
-_ANSWERS = frozenset({Phase.READY, Phase.WORKING, Phase.UNKNOWN})  # an endpoint that has answered still does
+_ANSWERS = frozenset({Phase.READY, Phase.WORKING, Phase.UNKNOWN, Phase.DRIFTED})  # what has answered still does
+_SERVES = frozenset({Phase.READY, Phase.DRIFTED})  # and can be switched; what is not paid for or gone cannot
 WAY_OUT = """To let it go without the cloud: kubectl patch --type=merge -p '{"spec":{"deletionPolicy":"Orphan"}}'."""
 _DELETING = Why(Reason.DELETING, "Releasing the cloud resource.")
 
@@ -112,7 +113,6 @@ def decide(facts: Facts) -> Decision:
 
 
 def _say(why: Why, action: Action = Action.NOTHING, /, **more: object) -> Decision:
-    """Decide for "not ready" with this reason."""
     return Decision(action, replace(Verdict(False, why.reason, why.message), **more))  # type: ignore[arg-type]
 
 
@@ -157,7 +157,8 @@ def _trouble(facts: Facts) -> Decision | None:
     why, answers, stalled = facts.trouble_why, _answers(facts), facts.trouble is Trouble.STALL
     if facts.trouble is not Trouble.RETRY:
         return _say(why, stalled=stalled, reconciling=not stalled, synced=synced, available=answers)
-    progress = facts.phase_why if facts.phase is not Phase.ABSENT else facts.want_why
+    begins = facts.phase is Phase.ABSENT or (facts.phase in _SERVES and facts.want is not Want.NOTHING)
+    progress = facts.want_why if begins else facts.phase_why
     return _say(progress, reconciling=True, retrying=why.message, synced=synced, available=answers)
 
 
@@ -208,24 +209,23 @@ def _blocked(facts: Facts) -> Decision | None:
 
 
 def _begin(facts: Facts) -> Decision | None:
-    if facts.want not in _BEGINS:
+    waits = facts.want is Want.SWITCH and not (facts.phase in _SERVES or _answers(facts))
+    if facts.want not in _BEGINS or waits:
         return None
     return _say(facts.want_why, _BEGINS[facts.want], reconciling=True, available=_answers(facts))
 
 
 def _working(facts: Facts) -> Decision | None:
-    if facts.phase in {Phase.WORKING, Phase.UNPAID}:
-        return _say(facts.phase_why, reconciling=True, available=_answers(facts))
-    if facts.phase is Phase.UNKNOWN:
-        return _say(facts.phase_why, reconciling=True, synced=Synced("Unknown"), available=_answers(facts))
-    return None
+    if facts.phase not in {Phase.WORKING, Phase.UNPAID, Phase.UNKNOWN}:
+        return None
+    synced = Synced("Unknown" if facts.phase is Phase.UNKNOWN else "True")
+    return _say(facts.phase_why, reconciling=True, synced=synced, available=_answers(facts))
 
 
 def _ready(facts: Facts) -> Decision | None:
-    if facts.phase is not Phase.READY:
-        return None
-    reason, message = facts.phase_why.reason, facts.phase_why.message
-    return Decision(Action.NOTHING, Verdict(True, reason, message, ended=True, available=True))
+    why = facts.phase_why
+    usable = Decision(Action.NOTHING, Verdict(True, why.reason, why.message, ended=True, available=True))
+    return usable if facts.phase is Phase.READY else None
 
 
 def _failed(facts: Facts) -> Decision | None:

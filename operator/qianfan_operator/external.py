@@ -44,6 +44,8 @@ class Plan:
     want: Want
     why: Why = Why(Reason.CREATING)
     inputs: Mapping[str, Any] = field(default_factory=dict)
+    updates: Updates = field(default_factory=dict)
+    """What is settled without any change in the cloud, to be recorded with this pass."""
 
 
 # The steps that a kind can ask for.

@@ -56,7 +56,7 @@ class Gatherer:
                 if seen.looked and access.trouble is not Trouble.NONE:
                     facts = replace(facts, trouble=Trouble.NONE)
         facts = self._same_account(facts, subject, access.account, seen.phase)
-        return _with(facts, plan, seen), plan, updates
+        return _with(facts, plan, seen), plan, {**plan.updates, **updates}
 
     def _leaving(self, facts: Facts, subject: Subject, account: Account | None, world: World) -> Facts:
         """Before anything is released with other keys than it was made with, see whether they see it."""

@@ -82,6 +82,8 @@ def uses(resource: Resource) -> frozenset[Hashable]:
     needed: list[tuple[str, int | str | None]] = []
     if isinstance(resource, QianfanModel) and (target := resource.spec.target):
         needed.append(("model", target.model_id))
+    if isinstance(resource, QianfanModel) and resource.status.adopted:
+        needed.append(("version", resource.status.model_version_id))
     if isinstance(resource, QianfanService):
         source, status = resource.spec.source, resource.status
         ids: list[int | str | None] = [status.model_version_id]

@@ -74,6 +74,10 @@ def test_a_create_that_nothing_hinders_is_made(space: Space) -> None:
     def over(facts: Facts) -> bool:
         return facts.deadline_passed and facts.phase in {Phase.WORKING, Phase.STOPPED}
 
+    def cannot_switch(facts: Facts) -> bool:
+        answers = facts.serving and facts.phase in {Phase.WORKING, Phase.UNKNOWN}
+        return facts.want is Want.SWITCH and facts.phase not in {Phase.READY, Phase.DRIFTED} and not answers
+
     wanted = {Want.CREATE: Action.CREATE, Want.SWITCH: Action.SWITCH}
     assert not first(
         space,
@@ -81,7 +85,21 @@ def test_a_create_that_nothing_hinders_is_made(space: Space) -> None:
             facts.want in wanted
             and not hindered(facts)
             and not over(facts)
+            and not cannot_switch(facts)
             and decision.action is not wanted[facts.want]
+        ),
+    )
+
+
+def test_only_an_endpoint_that_serves_is_switched(space: Space) -> None:
+    """What is unpaid, failed, stopped or gone says so, whatever version is wanted; it is switched when it serves."""
+    idle = {Phase.ABSENT, Phase.UNPAID, Phase.OVERDUE, Phase.FAILED, Phase.STOPPED, Phase.GONE}
+    switched = {facts.phase for facts, decision in space if decision.action is Action.SWITCH}
+    assert not idle & switched
+    assert not first(
+        space,
+        lambda facts, decision: (
+            decision.action is Action.SWITCH and not facts.serving and facts.phase not in {Phase.READY, Phase.DRIFTED}
         ),
     )
 

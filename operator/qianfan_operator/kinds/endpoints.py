@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from qianfan_operator.api.common import RECONCILE_ANNOTATION
 from qianfan_operator.api.service import QianfanService, ServiceStatus, SwitchTarget
 from qianfan_operator.cloud.errors import CloudError
 from qianfan_operator.cloud.views import Service, ServiceItem
@@ -37,9 +38,10 @@ def recorded(status: ServiceStatus) -> bool:
 
 
 def read(account: Account, status: ServiceStatus) -> Service:
-    """Read a recorded service, by its integer if it is known; an id that is missing is looked up in the list.
+    """Read a recorded service, by its integer if it is known; an id or a URL that is missing is looked up in the list.
 
-    To switch and to release a service takes its string, and service/detail does not tell that [wire 2.10].
+    To switch and to release a service takes its string, and service/detail does not tell that; its older field set
+    lacks the URL, too [wire 2.10].
     """
     if status.service_id is not None:
         service = account.client.service_detail(status.service_id)
@@ -47,11 +49,12 @@ def read(account: Account, status: ServiceStatus) -> Service:
         service = account.client.describe_service(status.service_uuid)
     else:
         raise AssertionError("no service is recorded")
-    if status.service_id is not None and status.service_uuid is not None:
-        return service
-    for item in account.client.services():
+    complete = status.service_id is not None and status.service_uuid is not None and (service.url or status.url)
+    items = () if complete else account.client.services()
+    for item in items:
         if _is(item, status):
-            return replace(service, service_id=item.service_id, service_uuid=item.service_uuid)
+            url = service.url or item.url
+            return replace(service, service_id=item.service_id, service_uuid=item.service_uuid, url=url)
     return service
 
 
@@ -76,13 +79,15 @@ def _is(item: ServiceItem, status: ServiceStatus) -> bool:
 
 
 def drifted(seen: Service, service: QianfanService) -> Why | None:
-    """Say that others put another version behind the address than the one that is recorded, if they did."""
+    """Say that others put another version behind the address than the one that is recorded or asked for, if so."""
     status = service.status
     recorded, now = status.model_version_id, seen.model_version_id
-    if status.switch or service.spec.source is None or recorded is None or now in {None, recorded}:
+    asked = status.switch.to.model_version_id if status.switch else None
+    if service.spec.source is None or recorded is None or now in {None, recorded, asked}:
         return None
     message = f"The service was switched to version {now} outside of this object, which had it serve {recorded}."
-    return Why(Reason.DRIFTED, message)
+    ways = f"Set spec.source to version {now}, or change the annotation {RECONCILE_ANNOTATION} to switch back."
+    return Why(Reason.DRIFTED, f"{message} {ways}")
 
 
 def facts(service: Service, status: ServiceStatus) -> dict[str, Any]:
@@ -186,7 +191,8 @@ def why(phase: Phase, service: QianfanService, word: str | None) -> Why:
     status, spec = service.status, service.spec
     what = f"Service {status.service_name or spec.service_name} ({status.service_id or status.service_uuid})"
     before = find(status.conditions, AVAILABLE)
-    served = before is not None and before.reason in {Reason.AVAILABLE, Reason.SERVICE_STOPPED, Reason.UPDATING}
+    told = before is not None and (before.status == "True" or before.reason == Reason.SERVICE_STOPPED)
+    served = told or status.online_time is not None
     texts: Mapping[Phase, Why] = {
         Phase.WORKING: Why(Reason.DEPLOYING, f"{what} is being deployed."),
         Phase.UNPAID: Why(Reason.PAYMENT_REQUIRED, f"{what} waits for its payment; pay for it in the console: {_PAGE}"),

@@ -1,6 +1,6 @@
 """QianfanModel: publishTrainModel, modelDetail, modelVersionDetail (design 2.3)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from qianfan_operator.api.common import Pending
@@ -25,8 +25,8 @@ from qianfan_operator.external import (
     stalled,
 )
 from qianfan_operator.keys import Key
-from qianfan_operator.kinds import versions
-from qianfan_operator.kinds.references import refers_back, run_of
+from qianfan_operator.kinds import removing, targets, versions
+from qianfan_operator.kinds.references import run_of
 from qianfan_operator.names import Mark, source_hash
 from qianfan_operator.reasons import Reason
 
@@ -58,43 +58,27 @@ class ModelKind(Kind[QianfanModel]):
             return Plan(Want.BLOCKED, Why(Reason.ALREADY_BOUND, message))
         if spec.adopt or spec.source is None:
             return Plan(Want.NOTHING)
-        again = versions.has_failed(status) and resource.reconcile_requested
-        changed = status.inputs_hash != source_hash(resource.spec.source) or again
-        follows = (
-            spec.update_policy == "Follow" and spec.source.job_ref is not None and spec.source.job_ref.attempt is None
-        )
+        wanted, again = source_hash(spec.source), versions.asked_again(resource)
+        changed = again or status.inputs_hash != wanted
+        job = spec.source.job_ref
+        follows = spec.update_policy == "Follow" and job is not None and job.attempt is None
         if not (changed or follows):
             return Plan(Want.NOTHING)
         plan = self._publish(world, resource)
         if plan.want is not Want.CREATE:
             return plan if changed else Plan(Want.NOTHING)
-        return Plan(Want.NOTHING) if versions.same_run(status.source, plan.inputs) and not again else plan
+        if versions.same_run(status.source, plan.inputs) and not again:
+            return Plan(Want.NOTHING, updates={"inputs_hash": wanted})
+        return plan
 
     def _publish(self, world: World, model: QianfanModel) -> Plan:
-        spec, status = model.spec, model.status
-        if spec.source is None or spec.target is None:
-            return Plan(Want.BLOCKED, Why(Reason.INVALID_SPEC, "spec.source and spec.target must be set to publish."))
-        target: dict[str, Any]
-        if status.model_id is not None or status.model_id_str is not None:
-            target = {"modelId": status.model_id if status.model_id is not None else status.model_id_str}
-        elif spec.target.model_ref:
-            name = spec.target.model_ref.name
-            other = world.fetch(Key(self.plural, model.metadata.namespace, name))
-            if isinstance(other, QianfanModel) and other.metadata.deletion_timestamp:
-                return Plan(Want.WAIT, Why(Reason.DEPENDENCY_NOT_READY, f"QianfanModel {name} is being deleted."))
-            if not isinstance(other, QianfanModel) or other.status.model_id is None:
-                if refers_back(world, model, _target_name):
-                    message = "spec.target.modelRef leads back to the object itself."
-                    return Plan(Want.BLOCKED, Why(Reason.DEPENDENCY_FAILED, message))
-                message = f"QianfanModel {name} has no model in the cloud yet."
-                return Plan(Want.WAIT, Why(Reason.DEPENDENCY_NOT_READY, message))
-            target = {"modelId": other.status.model_id}
-        elif spec.target.model_id is not None:
-            target = {"modelId": spec.target.model_id}
-        else:
-            target = {"modelName": spec.target.model_name}
-        plan = run_of(world, model, spec.source, Why(Reason.PUBLISHING, "Publishing the run."))
-        return Plan(plan.want, plan.why, {**plan.inputs.get("run", {}), **target}) if plan.want is Want.CREATE else plan
+        source, target = model.spec.source, targets.resolve(world, model)
+        if source is None or target.want is not Want.CREATE:
+            return target
+        plan = run_of(world, model, source, target.why)
+        if plan.want is not Want.CREATE:
+            return plan
+        return Plan(Want.CREATE, plan.why, {**plan.inputs["run"], **target.inputs})
 
     def recall(self, resource: QianfanModel) -> Observation:
         """See Kind."""
@@ -123,7 +107,7 @@ class ModelKind(Kind[QianfanModel]):
         if spec.adopt and not versions.published(resource.status):
             return versions.adopt(account, resource)
         inputs = dict(plan.inputs)
-        if versions.has_failed(resource.status) and versions.same_run(resource.status.source, inputs):
+        if versions.published(resource.status) and versions.same_run(resource.status.source, inputs):
             return versions.make_way(account, resource.status)
         run = (inputs["taskId"], inputs["jobId"])
         if None in run:
@@ -202,49 +186,5 @@ class ModelKind(Kind[QianfanModel]):
         return CannotTell(Why(Reason.NAME_TAKEN, message), nothing_made=True)
 
     def release(self, world: World, account: Account, resource: QianfanModel) -> Released:
-        """Delete the versions that this object published, and its model when it is left empty (design 6)."""
-        status = resource.status
-        users = world.users_of(Key(self.plural, resource.metadata.namespace, resource.metadata.name))
-        services = [key for key in users if key.plural == "qianfanservices"]
-        if services:
-            return _in_use(services)
-        if not world.listed:
-            message = "Waiting until all objects have been listed since the start: a service may use its version."
-            return Released(False, Why(Reason.DELETING, message))
-        wiped = status.account is None
-        if wiped and world.grace_left("release"):
-            return Released(False, Why(Reason.CONFIRMING, Reason.CONFIRMING.sentence))
-        mark = Mark.of(world.cluster, resource.metadata, resource.kind, 1, "")
-        mine = status.published or ((status.model_version_id,) if status.adopted else ())
-        target = resource.spec.target
-        known = status.model_id if status.model_id is not None else status.model_id_str
-        where = versions.target_of(account, target) if wiped else known
-        model = versions.model_of(account, where) if where is not None else None
-        if where is None or model is None:
-            return Released(True)
-        left = [
-            version
-            for version in model.versions
-            if version.version_id in mine or (wiped and mark.same_object(Mark.read(version.description)))
-        ]
-        ids = [number for one in left for number in (one.version_id, one.version_id_str)]
-        if using := world.needing(("version", number) for number in ids if number is not None):
-            return _in_use(using)
-        if left:
-            account.client.delete_model_versions([one.version_id for one in left if one.version_id is not None])
-            return Released(False, Why(Reason.DELETING, "Deleting the versions that this object published."))
-        created = target is not None and target.model_name is not None and not status.adopted and bool(mine)
-        targets = [*users, *world.needing([("model", model.model_id), ("model", model.model_id_str)])]
-        if created and not model.versions and not any(key.plural == self.plural for key in targets):
-            account.client.delete_models([where])
-        return Released(True)
-
-
-def _in_use(services: Iterable[Key]) -> Released:
-    names = ", ".join(sorted(key.name for key in services))
-    return Released(False, Why(Reason.IN_USE, f"Its version is in use by QianfanService {names}."))
-
-
-def _target_name(model: QianfanModel) -> str | None:
-    target = model.spec.target
-    return target.model_ref.name if target and target.model_ref else None
+        """See Kind."""
+        return removing.release(world, account, resource)

@@ -64,7 +64,7 @@ def version_of(world: World, resource: Resource, name: str, why: Why) -> Plan:
     model = world.fetch(Key(QianfanModel.plural, resource.metadata.namespace, name))
     if not isinstance(model, QianfanModel):
         return _wait(f"QianfanModel {name} does not exist.")
-    if trouble := _not_met(model, READY):
+    if trouble := not_met(model, READY):
         return trouble
     status = model.status
     ids = {
@@ -92,7 +92,7 @@ def _base_name(job: QianfanJob) -> str | None:
 def _attempt_of(job: QianfanJob, ref: JobRef, why: Why) -> Plan:
     status = job.status
     if ref.attempt is None or ref.attempt == job.spec.attempt:
-        return _not_met(job, SUCCEEDED) or Plan(Want.CREATE, why, {"run": _ids(status)})
+        return not_met(job, SUCCEEDED) or Plan(Want.CREATE, why, {"run": _ids(status)})
     record: JobStatus | RunRecord | None = status if status.attempt == ref.attempt else None
     record = record or next((run for run in status.runs if run.attempt == ref.attempt), None)
     phase = phase_of(record) if record else Phase.ABSENT
@@ -104,7 +104,7 @@ def _attempt_of(job: QianfanJob, ref: JobRef, why: Why) -> Plan:
     return _wait(f"{what} has not succeeded yet.")
 
 
-def _not_met(other: Resource, condition: str) -> Plan | None:
+def not_met(other: Resource, condition: str) -> Plan | None:
     """Say why another object cannot be used yet, or not at all; None if it can."""
     what = f"{other.kind} {other.metadata.name}"
     if other.metadata.deletion_timestamp:

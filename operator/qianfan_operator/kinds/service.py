@@ -1,10 +1,10 @@
 """QianfanService: service apply, service detail; V2 to describe, switch and deactivate (design 2.4, 6)."""
 
+from dataclasses import replace
 from typing import Any
 
 from qianfan_operator.api.common import Pending
-from qianfan_operator.api.service import QianfanService, ServiceStatus
-from qianfan_operator.cloud.errors import CloudError
+from qianfan_operator.api.service import QianfanService
 from qianfan_operator.cloud.views import Applied
 from qianfan_operator.conditions import AVAILABLE
 from qianfan_operator.credentials import Account
@@ -28,7 +28,7 @@ from qianfan_operator.external import (
     stalled,
 )
 from qianfan_operator.keys import Key
-from qianfan_operator.kinds import endpoints, switching
+from qianfan_operator.kinds import deactivating, endpoints, switching
 from qianfan_operator.kinds.references import version_of
 from qianfan_operator.names import Mark, source_hash
 from qianfan_operator.reasons import Reason
@@ -60,17 +60,17 @@ class ServiceKind(Kind[QianfanService]):
             return Plan(Want.BLOCKED, Why(Reason.ALREADY_BOUND, message))
         if spec.source is None:
             return Plan(Want.NOTHING)
-        changed = status.inputs_hash != source_hash(resource.spec.source)
+        wanted, going_on = source_hash(spec.source), switching.going_on(resource)
+        changed = status.inputs_hash != wanted
         follows = spec.update_policy == "Follow" and spec.source.model_ref is not None
-        if status.switch is None and not (changed or follows):
-            return Plan(Want.NOTHING)
+        if not (changed or follows):
+            return going_on
         plan = self._version(world, resource)
         if plan.want is not Want.CREATE:
-            return plan if changed else Plan(Want.NOTHING)
-        if plan.inputs.get("modelVersionId") == status.model_version_id and status.switch is None:
-            return Plan(Want.NOTHING)
-        why = Why(Reason.UPDATING, "Switching to another model version; the old one serves on.")
-        return Plan(Want.SWITCH, why, plan.inputs)
+            return plan if changed else going_on
+        if switching.leads_to(status, plan.inputs):
+            return replace(going_on, updates={"inputs_hash": wanted})
+        return switching.plan(plan.inputs)
 
     def _new(self, world: World, service: QianfanService) -> Plan:
         spec = service.spec
@@ -109,9 +109,10 @@ class ServiceKind(Kind[QianfanService]):
             return Observation(Phase.GONE, endpoints.why(Phase.GONE, resource, None), looked=True)
         updates = endpoints.facts(service, status)
         phase = endpoints.phase_of(service.status)
-        if phase is Phase.READY and (drift := endpoints.drifted(service, resource)):
+        if drift := endpoints.drifted(service, resource):
             updates |= {"model_id": status.model_id, "model_version_id": status.model_version_id}
-            return Observation(Phase.FAILED, drift, updates, looked=True)
+            if phase is Phase.READY:
+                return Observation(Phase.DRIFTED, drift, updates, looked=True)
         if phase is Phase.UNPAID:
             now = cloud_now(account)
             since = updates["unpaid_since"] = status.unpaid_since or now
@@ -196,52 +197,8 @@ class ServiceKind(Kind[QianfanService]):
         return switching.switch(world, account, resource, ids)
 
     def release(self, world: World, account: Account, resource: QianfanService) -> Released:
-        """Take the service offline; what nobody has paid for is let go (design 6)."""
-        status = resource.status
-        if not endpoints.recorded(status):
-            if status.account is not None:
-                return Released(True)
-            if world.grace_left("release"):
-                return Released(False, Why(Reason.CONFIRMING, Reason.CONFIRMING.sentence))
-            forgotten = self._forgotten(world, account, resource)
-            if isinstance(forgotten, Released):
-                return forgotten
-            status = forgotten
-        service = endpoints.look(account, status)
-        if service is None:
-            return Released(True)
-        phase = endpoints.phase_of(service.status)
-        if phase in {Phase.STOPPED, Phase.UNPAID, Phase.FAILED}:
-            return Released(True)
-        uuid = service.service_uuid or status.service_uuid
-        billed = "It may still be billed: release it in the console first."
-        if uuid is None:
-            return Released(
-                False, Why(Reason.DELETION_BLOCKED, f"The cloud gave the service no string id. {billed}"), True
-            )
-        try:
-            account.client.deactivate_service(uuid)
-        except CloudError as error:
-            if not error.unsupported:
-                raise
-            return Released(
-                False, Why(Reason.DELETION_BLOCKED, f"The cloud refuses to take the service offline. {billed}"), True
-            )
-        return Released(False, Why(Reason.DELETING, f"Taking service {status.service_id} offline."))
-
-    def _forgotten(self, world: World, account: Account, service: QianfanService) -> ServiceStatus | Released:
-        """Find by name and mark what a wiped status forgot; without V2 nobody can tell whose a service is."""
-        mark = Mark.of(world.cluster, service.metadata, service.kind, 1, "")
-        for item in endpoints.named(account, service.spec.service_name or "", scans=2):
-            if endpoints.is_over(item):
-                continue
-            theirs = endpoints.mark_of(account, item)
-            if mark.same_object(theirs):
-                return ServiceStatus.model_validate(endpoints.found(item))
-            if theirs is None and endpoints.bears(item, service.spec.uri):
-                message = f"Whether service {item.name} ({item.service_id}) belongs to this object cannot be told."
-                return Released(False, Why(Reason.DELETION_BLOCKED, message), stalled=True)
-        return Released(True)
+        """See Kind."""
+        return deactivating.release(world, account, resource)
 
 
 def _invalid(message: str) -> Plan:

@@ -3,16 +3,44 @@
 from collections.abc import Mapping
 from typing import Any
 
-from qianfan_operator.api.service import QianfanService, Switch, SwitchTarget
+from qianfan_operator.api.common import RECONCILE_ANNOTATION
+from qianfan_operator.api.service import QianfanService, ServiceStatus, Switch, SwitchTarget
 from qianfan_operator.cloud.errors import CloudError, Fate
-from qianfan_operator.conditions import Verdict
+from qianfan_operator.cloud.views import Service
+from qianfan_operator.conditions import READY, Verdict, find
 from qianfan_operator.credentials import Account
-from qianfan_operator.external import Hold, Record, Step, World, cloud_now, seconds_between
+from qianfan_operator.decide import Want, Why
+from qianfan_operator.external import Hold, Plan, Record, Step, World, cloud_now, seconds_between
 from qianfan_operator.names import source_hash
 from qianfan_operator.reasons import Reason
 
 _BOUND = 1800.0  # seconds; deploying takes up to 15 minutes after payment [wire 5.4]
 _BEGINS = 60.0  # seconds within which an accepted switch must show as under way or done
+_AGAIN = f"Change spec.source, or the annotation {RECONCILE_ANNOTATION} to try it again."
+
+
+def plan(ids: Mapping[str, Any]) -> Plan:
+    """Ask for a switch to a version."""
+    return Plan(Want.SWITCH, Why(Reason.UPDATING, "Switching to another model version; the old one serves on."), ids)
+
+
+def going_on(service: QianfanService) -> Plan:
+    """Ask for what was begun, or for the recorded version again where a person asks to undo what others did."""
+    status = service.status
+    if status.switch:
+        return plan(status.switch.to.to_dict())
+    ready = find(status.conditions, READY)
+    if service.reconcile_requested and ready is not None and ready.reason == Reason.DRIFTED:
+        return plan({"modelId": status.model_id, "modelVersionId": status.model_version_id})
+    return Plan(Want.NOTHING)
+
+
+def leads_to(status: ServiceStatus, ids: Mapping[str, Any]) -> bool:
+    """Say whether a version is the one that is recorded, or that a switch under way leads to."""
+    wanted = SwitchTarget.model_validate(dict(ids))
+    to = status.switch.to if status.switch else SwitchTarget(model_version_id=status.model_version_id)
+    by_id = to.model_version_id is not None and to.model_version_id == wanted.model_version_id
+    return by_id or (to.model_version_id_str is not None and to.model_version_id_str == wanted.model_version_id_str)
 
 
 def complete(account: Account, ids: Mapping[str, Any], *, strings: bool = False) -> SwitchTarget | None:
@@ -44,38 +72,53 @@ def switch(world: World, account: Account, service: QianfanService, to: SwitchTa
     serves = status.model_version_id == to.model_version_id
     ids = {"model_id": to.model_id, "model_version_id": to.model_version_id}
     there = Record({"switch": None, "inputs_hash": source_hash(service.spec.source), **ids})
-    if serves and status.switch is None:
-        return there
-    model, version = to.model_id_str, to.model_version_id_str
-    if not (status.service_uuid and model and version):
-        return _serves_on(Reason.UPDATE_UNSUPPORTED, "The cloud gave no string ids, which its call to switch takes.")
+    if not (status.service_uuid and to.model_id_str and to.model_version_id_str):
+        return there if serves else _unsupported("The cloud gave no string ids, which its call to switch takes")
     try:
-        return _go_on(world, account, service, to, version) or there
+        return _go_on(world, account, service, to) or there
     except CloudError as error:
         if not error.unsupported:
             raise
-    if serves:
-        return there
-    return _serves_on(Reason.UPDATE_UNSUPPORTED, "The cloud offers no call to switch; the old version serves on.")
+    return there if serves else _unsupported("The cloud offers no call to switch")
 
 
-def _go_on(world: World, account: Account, service: QianfanService, to: SwitchTarget, version: str) -> Step | None:
+def _go_on(world: World, account: Account, service: QianfanService, to: SwitchTarget) -> Step | None:
     """Take the next step of a switch by V2; None if the version is there."""
-    uuid, under_way = service.status.service_uuid or "", service.status.switch
-    seen = account.client.describe_service(uuid)
+    status, version = service.status, to.model_version_id_str or ""
+    seen = account.client.describe_service(status.service_uuid or "")
     pending = seen.update_status not in {"", "None"}
     if seen.model_version_id_str == version and not pending:
         return None
+    under_way, late = status.switch, _is_late(account, status.switch, pending=pending)
     if under_way is None or under_way.to.model_version_id_str != version:  # another one comes to its end first
-        return _updating(version) if pending else Record({"switch": Switch(to=to)})
+        if pending:
+            return _failed("an earlier switch does not come to its end") if late else _updating(version)
+        return Record({"switch": Switch(to=to), "inputs_hash": source_hash(service.spec.source)})
     if under_way.since is None or (service.reconcile_requested and not pending):
         if not pending:
-            account.client.modify_service(uuid, to.model_id_str or "", version)
+            account.client.modify_service(status.service_uuid or "", to.model_id_str or "", version)
         return Record({"switch": Switch(to=to, since=cloud_now(account) or world.now)})
+    if not late:
+        return _updating(version)
+    if pending:
+        return _failed(f"the switch to version {version} does not come to its end")
+    return _came_to_nothing(account, seen, service, version)
+
+
+def _is_late(account: Account, under_way: Switch | None, *, pending: bool) -> bool:
     now = cloud_now(account)
-    if now and seconds_between(under_way.since, now) > (_BOUND if pending else _BEGINS):
-        return _serves_on(Reason.UPDATE_FAILED, "The service did not switch; the old version serves on.")
-    return _updating(version)
+    if under_way is None or under_way.since is None or now is None:
+        return False
+    return seconds_between(under_way.since, now) > (_BOUND if pending else _BEGINS)
+
+
+def _came_to_nothing(account: Account, seen: Service, service: QianfanService, version: str) -> Hold:
+    """Tell a switch that the cloud gave up from one that others overtook."""
+    serves = complete(account, {"modelVersionIdStr": seen.model_version_id_str})
+    if serves is None or serves.model_version_id in {None, service.status.model_version_id}:
+        return _failed(f"the cloud gave up the switch to version {version}")
+    others = f"The service was switched to version {serves.model_version_id} outside of this object"
+    return _stays(Reason.DRIFTED, f"{others}, which asked for version {version}. {_AGAIN}")
 
 
 def _updating(version: str) -> Hold:
@@ -83,5 +126,14 @@ def _updating(version: str) -> Hold:
     return Hold(Verdict(False, Reason.UPDATING, message, reconciling=True, available=True))
 
 
-def _serves_on(reason: Reason, message: str) -> Hold:
+def _failed(what: str) -> Hold:
+    return _stays(Reason.UPDATE_FAILED, f"The old version serves on: {what}. {_AGAIN}")
+
+
+def _unsupported(what: str) -> Hold:
+    ways = "Set spec.source back, or serve the new version by another QianfanService."
+    return _stays(Reason.UPDATE_UNSUPPORTED, f"{what}; the old version serves on. {ways}")
+
+
+def _stays(reason: Reason, message: str) -> Hold:
     return Hold(Verdict(False, reason, message, stalled=True, available=True))

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from qianfan_operator.api.common import RECONCILE_ANNOTATION
-from qianfan_operator.api.model import ModelAdopt, ModelStatus, ModelTarget, ModelVersion, PublishedFrom, QianfanModel
+from qianfan_operator.api.model import ModelAdopt, ModelStatus, ModelVersion, PublishedFrom, QianfanModel
 from qianfan_operator.cloud import views
 from qianfan_operator.cloud.errors import CloudError, Fate
+from qianfan_operator.conditions import READY, find
 from qianfan_operator.credentials import Account
 from qianfan_operator.decide import Phase, Why
 from qianfan_operator.external import Record, Step, stalled
@@ -14,6 +15,7 @@ from qianfan_operator.reasons import Reason
 
 STATES = {"Creating": Phase.WORKING, "Ready": Phase.READY, "Fail": Phase.FAILED, "Failed": Phase.FAILED}
 _LISTED, _PUBLISHED = 10, 20
+_PUBLISH_AGAIN = f"change the annotation {RECONCILE_ANNOTATION} to publish it again."
 _CONSOLE = "https://console.bce.baidu.com/qianfan/modelcenter/model/user/list"  # the vendor's documentation names it
 
 
@@ -25,20 +27,32 @@ def why(phase: Phase, status: ModelStatus, word: str | None) -> Why:
         Phase.WORKING: Why(Reason.PUBLISHING, f"{version} is being published."),
         Phase.READY: Why(Reason.AVAILABLE, f"{version}{where} is ready."),
         Phase.FAILED: Why(Reason.PUBLISHING_FAILED, f"{version} failed to publish; {_try_again(status)}"),
-        Phase.GONE: Why(Reason.GONE, f"{version} is no longer in the cloud."),
+        Phase.GONE: Why(Reason.GONE, f"{version} is no longer in the cloud; {_PUBLISH_AGAIN}"),
         Phase.UNKNOWN: Why(Reason.UNKNOWN_STATE, f"{version} is in a state that this version does not know: {word!r}."),
     }
     return texts.get(phase, Why(Reason.PUBLISHING))
 
 
 def _try_again(status: ModelStatus) -> str:
-    ask = f"change the annotation {RECONCILE_ANNOTATION} to publish it again."
-    return ask if status.model_version_id in status.published else f"delete it, which is not ours, then {ask}"
+    ours = status.model_version_id in status.published
+    return _PUBLISH_AGAIN if ours else f"delete it, which is not ours, then {_PUBLISH_AGAIN}"
 
 
 def published(status: ModelStatus) -> bool:
     """Say whether the status names a version."""
     return status.model_version_id is not None or status.model_version_id_str is not None
+
+
+def model_id_of(status: ModelStatus) -> int | str | None:
+    """Return the recorded id of the model, rather the integer."""
+    return status.model_id if status.model_id is not None else status.model_id_str
+
+
+def asked_again(model: QianfanModel) -> bool:
+    """Say whether a person asks to publish again what failed to publish or is gone; that costs nothing."""
+    ready = find(model.status.conditions, READY)
+    gone = ready is not None and ready.reason == Reason.GONE
+    return model.reconcile_requested and (gone or has_failed(model.status))
 
 
 def has_failed(status: ModelStatus) -> bool:
@@ -52,16 +66,17 @@ def with_own(status: ModelStatus, version_id: int | None) -> tuple[int, ...]:
 
 
 def make_way(account: Account, status: ModelStatus) -> Step:
-    """Remove a version that failed to publish, for the cloud takes a run only once per model (70118) [wire 2.7].
+    """Forget a version that is gone, and remove one that failed: the cloud takes a run once per model [wire 2.7].
 
     Nothing is lost: it cannot be used, and publishing is free. What this object did not publish is left alone.
     """
     version = status.model_version_id if status.model_version_id is not None else status.model_version_id_str
     try:
-        if version not in status.published:
+        if has_failed(status) and version not in status.published:
             account.client.model_version_detail(version or 0)
             return stalled(Reason.PUBLISHING_FAILED, why(Phase.FAILED, status, status.state).message)
-        account.client.delete_model_versions([version])
+        if has_failed(status):
+            account.client.delete_model_versions([version or 0])
     except CloudError as error:
         if error.fate is not Fate.GONE:
             raise
@@ -106,13 +121,6 @@ def model_named(account: Account, name: str) -> int | str | None:
     return None
 
 
-def target_of(account: Account, target: ModelTarget | None) -> int | str | None:
-    """Find the model that a target names in the cloud; None for one that is another object's."""
-    if target is None:
-        return None
-    return target.model_id if target.model_name is None else model_named(account, target.model_name)
-
-
 def version_facts(version: views.ModelVersion, status: ModelStatus) -> dict[str, Any]:
     """What a look at a version adds to the status; what a reply leaves out stays."""
     return {
@@ -148,7 +156,7 @@ def model_of(account: Account, model_id: int | str) -> views.Model | None:
 def look(account: Account, status: ModelStatus) -> views.ModelVersion | None:
     """Read the current version; None if it is gone, by the same evidence: its model does not list it, twice."""
     version = status.model_version_id if status.model_version_id is not None else status.model_version_id_str
-    model_id = status.model_id if status.model_id is not None else status.model_id_str
+    model_id = model_id_of(status)
     if version is None:
         raise AssertionError("no version is recorded")
     try:
@@ -168,8 +176,9 @@ def model_facts(model: views.Model) -> dict[str, Any]:
     versions = tuple(
         ModelVersion(
             model_version_id=version.version_id, model_version_id_str=version.version_id_str, version=version.version,
-            description=version.description or None, state=version.state, train_type=version.train_type or None,
-            task_id=version.task_id, job_id=version.job_id, create_time=version.create_time,
+            description=version.description or None, state=version.state, source_type=version.source_type or None,
+            train_type=version.train_type or None, task_id=version.task_id, job_id=version.job_id,
+            create_time=version.create_time,
         )
         for version in model.versions[:_LISTED]
         if version.version_id is not None
@@ -200,4 +209,9 @@ def adopt(account: Account, model: QianfanModel) -> Step:
         return stalled(
             Reason.INVALID_SPEC, f"Version {version_id} belongs to model {detail.model_id}, not {adopt.model_id}."
         )
-    return Record({**version_facts(detail, ModelStatus()), "adopted": True, "account": account.name})
+    source = PublishedFrom(
+        task_id=detail.task_id, task_uuid=detail.task_uuid, job_id=detail.job_id, job_uuid=detail.job_uuid
+    )
+    made_of = source if source != PublishedFrom() else None  # a preset version is made of no run
+    facts = version_facts(detail, ModelStatus())
+    return Record({**facts, "source": made_of, "inputs_hash": None, "adopted": True, "account": account.name})

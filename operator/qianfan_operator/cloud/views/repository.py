@@ -54,6 +54,8 @@ class ModelVersion:
     state: str
     """Creating, Ready or Fail; a comment of the vendor's also knows Failed [wire 2.6]. "" where it is not told."""
     description: str
+    source_type: str
+    """Train or PlatformPreset; other words exist and are not documented [wire 2.6]."""
     train_type: str
     """The cloud's internal name of the algorithm, not the one that was asked for [wire trap 14]."""
     task_id: int | None
@@ -76,6 +78,7 @@ class ModelVersion:
             version=word(reply, "version"),
             state=word(reply, "state"),
             description=word(reply, "description"),
+            source_type=word(reply, "sourceType"),
             train_type=word(reply, "trainType"),
             task_id=integer(source, "taskId"),
             task_uuid=prefixed(source, "job-", "taskIdStr", "taskId"),

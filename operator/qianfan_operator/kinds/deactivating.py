@@ -1,0 +1,58 @@
+"""Taking an endpoint offline when its object is deleted, by V2 DeactivateService (design 6)."""
+
+from qianfan_operator.api.service import QianfanService, ServiceStatus
+from qianfan_operator.cloud.errors import CloudError
+from qianfan_operator.credentials import Account
+from qianfan_operator.decide import Phase, Why
+from qianfan_operator.external import Released, World
+from qianfan_operator.kinds import endpoints
+from qianfan_operator.names import Mark
+from qianfan_operator.reasons import Reason
+
+
+def release(world: World, account: Account, resource: QianfanService) -> Released:
+    """Take the service offline and see it stopped; what nobody has paid for is let go."""
+    status = resource.status
+    if not endpoints.recorded(status):
+        if status.account is not None:
+            return Released(True)
+        if world.grace_left("release"):
+            return Released(False, Why(Reason.CONFIRMING, Reason.CONFIRMING.sentence))
+        forgotten = _forgotten(world, account, resource)
+        if isinstance(forgotten, Released):
+            return forgotten
+        status = forgotten
+    service = endpoints.look(account, status)
+    if service is None:
+        return Released(True)
+    phase = endpoints.phase_of(service.status)
+    if phase in {Phase.STOPPED, Phase.UNPAID, Phase.FAILED}:
+        return Released(True)
+    uuid = service.service_uuid or status.service_uuid
+    billed = "It may still be billed: release it in the console first."
+    if uuid is None:
+        return Released(False, Why(Reason.DELETION_BLOCKED, f"The cloud gave the service no string id. {billed}"), True)
+    try:
+        account.client.deactivate_service(uuid)
+    except CloudError as error:
+        if not error.unsupported:
+            raise
+        return Released(
+            False, Why(Reason.DELETION_BLOCKED, f"The cloud refuses to take the service offline. {billed}"), True
+        )
+    return Released(False, Why(Reason.DELETING, f"Taking service {status.service_id} offline."))
+
+
+def _forgotten(world: World, account: Account, service: QianfanService) -> ServiceStatus | Released:
+    """Find by name and mark what a wiped status forgot; without V2 nobody can tell whose a service is."""
+    mark = Mark.of(world.cluster, service.metadata, service.kind, 1, "")
+    for item in endpoints.named(account, service.spec.service_name or "", scans=2):
+        if endpoints.is_over(item):
+            continue
+        theirs = endpoints.mark_of(account, item)
+        if mark.same_object(theirs):
+            return ServiceStatus.model_validate(endpoints.found(item))
+        if theirs is None and endpoints.bears(item, service.spec.uri):
+            message = f"Whether service {item.name} ({item.service_id}) belongs to this object cannot be told."
+            return Released(False, Why(Reason.DELETION_BLOCKED, message), stalled=True)
+    return Released(True)

@@ -1,0 +1,69 @@
+"""What deleting a QianfanModel removes: the versions that it published, and the model that it made (design 6)."""
+
+from collections.abc import Iterable
+
+from qianfan_operator.api.model import QianfanModel
+from qianfan_operator.api.service import QianfanService
+from qianfan_operator.credentials import Account
+from qianfan_operator.decide import Why
+from qianfan_operator.external import Released, World
+from qianfan_operator.keys import Key
+from qianfan_operator.kinds import targets, versions
+from qianfan_operator.names import Mark
+from qianfan_operator.reasons import Reason
+
+_KINDS = {kind.plural: kind.kind for kind in (QianfanModel, QianfanService)}
+
+
+def release(world: World, account: Account, resource: QianfanModel) -> Released:
+    """Delete the versions, unless somebody needs one; then the model, if this object made it and it is empty."""
+    status, me = resource.status, Key(resource.plural, resource.metadata.namespace, resource.metadata.name)
+    users = world.users_of(me)
+    if services := [key for key in users if key.plural == QianfanService.plural]:
+        return _in_use(services)
+    if not world.listed:
+        message = "Waiting until all objects have been listed since the start: a service may use its version."
+        return Released(False, Why(Reason.DELETING, message))
+    if status.account is None:
+        return _forgotten(world, account, resource)
+    where = versions.model_id_of(status)
+    model = versions.model_of(account, where) if where is not None else None
+    if where is None or model is None:
+        return Released(True)
+    mine = status.published or ((status.model_version_id,) if status.adopted else ())
+    left = [version for version in model.versions if version.version_id in mine]
+    ids = [number for one in left for number in (one.version_id, one.version_id_str)]
+    using = world.needing(("version", number) for number in ids if number is not None)
+    if others := [key for key in using if key != me]:
+        return _in_use(others)
+    if left:
+        account.client.delete_model_versions([one.version_id for one in left if one.version_id is not None])
+        return Released(False, Why(Reason.DELETING, "Deleting the versions that this object published."))
+    target = resource.spec.target
+    created = target is not None and target.model_name is not None and not status.adopted and bool(mine)
+    targeting = [*users, *world.needing([("model", model.model_id), ("model", model.model_id_str)])]
+    if created and not model.versions and not any(key.plural == QianfanModel.plural for key in targeting):
+        account.client.delete_models([where])
+    return Released(True)
+
+
+def _forgotten(world: World, account: Account, resource: QianfanModel) -> Released:
+    """Find by the object's mark what a wiped status forgot, and record it before anything of it is deleted."""
+    if world.grace_left("release"):
+        return Released(False, Why(Reason.CONFIRMING, Reason.CONFIRMING.sentence))
+    mark = Mark.of(world.cluster, resource.metadata, resource.kind, 1, "")
+    for where in targets.candidates(world, account, resource):
+        model = versions.model_of(account, where)
+        mine = [one for one in model.versions if mark.same_object(Mark.read(one.description))] if model else []
+        if model and mine:
+            found = {
+                "account": account.name, "model_id": model.model_id, "model_id_str": model.model_id_str,
+                "model_name": model.model_name, "published": tuple(one.version_id for one in mine if one.version_id),
+            }  # fmt: skip
+            return Released(False, Why(Reason.DELETING, "Recording the versions to delete."), updates=found)
+    return Released(True)
+
+
+def _in_use(users: Iterable[Key]) -> Released:
+    names = ", ".join(sorted(f"{_KINDS[key.plural]} {key.name}" for key in users))
+    return Released(False, Why(Reason.IN_USE, f"Its version is in use by {names}."))

@@ -173,8 +173,8 @@ class Engine:
             return self._release(subject, account, world, verdict)
         if action in {Action.STOP, Action.STOP_OTHER}:
             subject.confirm()
-            kind.stop(account, subject.resource, selected=action is Action.STOP)
-            return Hold(verdict)
+            first = kind.stop(account, subject.resource, selected=action is Action.STOP)
+            return Record(first) if first else Hold(verdict)
         new = FINALIZER not in subject.resource.metadata.finalizers
         subject.hold()
         if new:  # else, without an account: a status that was wiped, and the kind must search what it forgot
@@ -242,7 +242,7 @@ class Engine:
             return Again(max(schedule.retry(record.failures), step.after or 0.0), Lane.RETRY, "error")
         if step.after is not None:
             return Again(step.after, Lane.RETRY)
-        if verdict.ready or facts.want is Want.WAIT:
+        if verdict.ready or (facts.want is Want.WAIT and not facts.others_working):
             return Again(schedule.settled())
         if verdict.stalled or verdict.reason is Reason.PAUSED:
             return Again(schedule.stalled())

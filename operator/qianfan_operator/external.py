@@ -32,6 +32,7 @@ class Observation:
     why: Why
     updates: Updates = field(default_factory=dict)
     others_working: bool = False  # runs of attempts that the spec does not select
+    others_overdue: bool = False  # one of them has worked for as long as it may
     deadline_passed: bool = False
     looked: bool = False  # the cloud was really asked, and answered
     warning: Why | None = None  # something that a person should know and that changes nothing
@@ -229,8 +230,11 @@ class Kind(ABC, Generic[R]):
     def release(self, world: World, account: Account, resource: R) -> Released:
         """Stop or delete in the cloud what deleting the object must not leave behind; asking twice is harmless."""
 
-    def stop(self, account: Account, resource: R, *, selected: bool) -> None:
-        """Stop what the spec selects, or something that it does not (any more) and that works; only jobs can."""
+    def stop(self, account: Account, resource: R, *, selected: bool) -> Updates:
+        """Stop what the spec selects, or something that it does not (any more) and that works; only jobs can.
+
+        Returns what has to be recorded before that can be done, if anything.
+        """
         raise AssertionError(f"a {resource.kind} cannot be stopped")
 
     def switch(self, world: World, account: Account, resource: R, plan: Plan) -> Step:

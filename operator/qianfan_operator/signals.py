@@ -34,7 +34,9 @@ def is_settled(kind: Kind[Any], resource: Resource) -> bool:
     """Say whether nothing is going on with an object, so that its body need not be kept."""
     if todo(resource) or _unknown(resource) or resource.metadata.deletion_timestamp:
         return False
-    return is_true(resource.status.conditions, READY) and kind.recall(resource).phase in {Phase.READY, Phase.STOPPED}
+    seen = kind.recall(resource)
+    ended = seen.phase in {Phase.READY, Phase.STOPPED} and not seen.others_working
+    return ended and is_true(resource.status.conditions, READY)
 
 
 def is_finished(resource: Resource) -> bool:

@@ -94,7 +94,7 @@ def test_a_stopped_v1_run():
 
 
 def test_a_v2_run():
-    """A V2 run has the ids crossed and its progress in a string."""
+    """A V2 run has the ids crossed and its progress in a string; its words are told as V1's."""
     run = Run.parse_v2(
         {
             "taskId": "task-b",
@@ -107,14 +107,15 @@ def test_a_v2_run():
         }
     )
     assert (run.task_uuid, run.job_uuid, run.task_id, run.job_id) == ("job-a", "task-b", None, None)
-    assert (run.status, run.progress) == ("Running", 34)
+    assert (run.status, run.progress) == ("RUNNING", 34)
     assert (run.start_time, run.finish_time) == ("2024-03-01T08:00:00Z", None)
 
 
 def test_unknown_words_are_kept():
-    """A status that nobody has documented is shown as it is, and an empty V2 one is one."""
+    """A status that nobody has documented is shown as it is; an empty one of V2 is its queue."""
     assert Run.parse({"trainStatus": "QUEUEING"}).status == "QUEUEING"
-    assert Run.parse_v2({"runStatus": ""}).status == ""
+    assert Run.parse_v2({"runStatus": ""}).status == "Waiting"
+    assert Run.parse_v2({"runStatus": "Frozen"}).status == "Frozen"
 
 
 @pytest.mark.parametrize("key", ["modelIDStr", "modelIdStr"])
@@ -290,7 +291,7 @@ def test_v2_lists():
     task = TaskItem.parse({"jobId": "job-1", "name": "n", "description": "[qf1 a]"})
     assert (task.task_uuid, task.description) == ("job-1", "[qf1 a]")
     run = RunItem.parse({"taskId": "task-1", "jobId": "job-1", "runStatus": "Done"})
-    assert (run.job_uuid, run.task_uuid, run.status) == ("task-1", "job-1", "Done")
+    assert (run.job_uuid, run.task_uuid, run.status) == ("task-1", "job-1", "FINISH")
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from qianfan_operator.api.common import (
     Pending,
     Resource,
 )
-from qianfan_operator.api.references import RunRef, RunSource, ShortName
+from qianfan_operator.api.references import KnownRun, RunRef, RunSource, ShortName
 from qianfan_operator.api.train_config import TrainConfig, TrainsetItem
 
 _FROM_BASE = "Not needed with `incrementalFrom`, which takes it from the base run."
@@ -35,6 +35,10 @@ class JobAdopt(RunRef):
     """A run that exists in the cloud and stands for one attempt."""
 
     attempt: Int32 = Field(1, ge=1, description="The attempt that this run stands for.")
+
+
+class BaseRun(KnownRun):
+    """The run that an incremental training goes on from, as `incrementalFrom` was resolved."""
 
 
 class JobSpec(CommonSpec):
@@ -129,6 +133,10 @@ class RunRecord(Part):
         None, description="The announced create, if it is still unknown whether the run exists."
     )
     adopted: bool | None = Field(None, description="True if the run was taken over instead of created.")
+    base: BaseRun | None = Field(None, description="The run that it goes on from.")
+    stop_reason: str | None = Field(
+        None, description="Why this object stopped the run: Stopped or DeadlineExceeded; absent if it did not."
+    )
 
 
 class JobStatus(CommonStatus):
@@ -142,7 +150,9 @@ class JobStatus(CommonStatus):
     job_id: Int64 | None = Field(None, description="Integer id of the run.")
     job_uuid: str | None = Field(None, description="String id of the run (`task-...`).")
     train_status: str | None = Field(
-        None, description="The cloud's word for the run's state: RUNNING, FINISH, FAIL or STOP when this was written."
+        None,
+        description="The cloud's word for the run's state: RUNNING, FINISH, FAIL or STOP when this was written, or"
+        " Waiting for a run in the queue that is known by its strings only.",
     )
     progress: Int32 | None = Field(
         None, description="Percent done as the cloud says, in steps of ten; not a measure of time."
@@ -152,7 +162,13 @@ class JobStatus(CommonStatus):
     run_time_seconds: Int64 | None = Field(None, description="Seconds from start to end; written at the end.")
     train_time_seconds: Int64 | None = Field(None, description="Seconds of training proper; written at the end.")
     vdl_link: str | None = Field(None, description="Page with the training curves (VisualDL); needs a console login.")
-    inputs: OpenObject | None = Field(None, description="What this attempt is trained with, in normal form.")
+    inputs: OpenObject | None = Field(
+        None, description="What this attempt is trained with, in normal form; of an adopted run, what the cloud tells."
+    )
+    base: BaseRun | None = Field(None, description="The run that this attempt goes on from, if it is incremental.")
+    stop_reason: str | None = Field(
+        None, description="Why this object stopped the run: Stopped or DeadlineExceeded; absent if it did not."
+    )
     runs: tuple[RunRecord, ...] = Field(
         (),
         description="Earlier attempts, at most ten; one whose outcome is unknown is never dropped.",

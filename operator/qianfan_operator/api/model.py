@@ -18,7 +18,7 @@ from qianfan_operator.api.common import (
     Resource,
     UpdatePolicy,
 )
-from qianfan_operator.api.references import ModelId, ModelRef, ModelVersionId, RunSource
+from qianfan_operator.api.references import KnownRun, ModelId, ModelRef, ModelVersionId, RunSource
 
 Tag = Annotated[str, Field(min_length=1, max_length=10), characters(10, least=1)]
 
@@ -92,13 +92,8 @@ class ModelSpec(CommonSpec):
     )
 
 
-class PublishedFrom(Part):
+class PublishedFrom(KnownRun):
     """The run that the version was published from."""
-
-    task_id: Int64 | None = Field(None, description="Integer id of the task.")
-    task_uuid: str | None = Field(None, description="String id of the task (`job-...`).")
-    job_id: Int64 | None = Field(None, description="Integer id of the run (the cloud's iterationId).")
-    job_uuid: str | None = Field(None, description="String id of the run (`task-...`).")
 
 
 class ModelVersion(Part):

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field, WithJsonSchema
 
 from qianfan_operator.api.cel import VALIDATIONS, characters, exactly_one, rule
-from qianfan_operator.api.common import Int32, Part
+from qianfan_operator.api.common import Int32, Int64, Part
 
 
 def _id(prefix: str) -> WithJsonSchema:
@@ -53,6 +53,15 @@ class RunRef(Part):
 
     task_id: TaskId = Field(description="Id of the task: the integer, or the `job-...` string of the new console.")
     job_id: JobId = Field(description="Id of the run in it: the integer, or the `task-...` string of the new console.")
+
+
+class KnownRun(Part):
+    """A run by all of its ids that are known."""
+
+    task_id: Int64 | None = Field(None, description="Integer id of the task.")
+    task_uuid: str | None = Field(None, description="String id of the task (`job-...`).")
+    job_id: Int64 | None = Field(None, description="Integer id of the run (the cloud's iterationId).")
+    job_uuid: str | None = Field(None, description="String id of the run (`task-...`).")
 
 
 class RunSource(Part):

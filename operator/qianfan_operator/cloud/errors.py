@@ -111,6 +111,16 @@ _ROWS: Final[tuple[tuple[Iterable[str], tuple[str, ...], Rule], ...]] = (
 )
 _TABLE: Final = {(operation, code): rule for row, codes, rule in _ROWS for operation in row for code in codes}
 
+_REMEDIES: Final = {
+    "510101": "a training needs at least 32 samples",
+    "510102": "every data set must be released and fit the kind of training",
+    "510203": "delete tasks in the console, or have the limit raised",
+    "510401": "change spec.trainConfig to what this trainType and peftType allow",
+    "510403": "top up the account, or have its quota raised",
+    "510404": "the base must be a finished run of peftType ALL, of a trainType that can be gone on from",
+}
+"""What a person can do about an answer whose own words do not tell [wire 1.5]."""
+
 _UNSUPPORTED: Final = frozenset(
     {"SwitchedOff", "AccessDenied", "OptInRequired", "InvalidURI", "InvalidVersion", "HTTP 404", "HTTP 405", "3", "6"}
 )
@@ -167,7 +177,8 @@ class CloudError(Exception):
         self.fate = rule.fate
         self.reason = rule.reason
         self.refused = rule.refused
-        super().__init__(f"{operation}: {self.message or 'failed'} ({self.code})")
+        remedy = f"; {_REMEDIES[self.code]}" if self.code in _REMEDIES else ""
+        super().__init__(f"{operation}: {self.message or 'failed'} ({self.code}){remedy}")
 
     @property
     def exists(self) -> bool:

@@ -1,14 +1,15 @@
-"""Attempts of a QianfanJob: which is selected, what is recorded of the others, and how one is adopted (design 2.2)."""
+"""The runs of a QianfanJob's attempts: what is said, seen and recorded of them, and how they are stopped."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from qianfan_operator.api.job import JobStatus, QianfanJob, RunRecord
 from qianfan_operator.api.training import SCHEME, inputs_hash
 from qianfan_operator.cloud.errors import CloudError, Fate
 from qianfan_operator.cloud.views import Run, RunItem, TaskItem
 from qianfan_operator.credentials import Account
-from qianfan_operator.decide import Phase, Want, Why
-from qianfan_operator.external import CannotTell, Hold, Plan, Record, Seen, Updates, World, stalled
+from qianfan_operator.decide import Phase, Why
+from qianfan_operator.external import CannotTell, Seen, Updates, World, cloud_now
 from qianfan_operator.kinds import runs
 from qianfan_operator.names import Mark
 from qianfan_operator.reasons import Reason
@@ -38,27 +39,11 @@ def why(phase: Phase, job: QianfanJob, word: str | None) -> Why:
 
 
 def _stopped(job: QianfanJob, run: str) -> Why:
-    before = job.status.condition("Ready")
-    if before and before.reason in {Reason.STOPPING, Reason.STOPPED}:
+    if job.status.stop_reason == Reason.DEADLINE_EXCEEDED:
+        return Why(Reason.DEADLINE_EXCEEDED, f"{run} was stopped after spec.activeDeadlineSeconds; {RAISE}")
+    if job.status.stop_reason:
         return Why(Reason.STOPPED, f"{run} was stopped and cannot go on; {RAISE}")
     return Why(Reason.STOPPED_EXTERNALLY, f"{run} was stopped outside of this object; {RAISE}")
-
-
-def mismatch(what: str) -> Plan:
-    """Refuse an attempt that cannot be selected."""
-    message = f"{what}; nothing is paid for. Select a recorded attempt as it was, or {RAISE}"
-    return Plan(Want.BLOCKED, Why(Reason.ATTEMPT_MISMATCH, message))
-
-
-def recorded(status: JobStatus, attempt: int) -> RunRecord | None:
-    """Find an earlier attempt in `runs`."""
-    return next((record for record in status.runs if record.attempt == attempt), None)
-
-
-def select(status: JobStatus, recorded: RunRecord) -> Updates:
-    """Make a recorded attempt the current one."""
-    rest = tuple(record for record in runs.archived(status) if record.attempt != recorded.attempt)
-    return {**FRESH, **{name: getattr(recorded, name) for name in runs.RUN_FIELDS}, "runs": rest}
 
 
 def may_work(record: JobStatus | RunRecord) -> bool:
@@ -67,10 +52,14 @@ def may_work(record: JobStatus | RunRecord) -> bool:
 
 
 def others(job: QianfanJob) -> tuple[JobStatus | RunRecord, ...]:
-    """The runs of attempts that the spec does not select, as far as they may work; those that surely do first."""
+    """The runs that may work of attempts that the spec does not select: what surely does, and for longest, first."""
+
+    def order(record: JobStatus | RunRecord) -> tuple[bool, float]:
+        return runs.phase_of(record) is not Phase.WORKING, runs.began(record.start_time)
+
     recorded: tuple[JobStatus | RunRecord, ...] = (job.status, *job.status.runs)
     working = (record for record in recorded if record.attempt != job.spec.attempt and may_work(record))
-    return tuple(sorted(working, key=lambda record: runs.phase_of(record) is not Phase.WORKING))
+    return tuple(sorted(working, key=order))
 
 
 def works(run: RunItem) -> bool:
@@ -83,23 +72,55 @@ def look_at(account: Account, record: JobStatus | RunRecord) -> tuple[Run | None
     try:
         run = runs.read(account, record)
     except CloudError as error:
-        if error.fate is not Fate.GONE:
+        if error.fate is not Fate.GONE and not runs.unlisted(account, record, error):
             raise
         return None, Phase.GONE
     return run, Phase.ABSENT if run is None else runs.STATES.get(run.status, Phase.UNKNOWN)
 
 
-def seen_again(world: World, account: Account, record: RunRecord, *, believe_gone: bool) -> tuple[RunRecord, bool]:
-    """An earlier attempt as the cloud shows it now, and whether it showed it."""
+def look_at_current(account: Account, status: JobStatus) -> tuple[Run | None, Phase]:
+    """Read the current run, unless its end is recorded; one that was found when it had ended is read once."""
+    recorded = runs.phase_of(status)
+    if recorded is Phase.ABSENT or (recorded in runs.ENDED and status.start_time):
+        return None, recorded
+    return look_at(account, status)
+
+
+@dataclass(frozen=True)
+class SeenAgain:
+    """An earlier attempt as the cloud shows it now."""
+
+    record: RunRecord
+    looked: bool = False
+    overdue: bool = False
+
+
+def seen_again(world: World, account: Account, job: QianfanJob, record: RunRecord) -> SeenAgain:
+    """Look at the run of an earlier attempt, if it may work; other keys than it was made with cannot tell its end."""
     record, _ = look_again(world, account, record)
     if not may_work(record):
-        return record, False
+        return SeenAgain(record)
     run, phase = look_at(account, record)
     if run is None:
-        over = phase is Phase.GONE and believe_gone
-        return record.model_copy(update={"train_status": "STOP"}) if over else record, over
+        over = phase is Phase.GONE and job.status.account == account.name
+        return SeenAgain(record.model_copy(update={"train_status": "STOP"}) if over else record, looked=over)
     seen = {"train_status": run.status, "start_time": run.start_time, "finish_time": run.finish_time}
-    return record.model_copy(update=seen), True
+    return SeenAgain(record.model_copy(update=seen), True, phase is Phase.WORKING and overdue(account, job, run))
+
+
+def overdue(account: Account, job: QianfanJob, run: Run) -> bool:
+    """Say whether a run has worked for as long as it may."""
+    deadline = job.spec.active_deadline_seconds
+    return deadline is not None and runs.running_seconds(run, cloud_now(account)) >= deadline
+
+
+def marked(job: QianfanJob, record: JobStatus | RunRecord, *, selected: bool) -> Updates:
+    """Record why a run is stopped before it is: who stopped it cannot be asked of the cloud afterwards."""
+    asked = job.spec.desired_state == "Stopped" or (not selected and job.spec.concurrency_policy == "Replace")
+    reason = {"stop_reason": Reason.STOPPED if asked else Reason.DEADLINE_EXCEEDED}
+    if not isinstance(record, RunRecord):
+        return reason
+    return {"runs": tuple(one.model_copy(update=reason) if one is record else one for one in job.status.runs)}
 
 
 def unseen(run: Run | None, status: JobStatus) -> Why | None:
@@ -159,60 +180,3 @@ def _hash_of(job: QianfanJob, mark: Mark, theirs: Mark) -> str | None:
     if theirs.attempt != mark.attempt:
         return None
     return inputs_hash(job.spec) if theirs.inputs == mark.inputs else f"{SCHEME}:{theirs.inputs}"
-
-
-def names(status: JobStatus, task_id: int | str, job_id: int | str) -> bool:
-    """Say whether the ids are those of the recorded run."""
-    return task_id in {status.task_id, status.task_uuid} and job_id in {status.job_id, status.job_uuid}
-
-
-def adopts(job: QianfanJob) -> bool:
-    """Say whether the selected attempt is to be adopted."""
-    return job.spec.adopt is not None and job.spec.adopt.attempt == job.spec.attempt
-
-
-def adopt(account: Account, job: QianfanJob) -> Record | Hold:
-    """Record the run that `spec.adopt` names, once the cloud has shown it; a run that makes room is kept besides."""
-    ref, status = job.spec.adopt, job.status
-    if ref is None:
-        raise AssertionError("there is nothing to adopt")
-    wanted = JobStatus(
-        task_id=ref.task_id if isinstance(ref.task_id, int) else None,
-        task_uuid=ref.task_id if isinstance(ref.task_id, str) else None,
-        job_id=ref.job_id if isinstance(ref.job_id, int) else None,
-        job_uuid=ref.job_id if isinstance(ref.job_id, str) else None,
-    )
-    run, phase = look_at(account, wanted)
-    if run is None:
-        what = (
-            "is not in the cloud"
-            if phase is Phase.GONE
-            else "must be given by two integers or by the string of the run"
-        )
-        reason = Reason.GONE if phase is Phase.GONE else Reason.INVALID_SPEC
-        return stalled(reason, f"Run {ref.job_id} of task {ref.task_id} {what}.")
-    attempt = job.spec.attempt
-    ids = {
-        "task_id": wanted.task_id or run.task_id,
-        "task_uuid": wanted.task_uuid or run.task_uuid,
-        "job_id": wanted.job_id or run.job_id,
-        "job_uuid": wanted.job_uuid or run.job_uuid,
-    }
-    known: tuple[JobStatus | RunRecord, ...] = (status, *status.runs)
-    created = any(record.task_id == ids["task_id"] and not record.adopted for record in known if record.task_id)
-    archive = (
-        runs.archived(status) if status.attempt != attempt else runs.besides(status.runs, [runs.record_of(status)])
-    )
-    archive = tuple(record for record in archive if record.attempt >= 1 or not _is(record, ids))
-    highest = max(attempt, status.highest_attempt or 0)
-    return Record(
-        {
-            **FRESH, "runs": archive, "attempt": attempt, "highest_attempt": highest, "task_name": run.task_name, **ids,
-            "train_status": run.status, "adopted": None if created else True, "account": account.name,
-            "inputs_hash": None, "inputs": {}, "pending": None,
-        }
-    )  # fmt: skip
-
-
-def _is(record: RunRecord, ids: Mapping[str, object]) -> bool:
-    return any(getattr(record, name) in {ids[name]} - {None} for name in ("job_id", "job_uuid"))

@@ -4,11 +4,11 @@ from typing import Any
 
 from qianfan_operator.api.common import Pending
 from qianfan_operator.api.job import JobStatus, QianfanJob, RunRecord
-from qianfan_operator.api.training import create_job_body, inputs_hash, missing_fields, same_inputs, training_inputs
+from qianfan_operator.api.training import create_job_body, inputs_hash, training_inputs
 from qianfan_operator.cloud.errors import CloudError, Fate
 from qianfan_operator.conditions import SUCCEEDED
 from qianfan_operator.credentials import Account
-from qianfan_operator.decide import Phase, Want, Why
+from qianfan_operator.decide import Phase, Why
 from qianfan_operator.external import (
     Found,
     Hold,
@@ -21,11 +21,9 @@ from qianfan_operator.external import (
     Step,
     Updates,
     World,
-    cloud_now,
 )
 from qianfan_operator.keys import Key
-from qianfan_operator.kinds import attempts, outcomes, runs, tasks
-from qianfan_operator.kinds.references import base_of
+from qianfan_operator.kinds import adopting, attempts, bases, outcomes, runs, selecting, tasks
 from qianfan_operator.names import Mark
 from qianfan_operator.reasons import Reason
 
@@ -44,97 +42,62 @@ class JobKind(Kind[QianfanJob]):
         return (Key(self.plural, resource.metadata.namespace, base.job_ref.name),)
 
     def plan(self, world: World, resource: QianfanJob) -> Plan:
-        """Select the attempt: the current one, a recorded one, a new one, or none that may be (design 2.2)."""
-        spec, status = resource.spec, resource.status
-        if spec.attempt == status.attempt:
-            return self._current(world, resource)
-        if recorded := attempts.recorded(status, spec.attempt):
-            if recorded.inputs_hash and not same_inputs(recorded.inputs_hash, spec):
-                return attempts.mismatch(f"Attempt {spec.attempt} was trained with other inputs")
-            return Plan(Want.CREATE, Why(Reason.TRAINING, "Making a recorded attempt current again."))
-        if spec.attempt <= (status.highest_attempt or 0) and spec.adopt is None:
-            return attempts.mismatch(f"Attempt {spec.attempt} is not recorded and lies below status.highestAttempt")
-        return self._new(world, resource)
-
-    def _current(self, world: World, job: QianfanJob) -> Plan:
-        status, adopt = job.status, job.spec.adopt
-        if adopt and adopt.attempt == status.attempt and not attempts.names(status, adopt.task_id, adopt.job_id):
-            if runs.phase_of(status) is not Phase.ABSENT:
-                why = (
-                    f"spec.adopt names run {adopt.job_id}, but this attempt is run {status.job_id or status.job_uuid}."
-                )
-                return Plan(Want.BLOCKED, Why(Reason.ALREADY_BOUND, why))
-            return self._new(world, job)
-        if status.inputs_hash and not same_inputs(status.inputs_hash, job.spec):
-            return attempts.mismatch(f"Attempt {status.attempt} was trained with other inputs")
-        return Plan(Want.NOTHING) if runs.phase_of(status) is not Phase.ABSENT else self._new(world, job)
-
-    def _new(self, world: World, job: QianfanJob) -> Plan:
-        spec = job.spec
-        if spec.adopt and spec.adopt.attempt == spec.attempt:
-            return Plan(Want.CREATE, Why(Reason.CREATING, f"Taking over run {spec.adopt.job_id}."))
-        if missing := missing_fields(spec):
-            return Plan(
-                Want.BLOCKED,
-                Why(Reason.INVALID_SPEC, f"spec.{missing[0]} must be set to train attempt {spec.attempt}."),
-            )
-        why = Why(Reason.CREATING, f"Creating the task and the run of attempt {spec.attempt}.")
-        return base_of(world, job, why)
+        """See Kind."""
+        return selecting.plan(world, resource)
 
     def recall(self, resource: QianfanJob) -> Observation:
         """See Kind."""
         status = resource.status
-        selected = status.attempt == resource.spec.attempt
-        phase = runs.phase_of(status) if selected else Phase.ABSENT
-        return Observation(
-            phase, attempts.why(phase, resource, status.train_status), others_working=bool(attempts.others(resource))
-        )
+        phase = runs.phase_of(status) if status.attempt == resource.spec.attempt else Phase.ABSENT
+        why, others = attempts.why(phase, resource, status.train_status), bool(attempts.others(resource))
+        deadline = phase is Phase.STOPPED and status.stop_reason == Reason.DEADLINE_EXCEEDED
+        return Observation(phase, why, others_working=others, deadline_passed=deadline)
 
     def observe(self, world: World, account: Account, resource: QianfanJob) -> Observation:
         """Look at every recorded run that may still work, the selected one and the others."""
         status, spec = resource.status, resource.spec
-        updates: dict[str, Any] = {}
-        selected, phase, deadline, looked = spec.attempt == status.attempt, Phase.ABSENT, False, False
-        run, word = None, status.train_status
-        if runs.phase_of(status) in runs.ENDED | {Phase.ABSENT}:
-            current = runs.phase_of(status)
-        else:
-            run, current = attempts.look_at(account, status)
-            looked = selected or run is not None
+        selected, updates, word = spec.attempt == status.attempt, dict[str, Any](), status.train_status
+        run, current = attempts.look_at_current(account, status)
         if run:
             updates, word = dict(runs.facts(run, status)), run.status
-        if selected:
-            phase = current
-            ran = runs.running_seconds(run, cloud_now(account)) if run else status.run_time_seconds or 0
-            deadline = spec.active_deadline_seconds is not None and ran >= spec.active_deadline_seconds
-        same_keys = status.account == account.name  # others may not see what is there (design 5.10)
-        unseen = current is Phase.GONE and not same_keys
-        others = not selected and (unseen or current in {Phase.WORKING, Phase.UNKNOWN})
-        if status.runs:
-            earlier = [attempts.seen_again(world, account, record, believe_gone=same_keys) for record in status.runs]
-            updates["runs"] = tuple(record for record, _ in earlier)
-            others = others or any(
-                attempts.may_work(record) and record.attempt != spec.attempt for record, _ in earlier
-            )
-            looked = looked or any(shown for _, shown in earlier)
-        why, warning = attempts.why(phase, resource, word), attempts.unseen(run, status)
-        return Observation(phase, why, updates, others, deadline, looked, warning)
+        overdue = run is not None and current is Phase.WORKING and attempts.overdue(account, resource, run)
+        exceeded = current is Phase.STOPPED and status.stop_reason == Reason.DEADLINE_EXCEEDED
+        unseen = current is Phase.GONE and status.account != account.name  # others may not see what is there (5.10)
+        earlier = [attempts.seen_again(world, account, resource, record) for record in status.runs]
+        others = [one for one in earlier if attempts.may_work(one.record) and one.record.attempt != spec.attempt]
+        if earlier:
+            updates["runs"] = tuple(one.record for one in earlier)
+        phase = current if selected else Phase.ABSENT
+        return Observation(
+            phase,
+            attempts.why(phase, resource, word),
+            updates,
+            others_working=bool(others) or (not selected and (unseen or current in {Phase.WORKING, Phase.UNKNOWN})),
+            others_overdue=any(one.overdue for one in others) or (overdue and not selected),
+            deadline_passed=selected and (overdue or exceeded),
+            looked=run is not None or any(one.looked for one in earlier) or (selected and current is Phase.GONE),
+            warning=attempts.unseen(run, status),
+        )
 
     def create(self, world: World, account: Account, resource: QianfanJob, plan: Plan) -> Step:
         """See Kind: select a recorded attempt, adopt a run, find an earlier life's, or claim a task and pay."""
         spec, status, attempt = resource.spec, resource.status, resource.spec.attempt
-        if attempt != status.attempt and (recorded := attempts.recorded(status, attempt)):
-            return Record(attempts.select(status, recorded))
-        if spec.adopt and spec.adopt.attempt == attempt:
-            return attempts.adopt(account, resource)
+        if attempt != status.attempt and (recorded := selecting.recorded(status, attempt)):
+            return Record(selecting.select(status, recorded))
+        if adopting.adopts(resource):
+            return adopting.adopt(account, resource)
         mark = Mark.of(world.cluster, resource.metadata, resource.kind, attempt, inputs_hash(spec))
         if status.highest_attempt is None:
             return self._survey(world, account, resource, mark)
+        base = bases.with_integers(account, resource, plan.inputs["base"]) if plan.inputs else None
+        if isinstance(base, Hold):
+            return base
         begin: dict[str, Any] = {
             "attempt": attempt,
             "highest_attempt": max(attempt, status.highest_attempt or 0),
             "inputs_hash": inputs_hash(spec),
             "inputs": training_inputs(spec),
+            "base": base,
             "account": account.name,
         }
         same = attempt == status.attempt and status.account == account.name and status.inputs == training_inputs(spec)
@@ -154,7 +117,7 @@ class JobKind(Kind[QianfanJob]):
                 return Record({**begin, **found, "train_status": result.run.status})
             claimed = result
             begin |= {"task_name": claimed.name, "task_id": claimed.task_id, "task_uuid": claimed.task_uuid}
-        body = create_job_body(spec, claimed.task_id, plan.inputs.get("increment"))
+        body = create_job_body(spec, claimed.task_id, (base.task_id or 0, base.job_id or 0) if base else None)
         inputs = {"taskId": claimed.task_id, "taskUuid": claimed.task_uuid, "taskName": claimed.name}
         return Pay("createJob", inputs, lambda client: client.prepare_create_job(body), begin, attempt)
 
@@ -179,27 +142,11 @@ class JobKind(Kind[QianfanJob]):
 
     def landed(self, resource: QianfanJob, pending: Pending, reply: Any) -> Updates:
         """See Kind."""
-        ids = {"job_id": reply.job_id, "job_uuid": reply.job_uuid, "train_status": "RUNNING"}
-        status = resource.status
-        if status.attempt == pending.attempt or pending.attempt is None:
-            return ids
-        inputs = pending.inputs
-        known = attempts.recorded(status, pending.attempt) or RunRecord(
-            attempt=pending.attempt, task_name=inputs.get("taskName"), task_id=inputs.get("taskId"),
-            task_uuid=inputs.get("taskUuid"),
-        )  # fmt: skip
-        others = tuple(run for run in status.runs if run.attempt != pending.attempt)
-        return {"runs": (known.model_copy(update={**ids, "pending": None}), *others)}
+        return outcomes.landed(resource.status, pending, reply)
 
     def bound(self, resource: QianfanJob, pending: Pending) -> tuple[object, ...] | None:
         """See Kind."""
-        status = resource.status
-        record: JobStatus | RunRecord | None = status
-        if status.attempt != pending.attempt:
-            record = attempts.recorded(status, pending.attempt or 0)
-        if record is None or runs.phase_of(record) is Phase.ABSENT:
-            return None
-        return record.job_id, record.job_uuid
+        return outcomes.bound(resource.status, pending)
 
     def ids_of(self, updates: Updates) -> tuple[object, ...]:
         """See Kind."""
@@ -209,11 +156,15 @@ class JobKind(Kind[QianfanJob]):
         """See Kind."""
         return outcomes.look(world, account, resource, pending)
 
-    def stop(self, account: Account, resource: QianfanJob, *, selected: bool) -> None:
-        """Stop the selected run, or the first of the others that may work."""
+    def stop(self, account: Account, resource: QianfanJob, *, selected: bool) -> Updates:
+        """Stop the selected run, or that of the others which has worked for longest."""
         record = resource.status if selected else next(iter(attempts.others(resource)), None)
-        if record:
-            runs.stop(account, record)
+        if record is None:
+            return {}
+        if record.stop_reason is None:
+            return attempts.marked(resource, record, selected=selected)
+        runs.stop(account, record)
+        return {}
 
     def release(self, world: World, account: Account, resource: QianfanJob) -> Released:
         """Stop every recorded run that works, and see it stopped; what a wiped status forgot is searched (design 6)."""

@@ -8,11 +8,37 @@ from collections.abc import Iterable
 
 from qianfan_operator.api.common import Pending
 from qianfan_operator.api.job import JobStatus, QianfanJob, RunRecord
+from qianfan_operator.cloud.views import RunIds
 from qianfan_operator.credentials import Account
-from qianfan_operator.decide import Why
+from qianfan_operator.decide import Phase, Why
 from qianfan_operator.external import CannotTell, Found, Record, Seen, Updates, World
-from qianfan_operator.kinds import attempts, runs
+from qianfan_operator.kinds import adopting, attempts, runs
+from qianfan_operator.kinds.selecting import recorded
 from qianfan_operator.reasons import Reason
+
+
+def landed(status: JobStatus, pending: Pending, reply: RunIds) -> Updates:
+    """Record a run that was made under the attempt that it was made for, whichever is current by now."""
+    ids = {"job_id": reply.job_id, "job_uuid": reply.job_uuid, "train_status": "RUNNING"}
+    if status.attempt == pending.attempt or pending.attempt is None:
+        return ids
+    inputs = pending.inputs
+    known = recorded(status, pending.attempt) or RunRecord(
+        attempt=pending.attempt, task_name=inputs.get("taskName"), task_id=inputs.get("taskId"),
+        task_uuid=inputs.get("taskUuid"),
+    )  # fmt: skip
+    others = tuple(run for run in status.runs if run.attempt != pending.attempt)
+    return {"runs": (known.model_copy(update={**ids, "pending": None}), *others)}
+
+
+def bound(status: JobStatus, pending: Pending) -> tuple[object, ...] | None:
+    """Return the ids that are recorded for the attempt of an intent; None if there are none."""
+    record: JobStatus | RunRecord | None = status
+    if status.attempt != pending.attempt:
+        record = recorded(status, pending.attempt or 0)
+    if record is None or runs.phase_of(record) is Phase.ABSENT:
+        return None
+    return record.job_id, record.job_uuid
 
 
 def look(world: World, account: Account, job: QianfanJob, pending: Pending) -> Found:
@@ -28,7 +54,7 @@ def look(world: World, account: Account, job: QianfanJob, pending: Pending) -> F
         return Seen({"runs": runs.besides(job.status.runs, beside)}) if beside else found
     if job.spec.attempt != pending.attempt:  # a person goes on without knowing
         return Seen(_shelved(job.status, beside))
-    return _taken(account, job, beside) if attempts.adopts(job) else found
+    return _taken(account, job, beside) if adopting.adopts(job) else found
 
 
 def _chosen(account: Account, job: QianfanJob, pending: Pending) -> Found:
@@ -38,7 +64,7 @@ def _chosen(account: Account, job: QianfanJob, pending: Pending) -> Found:
     kept = adopt is not None and adopt.job_id in {status.job_id, status.job_uuid}
     if kept or job.metadata.deletion_timestamp or job.spec.attempt != pending.attempt:
         return Seen({"runs": runs.besides(status.runs, [made])})
-    if adopt and attempts.adopts(job) and adopt.job_id in {made.job_id, made.job_uuid}:
+    if adopt and adopting.adopts(job) and adopt.job_id in {made.job_id, made.job_uuid}:
         return _taken(account, job, [])
     message = f"Run {held} is recorded and run {pending.inputs['made'][0]} was made, too."
     return CannotTell(Why(Reason.DUPLICATE_CLOUD_RESOURCE, f"{message} Set spec.adopt to the one to keep."))
@@ -47,7 +73,7 @@ def _chosen(account: Account, job: QianfanJob, pending: Pending) -> Found:
 def _taken(account: Account, job: QianfanJob, beside: Iterable[RunRecord]) -> Found:
     """Read the run to adopt before anything that is recorded makes room for it: it may not be there."""
     status = job.status.model_copy(update={"runs": runs.besides(job.status.runs, beside)})
-    step = attempts.adopt(account, job.model_copy(update={"status": status}))
+    step = adopting.adopt(account, job.model_copy(update={"status": status}))
     if isinstance(step, Record):
         return Seen(step.updates)
     return CannotTell(Why(step.verdict.reason, step.verdict.message))

@@ -30,35 +30,6 @@ def run_of(world: World, resource: Resource, source: RunSource, why: Why) -> Pla
     return _attempt_of(job, source.job_ref, why)
 
 
-def base_of(world: World, job: QianfanJob, why: Why) -> Plan:
-    """Resolve the run that an incremental training goes on from; createJob takes it by integers only [wire 2.2]."""
-    source = job.spec.incremental_from
-    if source is None:
-        return Plan(Want.CREATE, why)
-    if _base_name(job) == job.metadata.name:
-        return _failed("spec.incrementalFrom refers to the object itself.")
-    if source.job_ref:
-        key = Key(QianfanJob.plural, job.metadata.namespace, source.job_ref.name)
-        base = world.fetch(key)
-        if isinstance(base, QianfanJob) and base.spec.peft_type not in {None, "ALL"}:
-            message = (
-                f"QianfanJob {key.name} trains with peftType {base.spec.peft_type}; only a run of ALL can be a base."
-            )
-            return Plan(Want.BLOCKED, Why(Reason.DEPENDENCY_FAILED, message))
-    plan = run_of(world, job, source, why)
-    if plan.want is Want.WAIT and refers_back(world, job, _base_name):
-        return _failed("spec.incrementalFrom leads back to the object itself.")
-    if plan.want is not Want.CREATE:
-        return plan
-    run: RunIds = plan.inputs["run"]
-    if run["taskId"] is None or run["jobId"] is None:
-        message = (
-            "The base run is known by strings only, and createJob takes integers: they are shown in a published model."
-        )
-        return Plan(Want.BLOCKED, Why(Reason.INVALID_SPEC, message))
-    return Plan(Want.CREATE, why, {"increment": (run["taskId"], run["jobId"])})
-
-
 def version_of(world: World, resource: Resource, name: str, why: Why) -> Plan:
     """Resolve the current version of a QianfanModel, once it is Ready."""
     model = world.fetch(Key(QianfanModel.plural, resource.metadata.namespace, name))
@@ -84,11 +55,6 @@ def refers_back(world: World, resource: Resource, next_of: Callable[[Any], str |
     return name == resource.metadata.name
 
 
-def _base_name(job: QianfanJob) -> str | None:
-    base = job.spec.incremental_from
-    return base.job_ref.name if base and base.job_ref else None
-
-
 def _attempt_of(job: QianfanJob, ref: JobRef, why: Why) -> Plan:
     status = job.status
     if ref.attempt is None or ref.attempt == job.spec.attempt:
@@ -100,7 +66,7 @@ def _attempt_of(job: QianfanJob, ref: JobRef, why: Why) -> Plan:
     if record and phase is Phase.READY:
         return Plan(Want.CREATE, why, {"run": _ids(record)})
     if phase in {Phase.FAILED, Phase.STOPPED}:
-        return _failed(f"{what} did not succeed.")
+        return failed(f"{what} did not succeed.")
     return _wait(f"{what} has not succeeded yet.")
 
 
@@ -117,7 +83,7 @@ def not_met(other: Resource, condition: str) -> Plan | None:
     ended = find(status.conditions, SUCCEEDED)
     if is_true(status.conditions, STALLED) or (ended and ended.status == "False"):
         ready = find(status.conditions, READY)
-        return _failed(f"{what} is {ready.reason}." if ready else f"{what} cannot be used.")
+        return failed(f"{what} is {ready.reason}." if ready else f"{what} cannot be used.")
     return _wait(f"{what} is not ready yet.")
 
 
@@ -140,5 +106,6 @@ def _wait(message: str) -> Plan:
     return Plan(Want.WAIT, Why(Reason.DEPENDENCY_NOT_READY, message))
 
 
-def _failed(message: str) -> Plan:
+def failed(message: str) -> Plan:
+    """Say that a reference cannot be used as it is, which a person must mend."""
     return Plan(Want.BLOCKED, Why(Reason.DEPENDENCY_FAILED, message))

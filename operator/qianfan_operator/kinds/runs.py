@@ -1,8 +1,9 @@
 """Runs and tasks: how a QianfanJob reads, finds and stops them, by V1 integers or by V2 strings (design 5, 13)."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from qianfan_operator.api.job import JobStatus, RunRecord
@@ -14,18 +15,13 @@ from qianfan_operator.external import CannotTell, Found, NotThere, Seen, Updates
 from qianfan_operator.names import Mark
 from qianfan_operator.reasons import Reason
 
-# V1's words and V2's [wire 4]; anything else is Phase.UNKNOWN and shown as it is.
+# V1's words, and V2's for a queue that V1 does not tell of [wire 4]; anything else is Phase.UNKNOWN and shown as it is.
 STATES = {
     "RUNNING": Phase.WORKING,
     "FINISH": Phase.READY,
     "FAIL": Phase.FAILED,
     "STOP": Phase.STOPPED,
-    "": Phase.WORKING,
     "Waiting": Phase.WORKING,
-    "Running": Phase.WORKING,
-    "Done": Phase.READY,
-    "Failed": Phase.FAILED,
-    "Stopped": Phase.STOPPED,
 }
 ENDED = frozenset({Phase.READY, Phase.FAILED, Phase.STOPPED})
 _STEP = 10  # percent: finer progress is not worth a write
@@ -58,6 +54,21 @@ def stop(account: Account, record: JobStatus | RunRecord) -> bool:
     return record.job_uuid is not None and account.client.stop_fine_tuning_task(record.job_uuid)
 
 
+def unlisted(account: Account, record: JobStatus | RunRecord, error: CloudError) -> bool:
+    """Say whether a run that V2 refuses to describe is gone: the code for that is not known [wire 1.5], its lists are.
+
+    Two complete scans must not show it in its task (design 5.5).
+    """
+    if error.reason is not Reason.REFUSED or record.task_uuid is None:
+        return False
+    for _ in range(2):
+        listed = any(task.task_uuid == record.task_uuid for task in account.client.fine_tuning_jobs())
+        listed_runs = account.client.fine_tuning_tasks(record.task_uuid) if listed else ()
+        if any(run.job_uuid == record.job_uuid for run in listed_runs):
+            return False
+    return True
+
+
 def facts(run: Run, record: JobStatus) -> Updates:
     """What a look at the current run adds to the status; progress in steps, the durations only at the end."""
     updates: dict[str, Any] = {
@@ -84,8 +95,12 @@ def running_seconds(run: Run, now: str | None) -> int:
         return run.run_time_seconds
     if not run.start_time or now is None:
         return 0
-    since = datetime.fromisoformat(run.start_time)
-    return int((datetime.fromisoformat(now).astimezone(UTC) - since.astimezone(UTC)).total_seconds())
+    return int(began(now) - began(run.start_time))
+
+
+def began(time: str | None) -> float:
+    """Return a time of the cloud's as seconds since 1970; what is not known comes last."""
+    return datetime.fromisoformat(time).timestamp() if time else math.inf
 
 
 def record_of(status: JobStatus) -> RunRecord:
@@ -106,12 +121,15 @@ def besides(recorded: Iterable[RunRecord], made: Iterable[RunRecord]) -> tuple[R
 
 
 def archived(status: JobStatus) -> tuple[RunRecord, ...]:
-    """The runs, with the current attempt among them: newest first, at most ten, an unknown outcome never dropped."""
+    """The runs, with the current attempt's among them: newest first, at most ten, an unknown outcome never dropped.
+
+    An attempt that never came to a run is not among them: there is nothing to go back to.
+    """
     if status.attempt is None:
         return status.runs
-    current = record_of(status)
     others = [run for run in status.runs if run.attempt != status.attempt]
-    runs = sorted([current, *others], key=lambda run: -run.attempt)
+    current = [record_of(status)] if status.pending or phase_of(status) is not Phase.ABSENT else []
+    runs = sorted([*current, *others], key=lambda run: -run.attempt)
     kept = [run for index, run in enumerate(runs) if index < 10 or run.pending or phase_of(run) is Phase.WORKING]
     return tuple(kept)
 

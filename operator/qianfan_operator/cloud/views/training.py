@@ -1,8 +1,15 @@
 """Tasks and their runs: [wire 2.1 - 2.4, 3.1]."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
-from qianfan_operator.cloud.fields import MalformedError, integer, moment, percent, prefixed, required, word
+from qianfan_operator.cloud.fields import MalformedError, Object, integer, moment, percent, prefixed, required, word
+
+_V1_STATUS: Final[Mapping[str, str]] = {
+    "": "Waiting", "Running": "RUNNING", "Done": "FINISH", "Failed": "FAIL", "Stopped": "STOP",
+}  # fmt: skip
+_V1_PEFT_TYPE: Final[Mapping[str, str]] = {"FullFineTuning": "ALL", "LoRA": "LoRA", "PromptTuning": "P-tuning"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +49,7 @@ class RunIds:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One training run, as it is now. `status` is RUNNING, FINISH, ... from V1 and Running, Done, ... from V2."""
+    """One training run, as it is now. What V2 tells is in V1's words, as far as V1 has one [wire 3.4]."""
 
     task_id: int | None
     job_id: int | None
@@ -50,6 +57,9 @@ class Run:
     job_uuid: str | None
     task_name: str
     status: str
+    """RUNNING, FINISH, STOP, FAIL; V2's Waiting, for which V1 has no word; or a word that nobody has documented."""
+    peft_type: str
+    """ALL, LoRA or P-tuning."""
     progress: int | None
     """Percent; coarse, and the last value before the end may be far below 100 [wire 5.5]."""
     start_time: str | None
@@ -75,6 +85,7 @@ class Run:
             job_uuid=prefixed(reply, "task-", "uuid", "id"),
             task_name=word(reply, "taskName"),
             status=word(reply, "trainStatus"),
+            peft_type=word(reply, "peftType"),
             progress=percent(reply, "progress"),
             start_time=moment(reply, "startTime"),
             finish_time=moment(reply, "finishTime", "finishtime"),
@@ -97,7 +108,8 @@ class Run:
             task_uuid=prefixed(reply, "job-", "jobId"),
             job_uuid=prefixed(reply, "task-", "taskId"),
             task_name=word(reply, "jobName"),
-            status=word(reply, "runStatus"),
+            status=_status(reply),
+            peft_type=_V1_PEFT_TYPE.get(word(reply, "parameterScale"), ""),
             progress=percent(reply, "runProgress"),
             start_time=moment(reply, "createDate"),
             finish_time=moment(reply, "finishDate"),
@@ -135,7 +147,7 @@ class TaskItem:
 
 @dataclass(frozen=True, slots=True)
 class RunItem:
-    """One run in V2's list of a task's runs."""
+    """One run in V2's list of a task's runs; its status is in V1's words, as far as V1 has one."""
 
     job_uuid: str
     task_uuid: str | None
@@ -153,7 +165,13 @@ class RunItem:
         return cls(
             job_uuid=uuid,
             task_uuid=prefixed(reply, "job-", "jobId"),
-            status=word(reply, "runStatus"),
+            status=_status(reply),
             create_time=moment(reply, "createDate"),
             finish_time=moment(reply, "finishDate"),
         )
+
+
+def _status(reply: Object) -> str:
+    """Return V2's word for a run's state as V1 says it: one run does not change its words with the way it is read."""
+    told = word(reply, "runStatus")
+    return _V1_STATUS.get(told, told)

@@ -1,0 +1,81 @@
+"""The run that an incremental training goes on from: which one it is, whether it can be a base, and its integer ids.
+
+createJob takes it by integers only [wire 2.2]. They are not told with a run that is known by its strings; they are told
+with a model version that was published from it [wire 2.6].
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from qianfan_operator.api.job import BaseRun, JobStatus, QianfanJob, RunRecord
+from qianfan_operator.cloud.views import ModelVersion
+from qianfan_operator.credentials import Account
+from qianfan_operator.decide import Want, Why
+from qianfan_operator.external import Hold, Plan, World, stalled
+from qianfan_operator.keys import Key
+from qianfan_operator.kinds.references import failed, refers_back, run_of
+from qianfan_operator.reasons import Reason
+
+
+def base_of(world: World, job: QianfanJob, why: Why) -> Plan:
+    """Resolve `spec.incrementalFrom` to the ids of a finished run, as far as objects tell them."""
+    source = job.spec.incremental_from
+    if source is None:
+        return Plan(Want.CREATE, why)
+    if _next_of(job) == job.metadata.name:
+        return failed("spec.incrementalFrom refers to the object itself.")
+    if source.job_ref:
+        base = world.fetch(Key(QianfanJob.plural, job.metadata.namespace, source.job_ref.name))
+        peft_type = _peft_type(base, source.job_ref.attempt) if isinstance(base, QianfanJob) else None
+        if peft_type not in {None, "ALL"}:
+            what = f"QianfanJob {source.job_ref.name} trains with peftType {peft_type}"
+            return failed(f"{what}; only a run of ALL can be a base.")
+    plan = run_of(world, job, source, why)
+    if plan.want is Want.WAIT and refers_back(world, job, _next_of):
+        return failed("spec.incrementalFrom leads back to the object itself.")
+    return Plan(Want.CREATE, why, {"base": plan.inputs["run"]}) if plan.want is Want.CREATE else plan
+
+
+def with_integers(account: Account, job: QianfanJob, run: Mapping[str, Any]) -> BaseRun | Hold:
+    """Complete the ids of the base run: search the models of the account for one that was published from it."""
+    base = BaseRun(task_id=run["taskId"], task_uuid=run["taskUuid"], job_id=run["jobId"], job_uuid=run["jobUuid"])
+    if base.task_id is not None and base.job_id is not None:
+        return base
+    if base.job_uuid is None:
+        return stalled(Reason.INVALID_SPEC, "spec.incrementalFrom.run must name two integers or two strings.")
+    for version in _published(account):
+        if version.job_uuid == base.job_uuid and version.task_id is not None and version.job_id is not None:
+            ids = {"task_id": version.task_id, "task_uuid": version.task_uuid or base.task_uuid}
+            return base.model_copy(update={**ids, "job_id": version.job_id})
+    what = f"The base run {base.job_uuid} is known by its string only, and the cloud goes on from integers only"
+    by_object = job.spec.incremental_from is not None and job.spec.incremental_from.job_ref is not None
+    way = "set spec.adopt of that job to its integers" if by_object else "name it by its integers"
+    reason = Reason.DEPENDENCY_FAILED if by_object else Reason.INVALID_SPEC
+    return stalled(reason, f"{what}, which it tells of a run that was published: publish it, or {way}.")
+
+
+def _published(account: Account) -> Iterator[ModelVersion]:
+    """The versions of the account's models: first the latest ones, which one list shows, then those before them."""
+    models = account.client.user_models()
+    yield from (model.latest for model in models if model.latest)
+    for model in models:
+        number = model.model_id if model.model_id is not None else model.model_id_str
+        if number is not None and model.version_count != 1:
+            yield from account.client.model_detail(number).versions
+
+
+def _peft_type(base: QianfanJob, attempt: int | None) -> str | None:
+    """Say how the run of a job is trained, as far as the object tells: by what is recorded of it, else by the spec."""
+    spec, status = base.spec, base.status
+    number = attempt or spec.attempt
+    recorded: tuple[JobStatus | RunRecord, ...] = (status, *status.runs)
+    record = next((record for record in recorded if record.attempt == number), None)
+    if record and record.inputs:
+        told = record.inputs.get("peftType")  # absent: incremental, and so from a run of ALL
+        return str(told) if told else None
+    return spec.peft_type if number == spec.attempt and spec.incremental_from is None else None
+
+
+def _next_of(job: QianfanJob) -> str | None:
+    base = job.spec.incremental_from
+    return base.job_ref.name if base and base.job_ref else None

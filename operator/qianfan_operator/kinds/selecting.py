@@ -1,0 +1,74 @@
+"""Which attempt of a QianfanJob is current: the recorded one, another recorded one, or a new one (design 2.2).
+
+Only a number above `status.highestAttempt` can lead to another paid run. Every other one is either recorded, and then
+current again without a call, or refused.
+"""
+
+from qianfan_operator.api.job import JobStatus, QianfanJob, RunRecord
+from qianfan_operator.api.training import missing_fields, same_inputs
+from qianfan_operator.decide import Phase, Want, Why
+from qianfan_operator.external import Plan, Updates, World
+from qianfan_operator.kinds import adopting, runs
+from qianfan_operator.kinds.attempts import FRESH, RAISE
+from qianfan_operator.kinds.bases import base_of
+from qianfan_operator.reasons import Reason
+
+
+def plan(world: World, job: QianfanJob) -> Plan:
+    """Say what `spec.attempt` asks beyond what is recorded."""
+    spec, status = job.spec, job.status
+    if spec.attempt == status.attempt:
+        return _current(world, job)
+    if found := recorded(status, spec.attempt):
+        if found.inputs_hash and not same_inputs(found.inputs_hash, spec):
+            return _mismatch(f"Attempt {spec.attempt} was trained with other inputs")
+        return Plan(Want.CREATE, Why(Reason.TRAINING, "Making a recorded attempt current again."))
+    if spec.attempt <= (status.highest_attempt or 0) and not adopting.adopts(job):
+        return _mismatch(f"Attempt {spec.attempt} is not recorded and lies below status.highestAttempt")
+    return _new(world, job)
+
+
+def _current(world: World, job: QianfanJob) -> Plan:
+    status, ref = job.status, job.spec.adopt
+    if runs.phase_of(status) is Phase.ABSENT:
+        changed = status.inputs_hash and not same_inputs(status.inputs_hash, job.spec)
+        return _changed(status) if changed and not adopting.adopts(job) else _new(world, job)
+    if ref and adopting.adopts(job) and not adopting.names(status, ref):
+        if adopting.contradicts(status, ref):
+            held = status.job_id or status.job_uuid
+            why = f"spec.adopt names run {ref.job_id} of task {ref.task_id}, but this attempt is run {held}."
+            return Plan(Want.BLOCKED, Why(Reason.ALREADY_BOUND, why))
+        return _new(world, job)  # the ids of the other console: they may be the same run's
+    if status.inputs_hash and not same_inputs(status.inputs_hash, job.spec):
+        return _changed(status)
+    return Plan(Want.NOTHING)
+
+
+def _new(world: World, job: QianfanJob) -> Plan:
+    spec = job.spec
+    if spec.adopt and adopting.adopts(job):
+        return Plan(Want.CREATE, Why(Reason.CREATING, f"Taking over run {spec.adopt.job_id}."))
+    if missing := missing_fields(spec):
+        why = f"spec.{missing[0]} must be set to train attempt {spec.attempt}."
+        return Plan(Want.BLOCKED, Why(Reason.INVALID_SPEC, why))
+    return base_of(world, job, Why(Reason.CREATING, f"Creating the task and the run of attempt {spec.attempt}."))
+
+
+def _changed(status: JobStatus) -> Plan:
+    return _mismatch(f"Attempt {status.attempt} was trained with other inputs")
+
+
+def _mismatch(what: str) -> Plan:
+    message = f"{what}; nothing is paid for. Select a recorded attempt as it was, or {RAISE}"
+    return Plan(Want.BLOCKED, Why(Reason.ATTEMPT_MISMATCH, message))
+
+
+def recorded(status: JobStatus, attempt: int) -> RunRecord | None:
+    """Find an earlier attempt in `runs`."""
+    return next((record for record in status.runs if record.attempt == attempt), None)
+
+
+def select(status: JobStatus, found: RunRecord) -> Updates:
+    """Make a recorded attempt the current one."""
+    rest = tuple(record for record in runs.archived(status) if record.attempt != found.attempt)
+    return {**FRESH, **{name: getattr(found, name) for name in runs.RUN_FIELDS}, "runs": rest}

@@ -80,6 +80,84 @@ def test_the_current_attempt_with_other_inputs_is_refused(world: World) -> None:
     assert len(world.calls("createJob")) == 1
 
 
+def test_leaving_the_attempt_out_goes_back_to_the_first(world: World) -> None:
+    """A manifest without `attempt` means 1: taking the line out makes the first run current again and costs nothing."""
+    key = finished(world)
+    first = world.status(key)
+    world.kube.patch_spec(key, attempt=2, trainConfig=OTHER)
+    world.until(key, "Succeeded")
+    seen = len(world.sim.calls)
+    world.kube.patch_spec(key, attempt=None, trainConfig=TRAINING["trainConfig"])
+    world.until(key, "Succeeded")
+    assert (world.status(key)["attempt"], world.status(key)["jobId"]) == (1, first["jobId"])
+    assert len(world.sim.calls) == seen
+
+
+@pytest.mark.parametrize("task_name", [None, "task_name"])
+def test_what_was_refused_can_be_mended(world: World, task_name: str | None) -> None:
+    """A proven refusal was paid by nobody: the same attempt trains with what was mended, in a task that fits it."""
+    wrong = {**TRAINING["trainConfig"], "epoch": 400}
+    key = world.kube.apply(job(taskName=task_name, trainConfig=wrong))
+    world.until(key, "Refused")
+    assert "510401" in world.condition(key)["message"]
+    assert "spec.trainConfig" in world.condition(key)["message"]
+    assert "inputsHash" not in world.status(key)
+    world.kube.patch_spec(key, trainConfig=OTHER)
+    status = world.until(key, "Succeeded")
+    assert (status["attempt"], status["highestAttempt"]) == (1, 1)
+    assert "runs" not in status
+    assert len(world.calls("createJob")) == 1
+
+
+def test_an_attempt_that_was_refused_is_none_to_go_back_to(world: World) -> None:
+    """Going back never pays: a number that never came to a run is AttemptMismatch, not another training."""
+    key = world.kube.apply(job(trainConfig={**TRAINING["trainConfig"], "epoch": 400}))
+    world.until(key, "Refused")
+    world.kube.patch_spec(key, attempt=2, trainConfig=OTHER)
+    world.until(key, "Succeeded")
+    assert "runs" not in world.status(key)
+    world.kube.patch_spec(key, attempt=1)
+    world.until(key, "AttemptMismatch")
+    world.kube.patch_spec(key, attempt=2)
+    world.until(key, "Succeeded")
+    assert len(world.calls("createJob")) == 1
+
+
+def test_attempts_in_quick_succession_wait_for_the_one_that_works(world: World) -> None:
+    """Back and forth while a run works: it is observed all the time, and the numbers passed over cost nothing."""
+    key = finished(world)
+    world.kube.patch_spec(key, attempt=2)
+    world.until(key, "Training")
+    (_, second) = world.sim.account().runs
+    for attempt, says in ((3, "WaitingForRun"), (1, "WaitingForRun"), (2, "Training"), (5, "WaitingForRun")):
+        world.kube.patch_spec(key, attempt=attempt)
+        world.until(key, says, within=1)
+    looks = len(world.calls("jobDetail"))
+    world.rest(120)
+    assert len(world.calls("jobDetail")) > looks
+    world.until(key, "Succeeded")
+    _, second, third = world.sim.account().runs
+    assert second.life.state == "FINISH"
+    assert third.created >= second.life.since
+    assert (world.status(key)["attempt"], world.status(key)["highestAttempt"]) == (5, 5)
+    assert [run["attempt"] for run in world.status(key)["runs"]] == [2, 1]
+    for attempt in (3, 4):
+        world.kube.patch_spec(key, attempt=attempt)
+        world.until(key, "AttemptMismatch")
+
+
+def test_replacing_in_quick_succession_stops_what_works_and_pays_for_the_last(world: World) -> None:
+    """Replace, twice before the run has stopped: one run is stopped, the number in between was never an attempt."""
+    key = world.kube.apply(job(concurrencyPolicy="Replace"))
+    world.until(key, "Training")
+    for attempt in (2, 3):
+        world.kube.patch_spec(key, attempt=attempt)
+        world.until(key, "Stopping", within=5)
+    world.until(key, "Succeeded")
+    assert [run.life.state for run in world.sim.account().runs] == ["STOP", "FINISH"]
+    assert world.status(key)["attempt"] == 3
+
+
 def test_a_new_attempt_waits_for_the_working_run(world: World) -> None:
     """Forbid: the new attempt begins when the working run has ended, which is observed meanwhile."""
     key = world.kube.apply(job())
@@ -281,6 +359,11 @@ def test_the_list_of_runs_keeps_the_newest_ten(worlds) -> None:
         world.kube.patch_spec(key, attempt=attempt)
         world.until(key, "Succeeded")
     assert [run["attempt"] for run in world.status(key)["runs"]] == list(range(12, 2, -1))
+    for attempt, says in ((2, "AttemptMismatch"), (3, "Succeeded"), (13, "Succeeded"), (1, "AttemptMismatch")):
+        world.kube.patch_spec(key, attempt=attempt)
+        world.until(key, says)
+    world.rest(DAY)
+    assert len(world.calls("createJob")) == 13
 
 
 def test_a_cloud_that_lags_is_waited_for(worlds) -> None:

@@ -58,6 +58,19 @@ def test_the_run_that_is_not_chosen_stays_recorded(world: World) -> None:
         world.sim.delete(first.task.id)
 
 
+def test_the_run_that_is_not_chosen_is_observed_after_the_other_s_end(world: World) -> None:
+    """A job that has Succeeded is looked at for as long as a run besides works, in this process and in the next."""
+    key, first, made = duplicate(world)
+    world.kube.patch_spec(key, adopt={"taskId": first.task.id, "jobId": first.id})
+    world.until(key, "Training")
+    first.life.enter("FINISH", world.clock.cloud())
+    world.until(key, "Succeeded")
+    world.restart()
+    world.sim.find(made.job_id).life.enter("FINISH", world.clock.cloud())
+    world.run(lambda: world.status(key)["runs"][0]["trainStatus"] == "FINISH", within=3600)
+    assert world.reason(key) == "Succeeded"
+
+
 def test_a_choice_that_cannot_be_read_leads_to_no_third_run(world: World) -> None:
     """What is chosen is read before what is recorded makes room: a choice that is taken back changes nothing."""
     key, first, made = duplicate(world)

@@ -7,7 +7,7 @@ from typing import Any
 from qianfan_operator.cloud.errors import CloudError, Fate
 from qianfan_operator.conditions import AVAILABLE, READY, SUCCEEDED, is_true
 from qianfan_operator.credentials import Access, Account, Credentials
-from qianfan_operator.decide import Facts, Phase, Trouble, Want, Why
+from qianfan_operator.decide import WAY_OUT, Facts, Phase, Trouble, Want, Why
 from qianfan_operator.external import Observation, Plan, World
 from qianfan_operator.kube import Conflict
 from qianfan_operator.reasons import Reason
@@ -55,7 +55,8 @@ class Gatherer:
                     subject.warn(seen.warning)
                 if seen.looked and access.trouble is not Trouble.NONE:
                     facts = replace(facts, trouble=Trouble.NONE)
-        facts = self._same_account(facts, subject, access.account, seen.phase)
+        unseen = seen.others_working and not seen.looked and facts.trouble is Trouble.NONE
+        facts = self._same_account(facts, subject, access.account, Phase.GONE if unseen else seen.phase)
         return _with(facts, plan, seen), plan, {**plan.updates, **updates}
 
     def _leaving(self, facts: Facts, subject: Subject, account: Account | None, world: World) -> Facts:
@@ -86,7 +87,10 @@ class Gatherer:
         if account is None or facts.orphan or not doubtful or self._credentials.same_account(recorded, account):
             return facts
         name = subject.resource.spec.credentials_ref.name
-        message = f"Secret {name} holds another access key than before, which is not known to see the same account."
+        message = (
+            f"Secret {name} holds another access key than before, which is not known to see the same account; put a key"
+            f" of the former account back.{f' {WAY_OUT}' if facts.deleting else ''}"
+        )
         return replace(facts, trouble=Trouble.WAIT, trouble_why=Why(Reason.ACCOUNT_CHANGED, message))
 
     def troubled(self, subject: Subject, facts: Facts, error: CloudError, account: Account | None) -> Facts:

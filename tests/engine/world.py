@@ -132,7 +132,7 @@ class World:
         self.violations: list[str] = []
         self._settings, self._default = CloudSettings(base_url=self.sim.url, use_v2=v2), default
         self._nonces = itertools.count(1)
-        self._wires: list[_Wire] = []
+        self.wires: list[_Wire] = []
         self.kube.secrets[NAMESPACE, SECRET_NAME] = keys(FIRST)
         self.start()
 
@@ -166,8 +166,8 @@ class World:
         self.start()
 
     def close_wires(self) -> None:
-        while self._wires:
-            self._wires.pop().close()
+        while self.wires:
+            self.wires.pop().close()
 
     def close(self) -> None:
         self.close_wires()
@@ -216,7 +216,7 @@ class World:
 
     def _connect(self, pair: AccessKey) -> Client:
         wire = _Wire(self._exchange, self._settings, pair, self.clock)
-        self._wires.append(wire)
+        self.wires.append(wire)
         return Client(wire)
 
     def _exchange(self, operation: str, do: Callable[[], Any]) -> Any:
@@ -243,8 +243,8 @@ class World:
     def client(self, access_key: str = FIRST) -> Client:
         """Return a client of its own, for what others do in the cloud."""
         pair = AccessKey(access_key, access_key.replace("access", "secret"))
-        self._wires.append(_Wire(lambda _, do: do(), self._settings, pair, self.clock))
-        client = Client(self._wires[-1])
+        self.wires.append(_Wire(lambda _, do: do(), self._settings, pair, self.clock))
+        client = Client(self.wires[-1])
         client.measure_clock()
         return client
 

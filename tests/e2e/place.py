@@ -85,6 +85,11 @@ class Place:
         body = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "qianfan-credentials"}, "stringData": keys}
         self.kubectl("replace", "--force", "-f", "-", input=json.dumps(body))
 
+    def change_keys(self, key: Key) -> None:
+        """Change both halves in the Secret, in one step, as a rotation does."""
+        data = {"QIANFAN_ACCESS_KEY": key.access_key, "QIANFAN_SECRET_KEY": key.secret_key}
+        self.kubectl("patch", "secret", "qianfan-credentials", "-p", json.dumps({"stringData": data}))
+
     def apply(self, *manifests: Object | Path) -> None:
         """Apply manifests as a person does; what is waited for later is what comes of these, not of earlier ones."""
         texts = [one.read_text() if isinstance(one, Path) else json.dumps(one) for one in manifests]

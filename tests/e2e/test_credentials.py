@@ -1,9 +1,13 @@
 """Keys that are missing, incomplete or wrong are named, never shown; and they can be mended."""
 
 import json
+import secrets
 
-from e2e.place import JOB, Place, condition, job
-from qianfan_simulator import Effect
+import pytest
+
+from e2e.place import JOB, Place, condition, is_so, job
+from e2e.process import OperatorProcess
+from qianfan_simulator import Effect, Key
 
 
 def test_a_missing_secret_is_named_and_waited_for(bare_place: Place) -> None:
@@ -60,3 +64,55 @@ def test_a_finished_job_does_not_need_its_keys(place: Place) -> None:
     place.patch(JOB, "essay", {"metadata": {"annotations": {"qianfan.dev/reconcile-requested-at": "now"}}})
     looked = place.until(JOB, lambda body: body["status"].get("lastHandledReconcileAt") == "now")
     assert condition(looked, "Ready")["status"] == "True"
+
+
+@pytest.mark.usefixtures("endless")
+def test_a_rotation_under_load_is_noticed_by_nobody(place: Place, operator: OperatorProcess) -> None:
+    """Jobs that are polled go over to a second key, none goes back, none says anything; then the first is revoked."""
+    names = [f"load-{number}" for number in range(12)]
+    place.apply(*(job(name) for name in names))
+    for name in names:
+        place.until(JOB, lambda body: is_so(body, "Ready", "False", "Training"), name)
+    first, second = place.key, Key(f"access-{secrets.token_hex(12)}", secrets.token_hex(16), account=place.namespace)
+    place.cloud.keys[second.access_key] = second
+    old, lines, told, calls = (
+        place.get(JOB, names[0])["status"]["account"], len(operator.log()), len(place.history.told(JOB)),
+        len(place.cloud.calls),
+    )  # fmt: skip
+    place.change_keys(second)
+    for name in names:
+        place.until(JOB, lambda body: body["status"]["account"] != old, name)
+    del place.cloud.keys[first.access_key]
+    place.key = second
+    place.until_called("jobDetail", 3 * len(names))
+    place.cloud.keys[first.access_key] = first  # for the test that nobody is told of any key
+
+    made = [call for call in place.cloud.calls[calls:] if call.access_key in {first.access_key, second.access_key}]
+    assert {call.outcome for call in made} == {"ok"}
+    for run in {call.parameters.get("jobId") for call in made}:
+        order = [call.access_key == second.access_key for call in made if call.parameters.get("jobId") == run]
+        assert order == sorted(order)
+    mine = [body for body in place.history.told(JOB)[told:] if body["metadata"]["namespace"] == place.namespace]
+    assert {(condition(body, "Ready")["reason"], condition(body, "Reconciling")["status"]) for body in mine} == {
+        ("Training", "True")
+    }
+    about = [line for line in operator.log()[lines:] if f"/{place.namespace}/" in str(line.get("object", ""))]
+    assert not [line for line in about if line["level"] != "DEBUG"]
+
+
+def test_another_secret_needs_a_role(place: Place) -> None:
+    """A Secret of another name is refused by the API server, the message names the rule, and the rule is noticed."""
+    data = (
+        f"--from-literal=QIANFAN_{half.upper()}={getattr(place.key, half)}" for half in ("access_key", "secret_key")
+    )
+    place.kubectl("create", "secret", "generic", "team-key", *data)
+    place.apply(job(credentialsRef={"name": "team-key"}))
+    waiting = place.until_waiting(JOB, "CredentialsForbidden")
+    assert "get secrets with resourceNames [team-key]" in condition(waiting, "Ready")["message"]
+
+    rule = ("--verb=get", "--resource=secrets", "--resource-name=team-key")
+    place.kubectl("create", "role", "team-key", *rule)
+    place.kubectl(
+        "create", "rolebinding", "team-key", "--role=team-key", "--serviceaccount=qianfan-system:qianfan-operator"
+    )
+    place.until_ready(JOB)

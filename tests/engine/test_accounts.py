@@ -1,4 +1,4 @@
-"""Keys of another account, and whose keys are used: ways out, the default, two namespaces with one key (design 5.10, 9)."""
+"""Keys of another account, and whose keys are used: ways out, defaults, namespaces with one key (design 5.10, 9)."""
 
 from collections.abc import Callable
 

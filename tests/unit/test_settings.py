@@ -40,6 +40,13 @@ def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "not a setting" not in repr(settings)
 
 
+def test_what_the_settings_keep_to_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No namespace pays for others unless somebody says so, and a proxy's password is not printed."""
+    assert Settings().default_credentials_namespace == ""
+    monkeypatch.setenv("QIANFAN_PROXY", "http://user:hidden@proxy")
+    assert "hidden" not in repr(Settings())
+
+
 def test_settings_do_not_change(monkeypatch: pytest.MonkeyPatch) -> None:
     """What was checked at the start holds until the end."""
     with pytest.raises(ValidationError):
@@ -75,6 +82,7 @@ def test_contradictions_are_refused_by_name(
         ("QIANFAN_CREATE_GRACE_SEC", "inf"),
         ("QIANFAN_POLL_MAX_SEC", "nan"),
         ("QIANFAN_CREDENTIALS_WAIT_SEC", "-1"),
+        ("QIANFAN_DEFAULT_CREDENTIALS_NAMESPACE", "Team/One"),
         ("QIANFAN_WORKERS", "1"),
         ("QIANFAN_WORKERS", "many"),
         ("QIANFAN_HTTP_PORT", "65536"),

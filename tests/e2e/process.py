@@ -23,6 +23,7 @@ SETTINGS = {
     "CREATE_GRACE_SEC": "43",  # the least that goes with the two above
     "HTTP_PORT": "0",
     "LOG_FORMAT": "json",
+    "LOG_LEVEL": "DEBUG",  # it is searched for keys, so it is made to say all that it can
 }
 
 

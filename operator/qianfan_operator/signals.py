@@ -74,8 +74,11 @@ _HELD = {
 
 
 def things(plural: str, fields: Mapping[str, Any]) -> frozenset[tuple[str, object]]:
-    """Name what status fields hold in the cloud and no other object may hold: runs, versions, services (5.11)."""
-    ids = (fields.get(name) for name in _HELD[plural])
+    """Name what status fields hold in the cloud and no other object may hold: runs, versions, services (5.11).
+
+    Of versions also the earlier ones, which go with the object that published them.
+    """
+    ids = (*(fields.get(name) for name in _HELD[plural]), *(fields.get("published") or ()))
     return frozenset((plural, number) for number in ids if number is not None)
 
 
@@ -84,8 +87,6 @@ def uses(resource: Resource) -> frozenset[Hashable]:
     needed: list[tuple[str, int | str | None]] = []
     if isinstance(resource, QianfanModel) and (target := resource.spec.target):
         needed.append(("model", target.model_id))
-    if isinstance(resource, QianfanModel) and resource.status.adopted:
-        needed.append(("version", resource.status.model_version_id))
     if isinstance(resource, QianfanService):
         source, status = resource.spec.source, resource.status
         ids: list[int | str | None] = [status.model_version_id]

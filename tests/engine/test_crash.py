@@ -22,7 +22,7 @@ from qianfan_simulator import AfterSeconds, Effect, Fault
 
 FAST = replace(
     PACES, training=AfterSeconds(15), stopping=AfterSeconds(5), publishing=AfterSeconds(5), payment=AfterSeconds(5),
-    deploying=AfterSeconds(15),
+    deploying=AfterSeconds(15), updating=AfterSeconds(5),
 )  # fmt: skip
 JOB, MODEL, SERVICE = (
     Key("qianfanjobs", "default", "train"),
@@ -32,7 +32,7 @@ JOB, MODEL, SERVICE = (
 WRITES = frozenset({"patch_status", "patch_finalizers"})
 CHANGES = frozenset(
     {"createTask", "createJob", "stopJob", "publishTrainModel", "versionBatchDelete", "modelBatchDelete", "apply",
-     "DeactivateService", "StopFineTuningTask"}
+     "ModifyService", "DeactivateService", "StopFineTuningTask"}
 )  # fmt: skip
 
 
@@ -165,10 +165,49 @@ def next_attempt(world: World) -> None:
     world.kube.patch_spec(JOB, attempt=2, concurrencyPolicy="Replace")
 
 
+def publish_by_hand(world: World, name: str) -> dict[str, Any]:
+    """Publish the witness's run as a model of its own; return the source of a service."""
+    run = world.status(Key("qianfanjobs", "default", "witness"))
+    meta = {"taskId": run["taskId"], "iterationId": run["jobId"]}
+    made = world.client().prepare_publish({"isNewModel": True, "modelName": name, "versionMeta": meta}).send()
+    return {"modelVersion": {"modelId": made.model_id, "modelVersionId": made.version_id}}
+
+
+def serve_first(world: World) -> None:
+    first, _ = (publish_by_hand(world, name) for name in ("first", "second"))
+    world.rest(10)
+    world.kube.apply(service(source=first))
+    world.until(SERVICE, "Available")
+
+
+def switch_to_second(world: World) -> None:
+    second = next(one for one in world.sim.account().models if one.name == "second")
+    ids = {"modelId": second.id, "modelVersionId": second.versions[0].id}
+    world.kube.patch_spec(SERVICE, source={"modelVersion": ids})
+
+
+def serves_second(world: World) -> bool:
+    (one,) = world.sim.account().services
+    return world.is_so(SERVICE) and one.version.model.name == "second"
+
+
+def publish_first(world: World) -> None:
+    train(world)
+    world.until(JOB, "Succeeded")
+    world.kube.apply(model(source={"jobRef": {"name": "witness"}}))
+    world.until(MODEL, "Available")
+
+
+def publish_next(world: World) -> None:
+    world.kube.patch_spec(MODEL, source={"jobRef": {"name": "train"}})
+
+
 STORIES = {
     "create a job": Story(lambda world: world.kube.apply(job()), ready(JOB)),
     "create the chain": Story(create_chain, ready(JOB, MODEL, SERVICE)),
     "replace a run": Story(next_attempt, lambda world: world.is_so(JOB), train),
+    "publish the next version": Story(publish_next, ready(MODEL), publish_first),
+    "switch a service": Story(switch_to_second, serves_second, serve_first),
     "stop a run": Story(lambda world: world.kube.patch_spec(JOB, desiredState="Stopped"), ready(JOB), train_slowly),
     "delete a job": Story(lambda world: world.kube.delete(JOB), gone(JOB), train_slowly),
     "delete the chain": Story(delete_chain, gone(JOB, MODEL, SERVICE), chain),
@@ -220,10 +259,11 @@ def end(world: World) -> dict[str, Any]:
 
 
 def check_money(world: World) -> None:
-    """At most one task with runs per attempt, one run in each, one version per run; nothing waits to be recorded."""
+    """At most one task with runs per attempt, one run in each, one version per run and model; all is recorded."""
     account = world.sim.account()
     assert all(len(task.runs) <= 1 for task in account.tasks)
-    assert max(Counter(version.run.id for version in account.versions if version.run).values(), default=0) <= 1
+    published = Counter((version.run.id, version.model.id) for version in account.versions if version.run)
+    assert max(published.values(), default=0) <= 1
     assert len(account.services) <= 1
     assert world.protocol.unwritten() == ()
 

@@ -218,6 +218,54 @@ def test_a_lost_reply_of_publish_is_looked_for(world: World, effect: Effect) -> 
     assert world.status(key)["published"] == [versions(world)[0].id]
 
 
+@pytest.mark.parametrize("effect", [Effect.LOSE_REPLY, Effect.CUT_BODY, Effect.LOSE_REQUEST])
+@pytest.mark.parametrize("then", ["train", "other", "third"])
+def test_a_source_that_changes_while_a_reply_is_lost(world: World, effect: Effect, then: str) -> None:
+    """The next version is found or published, and then the source as it is now: each run at most once, in one model."""
+    for name in ("train", "other", "third"):
+        trained(world, name)
+    key = published(world)
+    before = world.status(key)
+    world.sim.faults.add(Fault(effect, "publishTrainModel"))
+    world.kube.patch_spec(key, source={"jobRef": {"name": "other"}})
+    world.until(key, "Confirming")
+    world.kube.patch_spec(key, source={"jobRef": {"name": then}})
+    world.until(key, "Available")
+    status = world.status(key)
+    assert status["source"]["jobId"] == world.status(Key("qianfanjobs", "default", then))["jobId"]
+    assert {version.model.id for version in versions(world)} == {before["modelId"]}
+    runs = [version.run.id for version in versions(world)]
+    assert len(runs) == len(set(runs))
+    assert sorted(status["published"]) == sorted(version.id for version in versions(world))
+
+
+def test_a_source_that_is_written_in_another_way_publishes_nothing(world: World) -> None:
+    """By its ids or by its job, it is the same run; and Manual keeps it when the job has a newer one."""
+    run = trained(world)
+    key = published(world, source={"run": {"taskId": run["taskId"], "jobId": run["jobId"]}})
+    world.kube.patch_spec(key, source={"jobRef": {"name": "train"}})
+    world.until(key, "Available")
+    world.kube.patch_spec(TRAIN, attempt=2)
+    world.until(TRAIN, "Succeeded")
+    world.rest(DAY)
+    assert world.reason(key) == "Available"
+    assert len(world.calls("publishTrainModel")) == 1
+
+
+def test_a_target_that_failed_is_no_reason_to_wait(world: World) -> None:
+    """target.modelRef to an object that is Stalled without a model is DependencyFailed, and heals with it."""
+    trained(world)
+    trained(world, "other")
+    first = world.kube.apply(model(source={"run": {"taskId": 4711, "jobId": 4712}}))
+    world.run(lambda: world.condition(first, "Stalled").get("status") == "True")
+    target = {"modelRef": {"name": "publish"}}
+    second = world.kube.apply(model("second", source={"jobRef": {"name": "other"}}, target=target))
+    world.until(second, "DependencyFailed")
+    world.kube.patch_spec(first, source={"jobRef": {"name": "train"}})
+    world.until(second, "Available")
+    assert world.status(second)["modelId"] == world.status(first)["modelId"]
+
+
 @pytest.mark.parametrize("state", ["Creating", "Ready"])
 def test_a_wiped_status_finds_its_version(world: World, state: str) -> None:
     """A wiped status publishes nothing twice."""

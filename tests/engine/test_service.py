@@ -5,39 +5,15 @@ from typing import Any
 
 import pytest
 
-from engine.manifests import job, model, service
+from engine.manifests import service
+from engine.stories import PUBLISH, next_version, published, serving
 from engine.world import DAY, World
-from qianfan_operator.keys import Key
 from qianfan_simulator import Effect, Fault
-
-PUBLISH = Key("qianfanmodels", "default", "publish")
-
-
-def published(world: World) -> dict:
-    """Train and publish; return the model's status."""
-    world.kube.apply(job())
-    world.kube.apply(model())
-    return world.until(PUBLISH, "Available")
-
-
-def serving(world: World, **fields) -> Key:
-    key = world.kube.apply(service(**fields))
-    world.until(key, "PaymentRequired")
-    world.sim.pay()
-    world.until(key, "Available")
-    return key
 
 
 def the_service(world: World):
     (one,) = world.sim.account().services
     return one
-
-
-def next_version(world: World) -> None:
-    """Train another attempt and publish it by the same model object."""
-    world.kube.patch_spec(PUBLISH, updatePolicy="Follow")
-    world.kube.patch_spec(Key("qianfanjobs", "default", "train"), attempt=2)
-    world.run(lambda: world.is_so(PUBLISH) and world.status(PUBLISH)["version"] == "2")
 
 
 def test_a_service_is_applied_for_paid_for_and_serves(world: World) -> None:
@@ -433,8 +409,14 @@ def test_a_serving_service_does_not_care_about_its_model_object(world: World) ->
 
 @pytest.mark.parametrize("generation", ["2023", "2024"])
 def test_both_generations_of_service_detail_are_understood(world: World, generation: str) -> None:
-    """The older field set of service/detail leads to the same status, but for the URL, which it does not have."""
+    """The older field set of service/detail leads to the same status; its URL, which it lacks, is in the list."""
     world.sim.configure(service_generation=generation)
     published(world)
-    key = serving(world)
-    assert world.status(key)["uri"] == the_service(world).uri
+    key = serving(world, replicas=2)
+    one, status = the_service(world), world.status(key)
+    assert (status["uri"], status["url"].endswith(f"/{one.uri}")) == (one.uri, True)
+    assert (status["serviceStatus"], status["replicas"], status["modelVersionId"]) == ("Done", 2, one.version.id)
+    assert "onlineTime" in status
+    listed = len(world.calls("serviceList"))
+    world.rest(DAY)
+    assert len(world.calls("serviceList")) == listed

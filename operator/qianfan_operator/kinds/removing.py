@@ -12,14 +12,13 @@ from qianfan_operator.kinds import targets, versions
 from qianfan_operator.names import Mark
 from qianfan_operator.reasons import Reason
 
-_KINDS = {kind.plural: kind.kind for kind in (QianfanModel, QianfanService)}
-
 
 def release(world: World, account: Account, resource: QianfanModel) -> Released:
     """Delete the versions, unless somebody needs one; then the model, if this object made it and it is empty."""
-    status, me = resource.status, Key(resource.plural, resource.metadata.namespace, resource.metadata.name)
-    users = world.users_of(me)
-    if services := [key for key in users if key.plural == QianfanService.plural]:
+    status = resource.status
+    users = world.users_of(Key(resource.plural, resource.metadata.namespace, resource.metadata.name))
+    services: Iterable[Key] = [key for key in users if key.plural == QianfanService.plural]
+    if services:
         return _in_use(services)
     if not world.listed:
         message = "Waiting until all objects have been listed since the start: a service may use its version."
@@ -33,9 +32,8 @@ def release(world: World, account: Account, resource: QianfanModel) -> Released:
     mine = status.published or ((status.model_version_id,) if status.adopted else ())
     left = [version for version in model.versions if version.version_id in mine]
     ids = [number for one in left for number in (one.version_id, one.version_id_str)]
-    using = world.needing(("version", number) for number in ids if number is not None)
-    if others := [key for key in using if key != me]:
-        return _in_use(others)
+    if services := world.needing(("version", number) for number in ids if number is not None):
+        return _in_use(services)
     if left:
         account.client.delete_model_versions([one.version_id for one in left if one.version_id is not None])
         return Released(False, Why(Reason.DELETING, "Deleting the versions that this object published."))
@@ -64,6 +62,6 @@ def _forgotten(world: World, account: Account, resource: QianfanModel) -> Releas
     return Released(True)
 
 
-def _in_use(users: Iterable[Key]) -> Released:
-    names = ", ".join(sorted(f"{_KINDS[key.plural]} {key.name}" for key in users))
-    return Released(False, Why(Reason.IN_USE, f"Its version is in use by {names}."))
+def _in_use(services: Iterable[Key]) -> Released:
+    names = ", ".join(sorted(key.name for key in services))
+    return Released(False, Why(Reason.IN_USE, f"Its version is in use by QianfanService {names}."))

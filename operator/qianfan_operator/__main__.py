@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import socket
 import sys
 import uuid
 from datetime import UTC, datetime
@@ -22,6 +23,7 @@ from qianfan_operator.intake import Intake
 from qianfan_operator.keys import Key
 from qianfan_operator.kinds import BY_PLURAL
 from qianfan_operator.kube import Kube
+from qianfan_operator.leader import RENEW, Alone, Election
 from qianfan_operator.protocol import Protocol
 from qianfan_operator.schedule import Schedule
 from qianfan_operator.settings import Settings, explain
@@ -34,7 +36,7 @@ log = logging.getLogger("qianfan_operator")
 
 
 def main() -> int:
-    """Run until a signal; returns the exit code."""
+    """Run until a signal, or until another process may lead; returns the exit code."""
     try:
         settings = Settings()
     except ValidationError as error:
@@ -42,14 +44,13 @@ def main() -> int:
         return 2
     logs.configure(settings.log_format, settings.log_level)
     try:
-        asyncio.run(_run(settings))
+        return asyncio.run(_run(settings))
     except Exception:
         log.exception("The operator ends, because it cannot go on")
         return 1
-    return 0
 
 
-async def _run(settings: Settings) -> None:
+async def _run(settings: Settings) -> int:
     clock = SystemClock()
     kube = Kube(settings.workers + 2)
     cluster = settings.cluster_id or await asyncio.to_thread(kube.cluster_uid)
@@ -63,16 +64,14 @@ async def _run(settings: Settings) -> None:
         record = store.get(key)
         return (record.account or record.secrets) if record else None
 
-    schedule = Schedule(
-        poll_min=settings.poll_min_sec, poll_max=settings.poll_max_sec, resync=settings.resync_sec,
-        probe=settings.probe_sec, retry_max=settings.retry_max_sec,
-    )  # fmt: skip
+    schedule = _schedule(settings)
     queue: WorkQueue[Key] = WorkQueue(settings.workers, clock.boottime, group)
     credentials = Credentials(
         kube, connect, settings.credentials_wait_sec, clock.boottime, clock.wall, settings.default_credentials_namespace
     )
-    protocol = Protocol(leading=lambda: True, nonce=lambda: uuid.uuid4().hex[:16])
-    events = Events(kube, lambda: datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"))
+    election = _election(settings, clock)
+    protocol = Protocol(election.leading, nonce=lambda: uuid.uuid4().hex[:16])
+    events = Events(kube, lambda: _now("microseconds"))
     intake = Intake(BY_PLURAL, store, queue, schedule, credentials, protocol.unwritten)
     watch = Watch(BY_PLURAL, intake)
     engine = Engine(
@@ -86,16 +85,28 @@ async def _run(settings: Settings) -> None:
         settings.http_port,
         alive=workers.ailing,
         ready=lambda: "" if watch.listed() else "the first listing is not read yet",
-        refresh=lambda: _refresh(store, queue, protocol),
+        refresh=lambda: _refresh(store, queue, protocol, election),
     )
     log.info("Started", extra={"port": port, "cloud": cloud.origin, "cluster": cluster, "workers": settings.workers})
-    workers.start()
+    loop, lost = asyncio.get_running_loop(), asyncio.Event()
+
+    def lead() -> None:
+        intake.lead()
+        workers.start()
+
+    def lose() -> None:
+        queue.close()
+        loop.call_soon_threadsafe(lost.set)
+
+    election.start(lambda: loop.call_soon_threadsafe(lead), lose)
     try:
-        await watch.run()
+        await watch.run(lost)
     finally:
         log.info("Stopping")
         await asyncio.to_thread(workers.stop)
+        await asyncio.to_thread(election.release)
         await runner.cleanup()
+    return int(lost.is_set())
 
 
 def _cloud_settings(settings: Settings) -> CloudSettings:
@@ -111,11 +122,27 @@ def _cloud_settings(settings: Settings) -> CloudSettings:
     )
 
 
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+def _election(settings: Settings, clock: SystemClock) -> Election | Alone:
+    if not settings.leader_election:
+        return Alone()
+    leases = Kube(1, hurry=settings.lease_duration_sec * RENEW)
+    identity = f"{socket.gethostname()}_{uuid.uuid4().hex[:8]}"
+    return Election(leases, identity, settings.lease_duration_sec, clock.boottime, lambda: _now("microseconds"))
 
 
-def _refresh(store: Store, queue: WorkQueue[Key], protocol: Protocol) -> None:
+def _schedule(settings: Settings) -> Schedule:
+    return Schedule(
+        poll_min=settings.poll_min_sec, poll_max=settings.poll_max_sec, resync=settings.resync_sec,
+        probe=settings.probe_sec, retry_max=settings.retry_max_sec,
+    )  # fmt: skip
+
+
+def _now(timespec: str = "seconds") -> str:
+    return datetime.now(UTC).isoformat(timespec=timespec).replace("+00:00", "Z")
+
+
+def _refresh(store: Store, queue: WorkQueue[Key], protocol: Protocol, election: Election | Alone) -> None:
+    metrics.LEADER.set(election.leading())
     metrics.OBJECTS.set(len(store))
     metrics.ACTIVE.set(queue.busy())
     metrics.UNWRITTEN.set(len(protocol.unwritten()))

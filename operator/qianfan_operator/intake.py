@@ -1,6 +1,7 @@
 """From what the watch sees to keys that need a pass: only if there is something to do (design 4).
 
-The operator's own writes come back as events and must not cause a pass; a restart must not make a herd.
+The operator's own writes come back as events and must not cause a pass; a restart must not make a herd. As long as
+another process leads, what is seen is only remembered.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -8,13 +9,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from qianfan_operator.api.common import Resource
 from qianfan_operator.credentials import Credentials
 from qianfan_operator.external import Kind
 from qianfan_operator.keys import Key
 from qianfan_operator.schedule import LONG_WATCHED, Schedule
 from qianfan_operator.sealed import Sealed
-from qianfan_operator.signals import is_finished, is_settled, note, signal_of, todo
+from qianfan_operator.signals import is_settled, note, signal_of, todo
 from qianfan_operator.store import Entry, Store
 from qianfan_operator.workqueue import Lane, WorkQueue
 
@@ -35,6 +35,16 @@ class Intake:
     ) -> None:
         self._kinds, self._store, self._queue, self._schedule = kinds, store, queue, schedule
         self._credentials, self._unwritten = credentials, unwritten
+        self._leading = False
+
+    def lead(self) -> None:
+        """Ask for a pass over all that is known and not finished, and from now on for what is seen."""
+        self._leading = True
+        for key in self._store.known():
+            if record := self._store.get(key):
+                self._resume(key, record)
+                if record.body is not None and record.refers:  # what it waits for may have come meanwhile
+                    self._queue.add(key, 0.0, Lane.RETRY)
 
     def seen(self, plural: str, event: str | None, raw: Mapping[str, Any]) -> None:
         """Take an event of one of our objects; `event` is None for the first listing, else ADDED, MODIFIED, DELETED."""
@@ -66,25 +76,32 @@ class Intake:
         if signal != record.signal:
             record.signal = signal
             self._wake(key)
-        self._enqueue(key, record, resource, first=first, settled=settled)
-
-    def _enqueue(self, key: Key, record: Entry, resource: Resource, *, first: bool, settled: bool) -> None:
         wishes = todo(resource)
         anew, record.handled = set(wishes) - set(record.handled), wishes
-        if anew:
+        if not self._leading:
+            return
+        if first:
+            self._resume(key, record)
+        elif anew:
             record.failures = record.looks = 0
             self._queue.add(key, 0.0, Lane.URGENT)
-        elif first and not settled:
+
+    def _resume(self, key: Key, record: Entry) -> None:
+        """Ask for the first pass of this process over an object; what has no body is settled."""
+        if record.handled:
+            self._queue.add(key, 0.0, Lane.URGENT)
+        elif record.body is not None:
             record.looks = LONG_WATCHED  # else every restart would be followed by minutes of close looks at everything
             self._queue.add(key, self._schedule.after_restart(self._schedule.poll_max), Lane.POLL)
-        elif first and not is_finished(resource):
+        elif not record.finished:
             self._queue.add(key, self._schedule.after_restart(self._schedule.resync), Lane.POLL)
 
     def secret_seen(self, event: str | None, raw: Mapping[str, Any], data: Sealed) -> None:
         """Take an event of a Secret: who uses it is woken when its keys changed."""
         where = raw["metadata"]["namespace"], raw["metadata"]["name"]
         gone = event == "DELETED"
-        if not self._credentials.changed(*where, None if gone else data, listed=event is None):
+        changed = self._credentials.changed(*where, None if gone else data, listed=event is None)
+        if not changed or not self._leading:
             return
         users = (key for key in self._store.known() if (record := self._store.get(key)) and where in record.secrets)
         for index, key in enumerate(users):
@@ -94,5 +111,5 @@ class Intake:
                 self._queue.add(key, (_REPLACED if gone else 0.0) + index * 0.002, Lane.RETRY)
 
     def _wake(self, key: Key) -> None:
-        for user in self._store.referrers(key):
+        for user in self._store.referrers(key) if self._leading else ():
             self._queue.add(user, 0.0, Lane.URGENT)

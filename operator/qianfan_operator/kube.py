@@ -7,6 +7,7 @@ uid, so that ids meant for a deleted object would land on its successor of the s
 import base64
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import urllib3
@@ -22,6 +23,8 @@ TIMEOUT = (3.0, 10.0)  # seconds to connect, to read
 _KEYS = (ACCESS_KEY, SECRET_KEY)
 _MANAGER = "fieldManager=qianfan-operator"
 _ROOT = f"/apis/{GROUP}/{VERSION}/namespaces"
+_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")  # of the pod that we are
+_LEASES = "/apis/coordination.k8s.io/v1/namespaces"
 
 
 class KubeError(Exception):
@@ -50,15 +53,22 @@ _ERRORS = {403: Forbidden, 404: NotFound, 409: Conflict, 422: Invalid}
 class Kube:
     """Reads and guarded writes. Thread-safe; every call raises `KubeError` or one of its kinds."""
 
-    def __init__(self, connections: int) -> None:
-        """Connect as the pod does, else as kubectl does (`KUBECONFIG`); raises ConfigException if neither works."""
+    def __init__(self, connections: int, hurry: float | None = None) -> None:
+        """Connect as the pod does, else as kubectl does (`KUBECONFIG`); raises ConfigException if neither works.
+
+        `hurry`: seconds in which a call must connect, and as many in which it must be answered, at the first try.
+        """
         configuration = kubernetes.Configuration()
         try:
             config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
         except config.ConfigException:
             config.load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
         configuration.connection_pool_maxsize = connections
+        if hurry is not None:
+            configuration.retries = False
         self._client = kubernetes.ApiClient(configuration)
+        self._timeout = TIMEOUT if hurry is None else (hurry, hurry)
+        self._leases = f"{_LEASES}/{own_namespace()}/leases"
 
     def get(self, key: Key) -> dict[str, Any]:
         """Read an object as it is now."""
@@ -87,6 +97,18 @@ class Kube:
         namespace = event["metadata"]["namespace"]
         self._call("POST", f"/apis/events.k8s.io/v1/namespaces/{namespace}/events", event)
 
+    def lease(self, name: str) -> dict[str, Any]:
+        """Read a Lease of our own namespace."""
+        return self._call("GET", f"{self._leases}/{name}")
+
+    def create_lease(self, lease: Mapping[str, Any]) -> dict[str, Any]:
+        """Create a Lease in our own namespace."""
+        return self._call("POST", self._leases, lease)
+
+    def replace_lease(self, lease: Mapping[str, Any]) -> dict[str, Any]:
+        """Replace a Lease of our own namespace as it was read; its resourceVersion is the guard."""
+        return self._call("PUT", f"{self._leases}/{lease['metadata']['name']}", lease)
+
     def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         headers = {"Accept": "application/json"}
         if body is not None:
@@ -96,7 +118,7 @@ class Kube:
             method, path, header_params=headers, body=body, auth_settings=["BearerToken"]
         )
         try:
-            response = self._client.call_api(*request, _request_timeout=TIMEOUT)
+            response = self._client.call_api(*request, _request_timeout=self._timeout)
             data = response.read()  # type: ignore[no-untyped-call]
         except ApiException as error:
             raise _ERRORS.get(error.status, KubeError)(f"{method} {path}: {error.status} {error.reason}") from error
@@ -109,6 +131,14 @@ class Kube:
         except ValueError:  # without the cause: it holds the reply, which may be a Secret's
             raise KubeError(f"{method} {path}: the reply is no JSON") from None
         return result
+
+
+def own_namespace() -> str:
+    """Tell the namespace of the pod that we are; elsewhere the one that `deploy/` makes."""
+    try:
+        return _NAMESPACE.read_text(encoding="utf-8").strip()
+    except OSError:
+        return "qianfan-system"
 
 
 def decode_secret(raw: Mapping[str, Any]) -> Sealed:

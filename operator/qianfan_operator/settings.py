@@ -58,6 +58,12 @@ class Settings(BaseSettings):
     resync_sec: PositiveFloat = Field(600.0, description="Seconds between looks at what is settled.")
     probe_sec: PositiveFloat = Field(300.0, description="Seconds between tries of what waits for a person.")
     retry_max_sec: PositiveFloat = Field(300.0, description="Longest wait in seconds between tries after failures.")
+    leader_election: bool = Field(
+        True, description="Act only while holding the Lease `qianfan-operator`; without it never run two replicas."
+    )
+    lease_duration_sec: int = Field(
+        15, ge=3, le=300, description="Seconds after which another replica takes over from one that died."
+    )
     workers: PositiveInt = Field(
         16, ge=2, le=256, description="Passes at a time; one credential uses at most half of them."
     )

@@ -103,10 +103,10 @@ def uses(resource: Resource) -> frozenset[Hashable]:
 def note(store: Store, record: Entry, resource: Resource) -> None:
     """Take from a status what is asked of all objects together: accounts, uses, things that are held, and witnesses."""
     status, metadata = resource.status, resource.metadata
-    record.account, record.uses = status.account, uses(resource)
+    record.account, record.uses, record.finished = status.account, uses(resource), is_finished(resource)
     store.claim(Key(resource.plural, metadata.namespace, metadata.name), things(resource.plural, vars(status)))
     task, job = getattr(status, "task_uuid", None), getattr(status, "job_uuid", None)
     by_v1 = getattr(status, "job_id", None) is not None
-    old = is_finished(resource) or store.witness(status.account or "") is None
+    old = record.finished or store.witness(status.account or "") is None
     if status.account and task and job and by_v1 and old:
         store.testify(status.account, task, job)  # rather an old run: lists may lag behind a new one

@@ -38,6 +38,8 @@ class Entry:
     sights: dict[Hashable, float] = field(default_factory=dict)
     handled: tuple[Hashable, ...] = ()
     """What was already enqueued for it: generation, deletion, annotation."""
+    finished: bool = False
+    """Whether it needs no look ever again."""
 
 
 class Store:

@@ -73,8 +73,8 @@ class Watch:
         self._listed = self._listed or quiet  # a later listing, after a gap of the watch, takes nothing back
         return self._listed
 
-    async def run(self) -> None:
-        """Watch; returns when stopped, raises if a watch cannot go on."""
+    async def run(self, stop: asyncio.Event) -> None:
+        """Watch until a signal or `stop`; raises if a watch cannot go on."""
         self._last_listed = time.monotonic()
         await kopf.operator(
             registry=self._registry(),
@@ -83,6 +83,7 @@ class Watch:
             standalone=True,
             identity="qianfan-operator",  # type: ignore[arg-type]  # else kopf asks for the user's name, who may have none
             ready_flag=self._started,
+            stop_flag=stop,
             memo=Memo(),
         )
 
@@ -131,6 +132,6 @@ def _settings() -> kopf.OperatorSettings:
     settings.watching.connect_timeout = 10
     settings.networking.connect_timeout = 10
     settings.networking.request_timeout = 30
-    settings.process.ultimate_exiting_timeout = 60
+    settings.process.ultimate_exiting_timeout = None  # it would kill a process that still has ids to write
     settings.execution.max_workers = 1
     return settings

@@ -24,15 +24,19 @@ class Workers:
         self._queue, self._engine, self._clock = queue, engine, clock
         self._passes: dict[Key, float] = {}  # when each pass that is under way began
         self._due_since: float | None = None  # when keys were first seen to be due; None once one is taken
+        self._working = False
         self._threads = [threading.Thread(target=self._work, name=f"worker-{n}", daemon=True) for n in range(count)]
 
     def start(self) -> None:
         """Start the threads."""
+        self._working = True
         for thread in self._threads:
             thread.start()
 
     def ailing(self) -> str:
-        """Say what keeps passes from being made; empty if nothing does."""
+        """Say what keeps passes from being made that should be made; empty if nothing does."""
+        if not self._working:  # not yet, or not any more: then ids are written for as long as it takes
+            return ""
         now = self._clock()
         if not all(thread.is_alive() for thread in self._threads):
             return "a worker has died"
@@ -50,7 +54,8 @@ class Workers:
     def stop(self) -> None:
         """Take no more keys, let the passes under way end, and write the ids that are not written yet."""
         self._queue.close()
-        for thread in self._threads:
+        started, self._working = self._working, False
+        for thread in self._threads if started else ():
             thread.join()
         self._engine.flush()
 

@@ -155,6 +155,7 @@ class World:
         self.intake = Intake(
             BY_PLURAL, self.store, self.queue, self.schedule, self.credentials, self.protocol.unwritten
         )
+        self.intake.lead()
         for (namespace, name), data in self.kube.secrets.items():
             self.intake.secret_seen(None, {"metadata": {"namespace": namespace, "name": name}}, data)
         for plural, raw in self.kube.listing():

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
+from qianfan_operator import leader
 from qianfan_operator.api.common import Part
 from qianfan_operator.api.job import IncrementalFrom
 from qianfan_operator.api.model import ModelSource, ModelTarget
@@ -25,6 +26,11 @@ CALLS = {
     ("events.k8s.io", "events", ()): {"create"},
     ("apiextensions.k8s.io", "customresourcedefinitions", ()): {"list", "watch"},
 }
+# And in its own namespace only: `create` cannot be limited to a name.
+CALLS_AT_HOME = {
+    ("coordination.k8s.io", "leases", ()): {"create"},
+    ("coordination.k8s.io", "leases", (leader.NAME,)): {"get", "update"},
+}
 
 
 def documents(*paths: str) -> list[dict[str, Any]]:
@@ -35,16 +41,24 @@ def named(resources: list[dict[str, Any]], kind: str, name: str) -> dict[str, An
     return next(one for one in resources if one["kind"] == kind and one["metadata"]["name"] == name)
 
 
+def granted(role: dict[str, Any]) -> dict[tuple[str, str, tuple[str, ...]], set[str]]:
+    return {
+        (group, resource, tuple(rule.get("resourceNames", ()))): set(rule["verbs"])
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+    }
+
+
 def test_the_operator_may_do_what_it_does_and_nothing_else() -> None:
-    """Its ClusterRole grants exactly the calls of the table, and only the binding of that role names its account."""
+    """Its roles grant exactly the calls of the tables, and only the bindings of these roles name its account."""
     access = documents("deploy/access/rbac.yaml")
-    granted: dict[tuple[str, str, tuple[str, ...]], set[str]] = {}
-    for rule in named(access, "ClusterRole", "qianfan-operator")["rules"]:
-        for group in rule["apiGroups"]:
-            for resource in rule["resources"]:
-                granted[group, resource, tuple(rule.get("resourceNames", ()))] = set(rule["verbs"])
-    assert granted == CALLS
-    assert [one["roleRef"]["name"] for one in access if one["kind"].endswith("Binding")] == ["qianfan-operator"]
+    assert granted(named(access, "ClusterRole", "qianfan-operator")) == CALLS
+    assert granted(named(access, "Role", "qianfan-operator")) == CALLS_AT_HOME
+    bindings = [one for one in access if one["kind"].endswith("Binding")]
+    assert [(one["kind"], one["roleRef"]["kind"], one["roleRef"]["name"]) for one in bindings] == [
+        ("ClusterRoleBinding", "ClusterRole", "qianfan-operator"), ("RoleBinding", "Role", "qianfan-operator"),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -72,10 +86,23 @@ def test_no_service_comes_in_as_a_setting() -> None:
     assert all(one["spec"]["template"]["spec"]["enableServiceLinks"] is False for one in deployments)
 
 
-def test_one_operator_at_a_time_that_is_probed_where_it_listens() -> None:
-    """One replica, replaced and never overlapped; probes and metrics lead to the default port."""
+def test_one_replica_stands_by() -> None:
+    """Of two replicas one is always there, as far as rollouts, drains and the choice of nodes go."""
     spec = named(documents("deploy/operator/deployment.yaml"), "Deployment", "qianfan-operator")["spec"]
-    assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
+    assert spec["replicas"] == 2
+    assert Settings.model_fields["leader_election"].default is True
+    assert spec["strategy"] == {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}}
+    labels = spec["template"]["metadata"]["labels"].items()
+    (apart,) = spec["template"]["spec"]["affinity"]["podAntiAffinity"].popitem()[1]
+    assert apart["podAffinityTerm"]["labelSelector"]["matchLabels"].items() <= labels
+    (budget,) = documents("deploy/operator/disruption.yaml")
+    assert (budget["kind"], budget["spec"]["maxUnavailable"]) == ("PodDisruptionBudget", 1)
+    assert budget["spec"]["selector"]["matchLabels"].items() <= labels
+
+
+def test_the_operator_is_probed_where_it_listens() -> None:
+    """Probes and metrics lead to the default port, and the end has time for the slowest call."""
+    spec = named(documents("deploy/operator/deployment.yaml"), "Deployment", "qianfan-operator")["spec"]
     pod = spec["template"]["spec"]
     (container,) = pod["containers"]
     assert container["ports"] == [{"name": "http", "containerPort": Settings.model_fields["http_port"].default}]

@@ -32,12 +32,15 @@ class Desk:
     seen_keys: list[Any] = field(default_factory=list)
     unwritten: tuple[Key, ...] = ()
     defaults: tuple[tuple[str, str], ...] = ()
+    leading: bool = True
 
     def __post_init__(self) -> None:
         self.store = Store()
         self.queue: WorkQueue[Key] = WorkQueue(16, lambda: self.now, lambda key: key)
         schedule = Schedule(jitter=0.0, random=lambda: 0.5)
         self.intake = Intake(BY_PLURAL, self.store, self.queue, schedule, self, lambda: self.unwritten)
+        if self.leading:
+            self.intake.lead()
 
     def changed(self, *seen: object, listed: bool) -> bool:
         """As the credentials do, say whether these are other keys."""
@@ -285,3 +288,51 @@ def test_new_default_keys_wake_their_users_everywhere(desk: Desk) -> None:
     desk.defaults = (("other", "qianfan-credentials"),)
     desk.see(JOB, "ADDED", version=2, **HELD, status=TRAINING)
     assert desk.see_secret("MODIFIED", ELSEWHERE, QIANFAN_ACCESS_KEY="a") == [JOB]
+
+
+@pytest.fixture
+def standby() -> Desk:
+    """The intake of a process that another one acts for."""
+    return Desk(leading=False)
+
+
+def test_who_stands_by_asks_for_nothing(standby: Desk) -> None:
+    """New objects, changes, deletions, references and Secrets are another's work, however they are told."""
+    assert standby.see(JOB, None) == []
+    assert standby.see(MODEL, "ADDED") == []
+    assert standby.see(JOB, "MODIFIED", version=2, generation=2, **HELD, status=FINISHED) == []
+    assert standby.see_secret("MODIFIED") == []
+    assert standby.seen_keys  # but what it says is known already
+    assert standby.see(JOB, "DELETED", version=3) == []
+    standby.now += 86400.0
+    assert standby.due() == []
+
+
+def test_who_begins_to_lead_does_at_once_what_is_asked(standby: Desk) -> None:
+    """What the leader before has answered is done; what it has not is the first thing, and is asked for once."""
+    standby.see(JOB, "ADDED")
+    standby.see(JOB, "MODIFIED", version=2, **HELD, status=FINISHED)
+    standby.see(SERVICE, "ADDED")
+    standby.intake.lead()
+    assert standby.due() == [SERVICE]
+    assert standby.see(SERVICE, "MODIFIED", version=2, **HELD, status=TRAINING) == []
+
+
+def test_who_begins_to_lead_makes_no_herd() -> None:
+    """What works is looked at within the longest poll, what is settled within a resync, what is finished never."""
+
+    def waits(key: Key, status: Raw) -> float | None:
+        desk = Desk(leading=False)
+        desk.see(key, None, **HELD, status=status)
+        desk.intake.lead()
+        return desk.waits()
+
+    assert (waits(JOB, TRAINING), waits(SERVICE, SERVING), waits(JOB, FINISHED)) == (31, 301, None)
+
+
+def test_what_waits_for_another_object_is_looked_at_at_once(standby: Desk) -> None:
+    """What it waits for may have come between the death of one leader and the lead of the next."""
+    waiting = {**TRAINING, "conditions": [condition("Ready", "False", "DependencyNotReady")]}
+    standby.see(MODEL, None, **HELD, status=waiting)
+    standby.intake.lead()
+    assert standby.due() == [MODEL]

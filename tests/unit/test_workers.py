@@ -103,7 +103,32 @@ def test_keys_that_nobody_takes_are_told(clock: Clock) -> None:
 
 
 def test_a_worker_that_died_is_told(clock: Clock, queue: WorkQueue[Key]) -> None:
-    """Workers that have ended are ailing."""
+    """Workers that have ended before they were stopped are ailing."""
     with working(SlowEngine(), queue, clock) as workers:
         assert workers.ailing() == ""
-    assert workers.ailing() == "a worker has died"
+        queue.close()  # what they end by, whatever the reason is
+        for thread in threading.enumerate():
+            if thread.name.startswith("worker-"):
+                thread.join(PATIENCE)
+        assert workers.ailing() == "a worker has died"
+
+
+def test_workers_that_do_not_work_yet_or_any_more_are_well(clock: Clock, queue: WorkQueue[Key]) -> None:
+    """A process that stands by is healthy, also when it ends without ever having led, and so is one that writes ids."""
+    standing_by = Workers(1, queue, cast("Engine", SlowEngine()), clock)
+    assert standing_by.ailing() == ""
+    standing_by.stop()
+    assert standing_by.ailing() == ""
+
+    @dataclass
+    class Late(SlowEngine):
+        found: str = "not asked"
+
+        def flush(self) -> None:
+            """Write an id at the end."""
+            self.found = workers.ailing()
+
+    engine = Late()
+    with working(engine, WorkQueue(1, clock, lambda _: None), clock) as workers:
+        assert workers.ailing() == ""
+    assert engine.found == ""

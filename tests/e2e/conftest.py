@@ -52,9 +52,8 @@ def cloud() -> Iterator[Simulator]:
 @pytest.fixture(scope="session")
 def operator(cluster: Cluster, history: History, cloud: Simulator) -> Iterator[OperatorProcess]:
     """Supply the operator, running under its own service account."""
-    kubeconfig = cluster.kubeconfig_for("qianfan-system", "qianfan-operator")
     with closing(Keeper()) as keeper:
-        operator = OperatorProcess(keeper, history, kubeconfig, cloud.url)
+        operator = OperatorProcess(keeper, history, cluster, cloud.url)
         operator.start()
         yield operator
 

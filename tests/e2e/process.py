@@ -9,9 +9,9 @@ from pathlib import Path
 import requests
 
 from e2e.history import History
+from qianfan_devcluster.cluster import Cluster
 from qianfan_devcluster.keeper import Keeper
 
-_NAME = "operator"
 SETTINGS = {
     "POLL_MIN_SEC": "0.2",
     "POLL_MAX_SEC": "0.5",
@@ -24,15 +24,22 @@ SETTINGS = {
     "HTTP_PORT": "0",
     "LOG_FORMAT": "json",
     "LOG_LEVEL": "DEBUG",  # it is searched for keys, so it is made to say all that it can
+    "LEASE_DURATION_SEC": "60",  # nobody is late for that, and nobody waits for it: see `kill`
 }
+LEASE = ("lease", "qianfan-operator", "--namespace", "qianfan-system")
 
 
 class OperatorProcess:
-    """One operator at a time; it can be killed and started again. It ends with the test run, however that ends."""
+    """One operator at a time; it can be killed and started again. It ends with its keeper, however that ends."""
 
-    def __init__(self, keeper: Keeper, history: History, kubeconfig: Path, cloud: str) -> None:
-        self._keeper, self._history = keeper, history
-        settings = {**SETTINGS, "CONSOLE_API_BASE_URL": cloud}
+    def __init__(
+        self, keeper: Keeper, history: History, cluster: Cluster, cloud: str,
+        *, name: str = "operator", kubeconfig: Path | None = None, **settings: str,
+    ) -> None:  # fmt: skip
+        """`name` is for its log; `settings` are in place of SETTINGS, without the prefix."""
+        self._keeper, self._history, self._cluster, self.name = keeper, history, cluster, name
+        kubeconfig = kubeconfig or cluster.kubeconfig_for("qianfan-system", "qianfan-operator")
+        settings = {**SETTINGS, **settings, "CONSOLE_API_BASE_URL": cloud}
         self._environment = {
             "KUBECONFIG": str(kubeconfig),
             "NO_PROXY": "127.0.0.1",
@@ -45,10 +52,10 @@ class OperatorProcess:
         before = len(self.log()) if self._url else 0
         unset = [word for name in os.environ if name.startswith("QIANFAN_") for word in ("-u", name)]
         words = [f"{name}={value}" for name, value in self._environment.items()]
-        self._keeper.start(_NAME, ["/usr/bin/env", *unset, *words, sys.executable, "-m", "qianfan_operator"])
+        self._keeper.start(self.name, ["/usr/bin/env", *unset, *words, sys.executable, "-m", "qianfan_operator"])
 
         def started() -> bool:
-            assert self._keeper.exit_code(_NAME) is None, self._keeper.log(_NAME).read_text()
+            assert self.runs(), self._keeper.log(self.name).read_text()
             for line in self.log()[before:]:
                 if line["message"] == "Started":
                     self._url = f"http://127.0.0.1:{line['port']}"
@@ -64,22 +71,37 @@ class OperatorProcess:
             return False
 
     def kill(self) -> None:
-        """Kill it as a node's power failure does; returns when it is gone."""
-        self._keeper.kill(_NAME)
+        """Kill it as a node's power failure does, and delete its Lease; returns when both are gone."""
+        self._keeper.kill(self.name)
+        self._cluster.kubectl("delete", *LEASE, "--ignore-not-found")
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        self._keeper.signal(self.name, number)
 
     def terminate(self) -> int:
         """Ask it to end, as Kubernetes does, and return its exit code."""
-        self._keeper.signal(_NAME, signal.SIGTERM)
-        self._history.wait_for(
-            lambda: self._keeper.exit_code(_NAME) is not None, lambda: f"SIGTERM had no effect: {self.log()[-20:]}", 10
-        )
-        code = self._keeper.exit_code(_NAME)
+        self.signal(signal.SIGTERM)
+        return self.until_ended()
+
+    def until_ended(self, within: float = 10) -> int:
+        """Wait for its end, and return its exit code."""
+        self._history.wait_for(lambda: not self.runs(), lambda: f"it does not end: {self.log()[-20:]}", within)
+        code = self._keeper.exit_code(self.name)
         assert code is not None
         return code
 
+    def until_leading(self) -> None:
+        """Wait until it acts."""
+        self._history.wait_for(self.leads, lambda: f"it does not lead: {self.log()[-20:]}")
+
+    def leads(self) -> bool:
+        """Whether it acts, by its own account."""
+        return "\nqianfan_leader 1.0\n" in self.metrics()
+
     def log(self) -> list[dict[str, object]]:
         """Every line that it wrote, and that its predecessors wrote; each must be a JSON object."""
-        text = self._keeper.log(_NAME).read_text(encoding="utf-8")
+        text = self._keeper.log(self.name).read_text(encoding="utf-8")
         return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
 
     def metrics(self) -> str:
@@ -88,7 +110,7 @@ class OperatorProcess:
 
     def runs(self) -> bool:
         """Whether the process is there."""
-        return self._keeper.exit_code(_NAME) is None
+        return self._keeper.exit_code(self.name) is None
 
     def healthy(self) -> bool:
         """Whether it would be left alone by the kubelet."""

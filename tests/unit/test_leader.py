@@ -200,7 +200,7 @@ def test_clocks_are_not_compared(one: Machine, two: Machine, shift: float) -> No
 
 
 def test_trust_ends_before_another_may_lead(one: Machine, two: Machine) -> None:
-    """A leader that is never heard of again trusts its Lease for two thirds of it, by its own clock and without a turn."""
+    """A leader trusts a Lease that it does not renew for two thirds of it, by its own clock and without a turn."""
     one.turn()
     two.turn()
     pass_time(TRUSTED - 0.01, one)

@@ -139,7 +139,10 @@ def test_a_leader_frozen_while_it_pays_writes_what_it_paid_for(place: Place, can
     first.signal(signal.SIGCONT)
 
     assert first.until_ended() == 1
+    recorded = place.until(JOB, lambda body: body["status"].get("jobId"))
+    place.kubectl("annotate", JOB, "essay", "qianfan.dev/reconcile-requested-at=now")  # else it may wait for its grace
     before = place.until_waiting(JOB, "Training")
+    assert before["status"]["jobId"] == recorded["status"]["jobId"]
     goes_on(place, before)
 
 

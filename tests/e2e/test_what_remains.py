@@ -56,7 +56,7 @@ def test_every_status_could_be_read_by_the_tools_that_wait(place: Place) -> None
 
 
 def test_the_rights_suffice_and_only_the_status_is_written(place: Place) -> None:
-    """None but reads of Secrets that objects name was forbidden; writes are of statuses, finalizers, events, the Lease."""
+    """Only Secrets that objects name were forbidden; writes are of statuses, finalizers, events and the Lease."""
     served_chain(place)
     made = requests_of_the_operator(place)
     refused = [entry for entry in made if entry["responseStatus"]["code"] == 403]

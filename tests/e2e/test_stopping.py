@@ -18,6 +18,29 @@ def test_a_run_is_stopped_on_demand(place: Place) -> None:
     assert is_so(stopped, "Succeeded", "False", "Stopped")
 
 
+def test_a_job_that_shall_not_run_costs_nothing(place: Place) -> None:
+    """Stopped before anything was made: Ready without a call; Running then trains."""
+    place.apply(job(desiredState="Stopped"))
+    assert is_so(place.until_ready(JOB), "Ready", "True", "Stopped")
+    assert place.calls() == []
+    place.apply(job())
+    place.until(JOB, lambda body: is_so(body, "Succeeded", "True"))
+
+
+@pytest.mark.usefixtures("endless")
+def test_a_run_ends_at_its_deadline(place: Place) -> None:
+    """A run that has trained for longer than it may is stopped; a deadline that is raised afterwards is too late."""
+    place.apply(job(activeDeadlineSeconds=60))
+    place.until_waiting(JOB, "Training")
+    run = place.run()
+    run.created -= 100
+    place.until_stalled(JOB, "DeadlineExceeded")
+    assert run.life.state == "STOP"
+    place.apply(job(activeDeadlineSeconds=6000))
+    stalled = place.until_stalled(JOB, "DeadlineExceeded")
+    assert "raise spec.attempt" in condition(stalled, "Ready")["message"]
+
+
 @pytest.mark.usefixtures("endless")
 def test_a_deleted_job_takes_its_run_along(place: Place) -> None:
     """Deleting a job whose run trains stops the run, and the object goes when it has stopped."""

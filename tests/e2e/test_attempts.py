@@ -8,7 +8,7 @@ MORE = {"trainConfig": {"epoch": 5, "learningRate": "0.00003", "maxSeqLen": 4096
 
 
 def test_a_reverted_attempt_is_current_again(place: Place) -> None:
-    """The manifest of before (`git revert`, `helm rollback`), which has no `attempt`, selects the first run: no call."""
+    """The manifest of before (`git revert`, `helm rollback`), without `attempt`, selects the first run: no call."""
     place.apply(job())
     first = place.until_ready(JOB)["status"]
     place.apply(job(attempt=2, **MORE))
@@ -46,7 +46,7 @@ def test_a_new_attempt_waits_or_replaces(place: Place) -> None:
 
 
 def test_what_the_cloud_refused_can_be_mended(place: Place) -> None:
-    """After a refusal nothing was paid: the API server takes other inputs for the same attempt, and they are trained."""
+    """After a refusal nothing was paid: the API server takes other inputs for the same attempt, which trains."""
     place.apply(job(trainConfig={"epoch": 400, "learningRate": "0.00003"}))
     refused = place.until_stalled(JOB, "Refused")
     assert "spec.trainConfig" in condition(refused, "Ready")["message"]

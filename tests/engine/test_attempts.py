@@ -57,6 +57,7 @@ def test_going_back_to_other_inputs_is_refused(world: World) -> None:
     world.kube.patch_spec(key, attempt=1, trainConfig=OTHER)
     world.until(key, "AttemptMismatch")
     world.rest(DAY)
+    assert world.status(key)["attempt"] == 2
     assert len(world.calls("createJob")) == 2
 
 

@@ -150,6 +150,12 @@ def train_slowly(world: World) -> None:
     train(world)
 
 
+def train_for_minutes(world: World) -> None:
+    """Let a run last longer than it takes a new process to look at it for the first time."""
+    world.sim.configure(training=AfterSeconds(600))
+    train(world)
+
+
 def chain(world: World) -> None:
     create_chain(world)
     world.run(lambda: ready(SERVICE)(world))
@@ -205,7 +211,7 @@ def publish_next(world: World) -> None:
 STORIES = {
     "create a job": Story(lambda world: world.kube.apply(job()), ready(JOB)),
     "create the chain": Story(create_chain, ready(JOB, MODEL, SERVICE)),
-    "replace a run": Story(next_attempt, lambda world: world.is_so(JOB), train),
+    "replace a run": Story(next_attempt, lambda world: world.is_so(JOB), train_for_minutes),
     "publish the next version": Story(publish_next, ready(MODEL), publish_first),
     "switch a service": Story(switch_to_second, serves_second, serve_first),
     "stop a run": Story(lambda world: world.kube.patch_spec(JOB, desiredState="Stopped"), ready(JOB), train_slowly),

@@ -1,6 +1,6 @@
 """The decision of a pass: a pure, ordered list of rules from `Facts` to `Decision` (design 4 and 8).
 
-The first rule that applies decides. What protects money is proved in tests/unit/test_decide.py, by enumeration.
+The first rule that applies decides; tests/unit/test_decide.py enumerates all facts and proves what protects money.
 """
 
 import enum
@@ -212,7 +212,8 @@ def _begin(facts: Facts) -> Decision | None:
     waits = facts.want is Want.SWITCH and not (facts.phase in _SERVES or _answers(facts))
     if facts.want not in _BEGINS or waits:
         return None
-    return _say(facts.want_why, _BEGINS[facts.want], reconciling=True, available=_answers(facts))
+    synced = Synced("Unknown" if facts.want is Want.WAIT else "True")  # what is to be made is not known yet
+    return _say(facts.want_why, _BEGINS[facts.want], reconciling=True, synced=synced, available=_answers(facts))
 
 
 def _working(facts: Facts) -> Decision | None:

@@ -144,3 +144,14 @@ def test_a_clock_that_jumps_pays_nothing_twice(
     world.until(world.kube.apply(model()), "Available")
     assert next(counter) > when
     assert [len(world.calls(paid)) for paid in ("createJob", "publishTrainModel")] == [1, 1]
+
+
+def test_a_training_that_no_status_could_record_is_refused_before_it_is_paid(world: World) -> None:
+    """What is trained stands in the status of every attempt: an enormous `extra` is InvalidSpec, and says the limit."""
+    config = {"epoch": 4, "learningRate": "0.00002", "maxSeqLen": 4096}
+    key = world.kube.apply(job(trainConfig={**config, "extra": {"words": "微" * 6000}}))
+    world.until(key, "InvalidSpec")
+    assert "spec.trainConfig.extra must be at most 16384 bytes as JSON" in world.condition(key)["message"]
+    assert world.sim.calls == []
+    world.kube.patch_spec(key, trainConfig={**config, "extra": {"words": "微" * 5000}})
+    world.until(key, "Succeeded")

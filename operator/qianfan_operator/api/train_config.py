@@ -1,12 +1,15 @@
 """What is trained: the objects inside a job's spec that go into createJob, under the cloud's own names [wire 2.2]."""
 
+import json
 from typing import Annotated
 
-from pydantic import ConfigDict, Field, WithJsonSchema
+from pydantic import ConfigDict, Field, WithJsonSchema, field_validator
+from pydantic_core import PydanticCustomError
 
 from qianfan_operator.api.cel import VALIDATIONS, exactly_one, text
 from qianfan_operator.api.common import LIST_TYPE, Int32, Int64, OpenObject, Part
 
+EXTRA_BYTES = 16384
 DECIMAL = r"^[0-9]{1,20}(\.[0-9]{1,40})?([eE][-+]?[0-9]{1,3})?$"
 
 
@@ -66,8 +69,17 @@ class TrainConfig(Part):
     extra: OpenObject = Field(
         default_factory=dict,
         description="Further keys of the cloud's trainConfig, sent as they are: for those that this version of the"
-        " operator does not know. A key that is a field of trainConfig belongs there, and the field wins.",
+        " operator does not know. A key that is a field of trainConfig belongs there, and the field wins."
+        f" At most {EXTRA_BYTES} bytes as JSON.",
     )
+
+    @field_validator("extra")
+    @classmethod
+    def _fits_into_statuses(cls, extra: OpenObject) -> OpenObject:
+        """Bound what every attempt is recorded with: a status that etcd refuses could hold no ids."""
+        if len(json.dumps(extra, ensure_ascii=False).encode()) > EXTRA_BYTES:
+            raise PydanticCustomError("too_large", "must be at most {most} bytes as JSON", {"most": EXTRA_BYTES})
+        return extra
 
 
 class TrainsetItem(Part):

@@ -104,7 +104,9 @@ def note(store: Store, record: Entry, resource: Resource) -> None:
     """Take from a status what is asked of all objects together: accounts, uses, things that are held, and witnesses."""
     status, metadata = resource.status, resource.metadata
     record.account, record.uses, record.finished = status.account, uses(resource), is_finished(resource)
-    store.claim(Key(resource.plural, metadata.namespace, metadata.name), things(resource.plural, vars(status)))
+    key = Key(resource.plural, metadata.namespace, metadata.name)
+    for held in (status, *getattr(status, "runs", ())):  # one by one: another may hold a single earlier run by now
+        store.claim(key, things(resource.plural, vars(held)))
     task, job = getattr(status, "task_uuid", None), getattr(status, "job_uuid", None)
     by_v1 = getattr(status, "job_id", None) is not None
     old = record.finished or store.witness(status.account or "") is None

@@ -33,6 +33,19 @@ def test_who_does_not_hold_a_run_does_not_stop_it(world: World) -> None:
 
 
 @pytest.mark.parametrize("restarted", [False, True])
+def test_the_run_of_an_earlier_attempt_still_belongs_to_its_job(world: World, restarted: bool) -> None:
+    """An earlier run, which deleting the job would stop, is not adopted by another object; nor in a later process."""
+    owner = world.kube.apply(job())
+    status = world.until(owner, "Succeeded")
+    world.kube.apply(job(attempt=2))
+    world.until(owner, "Training")
+    if restarted:
+        world.restart()
+    other = world.kube.apply(job("other", adopt={"taskId": status["taskId"], "jobId": status["jobId"]}))
+    world.until(other, "AlreadyManaged")
+
+
+@pytest.mark.parametrize("restarted", [False, True])
 def test_what_is_let_go_can_be_taken_over(world: World, restarted: bool) -> None:
     """When the holder goes and leaves the run, the other one takes it over; also in a later process."""
     owner = world.kube.apply(job(deletionPolicy="Orphan"))

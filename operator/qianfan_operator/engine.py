@@ -175,10 +175,10 @@ class Engine:
             subject.confirm()
             first = kind.stop(account, subject.resource, selected=action is Action.STOP)
             return Record(first) if first else Hold(verdict)
-        new = FINALIZER not in subject.resource.metadata.finalizers
+        if FINALIZER not in subject.resource.metadata.finalizers:
+            proven = account.lists_show_v1 or world.witness(account.name) is not None
+            subject.begin(account.name, verdict, first=not proven)
         subject.hold()
-        if new:  # else, without an account: a status that was wiped, and the kind must search what it forgot
-            subject.note({"account": subject.resource.status.account or account.name})
         do = kind.create if action is Action.CREATE else kind.switch
         step = do(world, account, subject.resource, plan)
         return self._protocol.pay(subject, account, world, step, verdict) if isinstance(step, Pay) else step

@@ -70,7 +70,9 @@ class Protocol:
         )  # fmt: skip
         subject.write({**step.updates, "pending": pending}, verdict, trying=True)
         world.first_sight(("intent", pending.nonce))
-        if not self._leading():
+        if not self._leading():  # nothing was sent, which is known here and nowhere else
+            self._hand_over(subject, account, pending, None)
+            self.land(subject, verdict)
             return Hold(verdict)
         try:
             reply = prepared.send()

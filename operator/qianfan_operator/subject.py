@@ -54,6 +54,17 @@ class Subject:
             self._store.forget_body(self.key)
             raise Conflict(f"{self.key} changed since it was read")
 
+    def begin(self, account: str, verdict: Verdict, *, first: bool) -> None:
+        """Record that a new object begins with nothing: a status that does not say so was wiped.
+
+        `first`: in a write of its own before the finalizer. As long as the cloud's lists prove nothing, a kill between
+        the two would leave a question that nobody can answer.
+        """
+        mark = self.kind.begin(self.resource)
+        self.note({"account": self.resource.status.account or account, **mark})
+        if first and mark:
+            self.write({}, verdict)
+
     def hold(self) -> None:
         """Make sure that the finalizer is there, and with it that the object is as this pass read it."""
         finalizers = self.resource.metadata.finalizers
@@ -62,7 +73,6 @@ class Subject:
             return
         version = self.resource.metadata.resource_version
         self._take(self._kube.patch_finalizers(self.key, version, [*finalizers, FINALIZER]), ours=True)
-        self.note(self.kind.begin(self.resource))
 
     def let_go(self) -> None:
         """Take the finalizer off."""

@@ -175,6 +175,19 @@ def surveyed(job: QianfanJob, mark: Mark, found: Sequence[tuple[Mark, TaskItem, 
     return tuple(records[attempt] for attempt in sorted(records, reverse=True))
 
 
+def unrecorded(status: JobStatus, found: Sequence[tuple[Mark, TaskItem, RunItem]]) -> tuple[RunRecord, ...] | None:
+    """The recorded runs and, besides, those that a survey found at work; None if it found none."""
+    known = {status.job_uuid, *(record.job_uuid for record in status.runs)}
+    working = [
+        RunRecord(
+            attempt=0, task_name=item.name, task_uuid=item.task_uuid, job_uuid=run.job_uuid, train_status=run.status
+        )
+        for _, item, run in found
+        if works(run) and run.job_uuid not in known
+    ]
+    return runs.besides(status.runs, working) if working else None
+
+
 def _hash_of(job: QianfanJob, mark: Mark, theirs: Mark) -> str | None:
     """Say what a found run was trained with: a mark tells only whether it is what the selected attempt asks for."""
     if theirs.attempt != mark.attempt:

@@ -82,12 +82,13 @@ class JobKind(Kind[QianfanJob]):
     def create(self, world: World, account: Account, resource: QianfanJob, plan: Plan) -> Step:
         """See Kind: select a recorded attempt, adopt a run, find an earlier life's, or claim a task and pay."""
         spec, status, attempt = resource.spec, resource.status, resource.spec.attempt
-        if attempt != status.attempt and (recorded := selecting.recorded(status, attempt)):
+        wiped = status.highest_attempt is None  # a late reply may have come after that
+        if attempt != status.attempt and not wiped and (recorded := selecting.recorded(status, attempt)):
             return Record(selecting.select(status, recorded))
         if adopting.adopts(resource):
             return adopting.adopt(account, resource)
         mark = Mark.of(world.cluster, resource.metadata, resource.kind, attempt, inputs_hash(spec))
-        if status.highest_attempt is None:
+        if wiped:
             return self._survey(world, account, resource, mark)
         base = bases.with_integers(account, resource, plan.inputs["base"]) if plan.inputs else None
         if isinstance(base, Hold):
@@ -126,6 +127,8 @@ class JobKind(Kind[QianfanJob]):
         if isinstance(result, Hold):
             return result
         found = attempts.surveyed(job, mark, result)
+        late = {record.attempt: record for record in job.status.runs}
+        found = (*late.values(), *(record for record in found if record.attempt not in late))
         highest = max([0, *(record.attempt for record in found)])
         return Record({"highest_attempt": highest, "runs": found, "account": account.name})
 
@@ -175,11 +178,11 @@ class JobKind(Kind[QianfanJob]):
             if isinstance(found, Hold):
                 verdict = found.verdict
                 return Released(False, Why(verdict.reason, verdict.message), verdict.stalled)
-            working = [run.job_uuid for _, _, run in found if attempts.works(run)]
-            for job_uuid in working:
-                account.client.stop_fine_tuning_task(job_uuid)
-            if working:
-                return Released(False, Why(Reason.DELETING, "Stopping runs that were found by their marks."))
+            if working := attempts.unrecorded(status, found):  # recorded first: only what is still its own is stopped
+                updates = {"highest_attempt": 0, "runs": working}
+                return Released(
+                    False, Why(Reason.DELETING, "Stopping runs that were found by their marks."), False, updates
+                )
         recorded: list[JobStatus | RunRecord] = [status]
         for record in status.runs:
             known, unknown = attempts.look_again(world, account, record)

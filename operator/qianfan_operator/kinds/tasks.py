@@ -88,7 +88,7 @@ def _mine(world: World, account: Account, mark: Mark, theirs: Mark | None, item:
         phase = STATES.get(run.status, Phase.UNKNOWN)
         if phase in {Phase.WORKING, Phase.READY, Phase.UNKNOWN} or same_uid:
             return Found(item.name, item.task_uuid, run)
-    if runs:
+    if runs or same_uid:  # what was sent for this very object is in its status, which is complete: nothing was, here
         return None
     # A createJob of an earlier life may be on its way: only after the grace, and a second look, is the task empty. The
     # count starts again whenever the object changes, because then somebody else may have had it in hand.

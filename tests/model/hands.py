@@ -1,0 +1,30 @@
+"""What a process in the middle of a pass can do to itself, and what a list may show it."""
+
+from model.state import Process, Rules, Run, State, with_process
+
+
+def seen(rules: Rules, runs: tuple[Run, ...]) -> list[tuple[tuple[int, str], ...]]:
+    """Return what a list may show: a run that is younger than the lag is there or not."""
+    if not rules.v2:
+        return [()]
+    shown: list[tuple[tuple[int, str], ...]] = [()]
+    for index, (word, age) in enumerate(runs):
+        with_it = [(*before, (index, word)) for before in shown]
+        shown = with_it if age >= rules.lag else with_it + shown
+    return shown
+
+
+def idle(process: Process) -> Process:
+    """End the pass; what was seen stays known."""
+    return Process("idle", None, False, process.sights)
+
+
+def go(state: State, who: int, at: str, hand: object) -> State:
+    """Have a process go on to a method, with something in hand."""
+    _, _, fresh, sights = state.procs[who]
+    return with_process(state, who, Process(at, hand, fresh, sights))
+
+
+def stale(rules: Rules, state: State, process: Process) -> bool:
+    """Say whether a write of this pass would be refused."""
+    return (rules.guarded and not process.fresh) or not state.obj.there

@@ -1,0 +1,158 @@
+"""How a pass begins: what it reads, and what it is about to do (engine.py, decide.py, kinds/job.py)."""
+
+from typing import Any
+
+from model.state import IDLE, NOBODY, Intent, Object, Process, Rules, State, Status, task_of, with_process, works
+
+Moves = list[tuple[str, State]]
+
+REST = frozenset({"gone", "done", "mismatch", "waits for a run", "settle", "account", "unknown"})
+"""What the operator may be content with: nothing is under way, or a person must act and is told so."""
+
+_FAILS_WHEN_STALE = frozenset({"hold", "survey", "record", "prepare", "intent", "look", "let_go"})
+
+
+def decide(rules: Rules, state: State) -> str:
+    """Say what a pass does about the object as it is now."""
+    if not state.obj.there:
+        return "gone"
+    foreign = rules.compare_accounts and state.status.account not in {None, state.obj.account}
+    return _leaving(rules, state, foreign) if state.obj.deleting else _staying(rules, state, foreign)
+
+
+def _leaving(rules: Rules, state: State, foreign: bool) -> str:
+    status = state.status
+    if foreign and (status.pending or works(state, 1) or works(state, 2)):
+        return "account"
+    if status.pending and rules.wait_on_delete:
+        return "confirm"
+    return "search" if status.highest is None and rules.look_on_delete else "release"
+
+
+def _staying(rules: Rules, state: State, foreign: bool) -> str:
+    obj, status = state.obj, state.status
+    if status.shelved & obj.attempt:
+        return "settle"
+    if status.pending:
+        return "account" if foreign else "confirm"
+    known, incomplete = status.runs[obj.attempt - 1], status.highest is None and rules.survey and obj.held
+    if known is not None and known[2] is not None:
+        return "survey" if incomplete and rules.survey_first else "done"
+    if known is None and obj.attempt <= (status.highest or 0):
+        return "mismatch"
+    if works(state, 3 - obj.attempt):
+        return "waits for a run"
+    if known is not None and known[0] == obj.account:
+        return "repeat"
+    again = status.highest is None and rules.survey and obj.attempt > 1  # a manifest that had a life before
+    return "survey" if incomplete or again else "claim"
+
+
+def is_stuck(rules: Rules, state: State) -> bool:
+    """Say whether what is decided comes to nothing for ever, which the operator says as CreateOutcomeUnknown."""
+    obj, status, what = state.obj, state.status, decide(rules, state)
+    if what == "confirm" and status.pending:
+        task = task_of(state, obj.account, status.pending.attempt, status.pending.seq)
+        return not rules.proven and task is not None and not (task.runs and rules.v2)
+    if what in {"survey", "search"}:
+        return not rules.proven and not (rules.v2 and any(task.runs for task in state.tasks))
+    if what != "claim":
+        return False
+    for seq in range(1, rules.names + 1):
+        task = task_of(state, obj.account, obj.attempt, seq)
+        if task is None or not rules.v2:
+            return task is not None
+        if task.runs or rules.proven or (rules.own_empty and task.uid == obj.uid):
+            if any(run[0] != "S" or task.uid == obj.uid for run in task.runs):
+                return False
+            continue
+        return True
+    return True
+
+
+def put(rules: Rules, state: State, obj: Object, status: Status, who: int = NOBODY, then: Process = IDLE) -> State:
+    """Write the object; every other process' copy is old by that, and a guarded write of it can only fail."""
+    now = status.pending.nonce if status.pending else None
+    procs = []
+    for index, process in enumerate(state.procs):
+        at, hand, fresh, sights = then if index == who else process
+        if index != who:
+            fresh = False
+            if rules.grace_restarts:
+                sights = tuple(sight for sight in sights if isinstance(sight[0], int))
+            if rules.guarded and at in _FAILS_WHEN_STALE:
+                at, hand = "idle", None
+        sights = tuple(sight for sight in sights if not isinstance(sight[0], int) or sight[0] == now)
+        procs.append(Process(at, hand, fresh, sights))
+    return State(obj, status, state.tasks, (procs[0], procs[1]), state.sent, state.left)
+
+
+def waits(rules: Rules, process: Process, what: object) -> int | None:
+    """Return how many ticks are left of the grace that this process counts for something; None: it has not begun."""
+    for seen, ticks in process.sights:
+        if seen == what:
+            return max(0, rules.grace - ticks)
+    return None
+
+
+def sees(process: Process, what: object) -> Process:
+    """Return the idle process that has seen something for the first time."""
+    sights = tuple(sorted([*process.sights, (what, 0)], key=repr))
+    return Process("idle", None, False, sights)
+
+
+def begin(rules: Rules, state: State) -> Moves:
+    """Let the leader begin a pass: the object is read, or seen to be as it is remembered."""
+    obj, status, process = state.obj, state.status, state.procs[0]
+    what = decide(rules, state)
+    if what in REST:
+        return []
+    if what == "claim" and not obj.held and rules.mark_first and not rules.proven and status.highest is None:
+        hold = Process("hold", (obj.account, obj.attempt, 1), True, process.sights)
+        return [("patch_status", put(rules, state, obj, Status(0, obj.account, *status[2:]), 0, hold))]
+    if what in {"confirm", "survey", "search"} and obj.held:
+        seen = status.pending.nonce if what == "confirm" and status.pending else "survey"
+        left = waits(rules, process, seen)
+        if left is None:
+            return [("waits", with_process(state, 0, sees(process, seen)))]
+        if left:
+            return []
+    at, hand = _first(rules, state, what)
+    then = Process(at, hand, True, process.sights)
+    if obj.held:
+        return [("get", with_process(state, 0, then))]
+    then = then if what == "claim" else Process("idle", None, False, process.sights)
+    return [("patch_finalizers", put(rules, state, obj._replace(held=True), status, 0, then))]
+
+
+def _first(rules: Rules, state: State, what: str) -> tuple[str, Any]:
+    """Return the first method of a pass and what it has in hand."""
+    obj, status = state.obj, state.status
+    known, working = status.runs[obj.attempt - 1], working_runs(rules, state)
+    if what == "repeat" and known:
+        return "prepare", (obj.account, obj.attempt, known[1])
+    if what == "release":
+        return ("stop" if working else "let_go"), working
+    hands = {"confirm": status.pending, "claim": (obj.account, obj.attempt, 1)}
+    return {"confirm": "look"}.get(what, what), hands.get(what, (obj.account,))
+
+
+def working_runs(rules: Rules, state: State) -> tuple[tuple[int, int, int, int], ...]:
+    """The recorded runs that work and that the keys at hand show."""
+    found = []
+    for attempt in (1, 2):
+        known = state.status.runs[attempt - 1]
+        mine = rules.stop_all or attempt == state.obj.attempt
+        if mine and works(state, attempt) and known and known[2] is not None and known[0] == state.obj.account:
+            found.append((known[0], attempt, known[1], known[2]))
+    return tuple(found)
+
+
+def nonce_for(state: State) -> Intent:
+    """Return an intent with the smallest nonce that nobody knows; its other fields are to be filled in."""
+    used = {state.status.pending.nonce} if state.status.pending else set()
+    for process in state.procs:
+        used |= {seen for seen, _ in process.sights if isinstance(seen, int)}
+        if process.at in {"sign", "leading", "send", "wait", "land", "refused", "look"} and process.hand:
+            used.add(process.hand[0])
+    return Intent(next(n for n in range(9) if n not in used), 0, 0)

@@ -1,0 +1,279 @@
+"""Two things at once: a reply that is lost, or comes late, and something else that happens before it is found.
+
+Whatever the pair, one run is paid for each attempt, one version for each run, and nothing is forgotten.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+
+from engine.manifests import job, model
+from engine.test_crash import FAST, Killed, another, slow
+from engine.world import DAY, FIRST, GRACE, OTHER, SECOND, World
+from qianfan_operator.keys import Key
+from qianfan_operator.kube import Conflict, KubeError
+from qianfan_simulator import Effect, Fault
+
+JOB = Key("qianfanjobs", "default", "train")
+LOST = Fault(Effect.LOSE_REPLY, "createJob")
+LATE = Fault(Effect.DELIVER_LATE, "createJob", seconds=40, hang_up=True)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """What happens to createJob, what happens then, and what comes of it."""
+
+    first: Fault
+    then: Callable[[World], object]
+    end: str
+    attempts: tuple[int, ...] = (1,)
+    """Of the runs that were paid to their end, as the status records them."""
+    applied: int = 1
+    """The attempt that was asked for first."""
+    lag: float = 0.0
+
+
+def raised(world: World) -> None:
+    world.kube.patch_spec(JOB, attempt=2)
+
+
+def reverted(world: World) -> None:
+    raised(world)
+    world.rest(5)
+    world.kube.patch_spec(JOB, attempt=1)
+
+
+PAIRS = {
+    "lost, a list that lags, and a restart": Pair(LOST, World.restart, "Succeeded", lag=60.0),
+    "lost, and the attempt raised": Pair(LOST, raised, "Succeeded", (2, 1)),
+    "lost, and the attempt raised and reverted": Pair(LOST, reverted, "Succeeded"),
+    "lost, and the attempt lowered": Pair(
+        LOST, lambda world: world.kube.patch_spec(JOB, attempt=1), "AttemptMismatch", (2,), applied=2
+    ),
+    "lost, and the status wiped": Pair(LOST, lambda world: world.kube.wipe_status(JOB), "Succeeded"),
+    "lost, and the object deleted": Pair(LOST, lambda world: world.kube.delete(JOB), "", ()),
+    "lost, and another account's keys": Pair(LOST, lambda world: world.set_secret(OTHER), "AccountChanged"),
+    "late to the living": Pair(LATE, lambda world: None, "Succeeded"),
+    "late to the dead": Pair(LATE, World.restart, "Succeeded"),
+    "late, and the attempt raised": Pair(LATE, raised, "Succeeded", (2,)),
+    "late, and the object deleted": Pair(LATE, lambda world: world.kube.delete(JOB), "", ()),
+}
+
+
+def begin(worlds: Callable[..., World], lag: float = 0.0) -> World:
+    """Return a world in which the lists are known to show runs."""
+    world = worlds(replace(FAST, list_lag=lag))
+    world.until(world.kube.apply(job("witness")), "Succeeded")
+    return world
+
+
+def paid(world: World) -> list[Any]:
+    """The runs of the job, in whatever account, that were not stopped."""
+    runs = [run for key in (FIRST, OTHER) for run in world.sim.account(key).runs]
+    return [run for run in runs if run.life.state != "STOP" and not run.task.name.startswith("witness")]
+
+
+def recorded(world: World) -> tuple[int, ...]:
+    """The attempts that the status says have a run."""
+    status = world.status(JOB) if world.there(JOB) else {}
+    return tuple(
+        one["attempt"]
+        for one in (status, *status.get("runs", ()))
+        if {"jobId", "jobUuid"} & set(one) and "attempt" in one
+    )
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_pair(name: str, worlds: Callable[..., World]) -> None:
+    """A createJob whose reply does not come, and then something else: each attempt has one run, which is recorded."""
+    pair = PAIRS[name]
+    world = begin(worlds, pair.lag)
+    if not pair.end:
+        slow(world)
+    world.sim.faults.add(pair.first)
+    world.kube.apply(job(attempt=pair.applied))
+    world.until(JOB, "Confirming")
+    if pair.applied > 1:  # the survey was that
+        world.run(lambda: "pending" in world.status(JOB))
+    pair.then(world)
+    if not pair.end:
+        world.until_gone(JOB)
+    else:
+        world.until(JOB, pair.end)
+    world.rest(DAY)
+    if pair.end == "AccountChanged":
+        world.set_secret(FIRST)
+        world.until(JOB, "Succeeded")
+    assert recorded(world) == pair.attempts
+    assert len(paid(world)) == len(pair.attempts)
+
+
+def test_rotated_keys_find_what_a_lost_reply_made(worlds: Callable[..., World]) -> None:
+    """The second key of the account is believed as soon as it shows something recorded, and finds the run."""
+    world = begin(worlds)
+    world.sim.faults.add(LOST)
+    world.kube.apply(job())
+    world.until(JOB, "Confirming")
+    world.until(other := world.kube.apply(job("other")), "Training")
+    world.set_secret(SECOND)
+    world.until(JOB, "Succeeded", within=10 * GRACE)
+    world.until(other, "Succeeded")
+    assert len(paid(world)) == 2
+
+
+def test_a_request_that_is_late_to_a_frozen_leader_is_refused(worlds: Callable[..., World]) -> None:
+    """The leader freezes with its request on the way, another repeats it; the late copy is refused by its expiry."""
+    world = begin(worlds)
+    world.sim.faults.add(LATE)
+    frozen = []
+
+    def freeze(name: str, do: Callable[[], Any]) -> Any:
+        if name != "createJob" or frozen:
+            return do()
+        frozen.append(world.engine)
+        try:
+            return do()
+        finally:
+            another(world)
+
+    world.around_cloud = freeze
+    world.kube.apply(job())
+    world.until(JOB, "Succeeded")
+    frozen[0].flush()
+    world.rest(DAY)
+    assert len(paid(world)) == 1
+
+
+def test_lost_while_another_publishes_into_the_model(worlds: Callable[..., World]) -> None:
+    """The version whose reply was lost is told from the one that another object publishes into the model meanwhile."""
+    world = begin(worlds)
+    for name in ("train", "other"):
+        world.until(world.kube.apply(job(name)), "Succeeded")
+    home = world.kube.apply(model("home", source={"jobRef": {"name": "witness"}}))
+    world.until(home, "Available")
+    target = {"modelRef": {"name": "home"}}
+    world.sim.faults.add(Fault(Effect.LOSE_REPLY, "publishTrainModel"))
+    mine = world.kube.apply(model("mine", target=target))
+    world.until(mine, "Confirming")
+    others = world.kube.apply(model("others", source={"jobRef": {"name": "other"}}, target=target))
+    world.until(others, "Available")
+    world.until(mine, "Available")
+    world.rest(DAY)
+    versions = {version.id: version.run.task.name for version in world.sim.account().versions if version.run}
+    assert len(versions) == 3
+    assert versions[world.status(mine)["modelVersionId"]].startswith("train")
+    assert versions[world.status(others)["modelVersionId"]].startswith("other")
+
+
+def test_lost_and_the_source_deleted(worlds: Callable[..., World]) -> None:
+    """What was published is found by its run, whether or not the job that made it is still there."""
+    world = begin(worlds)
+    world.until(world.kube.apply(job()), "Succeeded")
+    world.sim.faults.add(Fault(Effect.LOSE_REPLY, "publishTrainModel"))
+    key = world.kube.apply(model())
+    world.until(key, "Confirming")
+    world.kube.delete(JOB)
+    world.until_gone(JOB)
+    world.until(key, "Available")
+    assert len([version for version in world.sim.account().versions if version.run]) == 1
+
+
+def test_a_conflict_on_the_intent_sends_nothing(worlds: Callable[..., World]) -> None:
+    """Whose intent meets a conflict begins anew; the task that it had claimed stays empty."""
+    world, conflicts = begin(worlds), []
+
+    def interfere(name: str, do: Callable[[], Any]) -> Any:
+        if name == "patch_status" and world.calls("createTask")[1:] and not conflicts:
+            conflicts.append(len(world.calls("createJob")))
+            raise Conflict("somebody else was faster")
+        return do()
+
+    world.kube.around = interfere
+    world.kube.apply(job())
+    world.until(JOB, "Training")
+    assert conflicts == [1]
+    assert len(paid(world)) == 1
+
+
+@pytest.mark.parametrize("meanwhile", ["alive", "killed"])
+def test_no_api_server_right_after_the_create(meanwhile: str, worlds: Callable[..., World]) -> None:
+    """For a minute nothing can be written: the living keeps the ids, those of the dead are found again."""
+    world, since = begin(worlds), []
+
+    def unreachable(name: str, do: Callable[[], Any]) -> Any:
+        if len(world.calls("createJob")) == 2 and not since:
+            since.append(world.clock.boot)
+            if meanwhile == "killed":
+                raise Killed
+        if since and world.clock.boot < since[0] + 60 and name != "post_event":
+            raise KubeError("connection refused")
+        return do()
+
+    world.kube.around = unreachable
+    world.kube.apply(job())
+    try:
+        world.until(JOB, "Succeeded")
+    except Killed:
+        world.restart()
+        world.until(JOB, "Succeeded")
+    assert since
+    assert len(paid(world)) == 1
+    looked = [call for call in world.sim.calls if call.operation == "DescribeFineTuningTasks"]
+    assert bool(looked) is (meanwhile == "killed")
+
+
+def wiped(world: World) -> None:
+    if world.there(JOB):
+        world.kube.wipe_status(JOB)
+
+
+def applied_again(world: World) -> None:
+    if world.there(JOB):
+        world.kube.delete(JOB)
+
+
+def switched(world: World) -> None:
+    world.set_secret(OTHER)
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["", "and a lost reply"])
+@pytest.mark.parametrize("edit", [wiped, applied_again, switched])
+def test_at_every_stage(edit: Callable[[World], None], lost: bool, worlds: Callable[..., World]) -> None:
+    """Before whichever operation the user interferes: the job is trained once, and its run is recorded."""
+    stage, count = 0, 1
+    while stage < count:
+        world = begin(worlds)
+        if lost:
+            world.sim.faults.add(LOST)
+        count = max(count, trained(world, edit, stage))
+        assert len(paid(world)) == 1, f"stage {stage}"
+        assert recorded(world) == (1,), f"stage {stage}"
+        stage += 1
+        world.close()
+
+
+def trained(world: World, edit: Callable[[World], None], stage: int) -> int:
+    """Train to the end, with an edit before the operation of that number; return how many operations there were."""
+    seen = 0
+
+    def interfere(name: str, do: Callable[[], Any]) -> Any:
+        nonlocal seen
+        seen += 1
+        if seen == stage + 1:
+            edit(world)
+        return do()
+
+    world.kube.around = world.around_cloud = interfere
+    world.kube.apply(job())
+    world.run(lambda: world.reason(JOB) in {"Succeeded", "AccountChanged"} or not world.there(JOB))
+    world.kube.around = world.around_cloud = lambda _, do: do()
+    if edit is applied_again:
+        world.until_gone(JOB)
+        world.kube.apply(job())
+    if world.reason(JOB) == "AccountChanged":
+        world.rest(3 * GRACE)
+        world.set_secret(FIRST)
+    world.until(JOB, "Succeeded")
+    return seen

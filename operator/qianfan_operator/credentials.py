@@ -203,6 +203,8 @@ class Credentials:
             return last
 
     def _patience(self, resource: Resource, secret: _Secret) -> Trouble:
+        if resource.metadata.deletion_timestamp:  # whoever waits for the end is told the way out at once
+            return Trouble.STALL
         created = resource.metadata.creation_timestamp
         born = created.timestamp() if created else 0.0
         return Trouble.WAIT if self._lately(max(born, secret.seen_at or 0.0)) else Trouble.STALL

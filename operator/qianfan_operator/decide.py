@@ -71,7 +71,7 @@ class Facts:
     """All that a decision depends on. The three `Why`s are shown, they never change what is done."""
 
     deleting: bool = False
-    orphan: bool = False
+    orphan: bool = False  # deleting leaves the cloud alone: by deletionPolicy, or as nothing is left to release
     paused: bool = False
     trouble: Trouble = Trouble.NONE
     intent: bool = False
@@ -100,7 +100,6 @@ CHANGES = frozenset({Action.CREATE, Action.SWITCH, Action.STOP, Action.STOP_OTHE
 _BEGINS = {Want.WAIT: Action.NOTHING, Want.CREATE: Action.CREATE, Want.SWITCH: Action.SWITCH}
 _ANSWERS = frozenset({Phase.READY, Phase.WORKING, Phase.UNKNOWN, Phase.DRIFTED})  # what has answered still does
 _SERVES = frozenset({Phase.READY, Phase.DRIFTED})  # and can be switched; what is not paid for or gone cannot
-WAY_OUT = """To let it go without the cloud: kubectl patch --type=merge -p '{"spec":{"deletionPolicy":"Orphan"}}'."""
 _DELETING = Why(Reason.DELETING, "Releasing the cloud resource.")
 
 
@@ -119,8 +118,8 @@ def _deleting(facts: Facts) -> Decision | None:
     if facts.orphan:
         return _say(Why(Reason.DELETING, "Leaving the cloud resource as it is."), Action.FORGET, reconciling=True)
     if facts.trouble is Trouble.STALL:
-        blocked = Why(Reason.DELETION_BLOCKED, f"{facts.trouble_why.message} {WAY_OUT}")
-        return _say(blocked, stalled=True, synced=_not_synced(facts))
+        why = Why(Reason.DELETION_BLOCKED, facts.trouble_why.message)
+        return _say(why, stalled=True, synced=_not_synced(facts))
     if facts.trouble is not Trouble.NONE:
         return _say(_DELETING, reconciling=True, retrying=facts.trouble_why.message, synced=_not_synced(facts))
     if facts.intent:
@@ -134,7 +133,8 @@ def _paused(facts: Facts) -> Decision | None:
     unpaused = decide(replace(facts, paused=False))
     if unpaused.action not in CHANGES:
         return unpaused
-    return _say(Why(Reason.PAUSED, "spec.paused: nothing is changed in the cloud."), available=_answers(facts))
+    message = f"spec.paused: nothing is changed in the cloud. Held back: {unpaused.verdict.message}"
+    return _say(Why(Reason.PAUSED, message.removesuffix(" Held back: ")), available=_answers(facts))
 
 
 def _answers(facts: Facts) -> bool:

@@ -20,7 +20,7 @@ from qianfan_operator.external import Hold, Kind, Pay, Plan, Record, Step, World
 from qianfan_operator.gather import Gatherer
 from qianfan_operator.keys import Key
 from qianfan_operator.kube import Conflict, Kube, KubeError, NotFound
-from qianfan_operator.protocol import Protocol, Unfinished, deletion_blocked
+from qianfan_operator.protocol import Protocol, Unfinished
 from qianfan_operator.reasons import Reason
 from qianfan_operator.schedule import Schedule
 from qianfan_operator.signals import is_finished, is_settled, note, things
@@ -157,7 +157,6 @@ class Engine:
             return None
 
     # Act: at most one thing.
-
     def _act(self, subject: Subject, access: Access, world: World, decision: Decision, plan: Plan) -> Step:
         action, verdict, kind, account = decision.action, decision.verdict, subject.kind, access.account
         if action is Action.NOTHING:
@@ -179,8 +178,7 @@ class Engine:
             proven = account.lists_show_v1 or world.witness(account.name) is not None
             subject.begin(account.name, verdict, first=not proven)
         subject.hold()
-        do = kind.create if action is Action.CREATE else kind.switch
-        step = do(world, account, subject.resource, plan)
+        step = (kind.create if action is Action.CREATE else kind.switch)(world, account, subject.resource, plan)
         return self._protocol.pay(subject, account, world, step, verdict) if isinstance(step, Pay) else step
 
     def _release(self, subject: Subject, account: Account, world: World, verdict: Verdict) -> Step:
@@ -189,13 +187,13 @@ class Engine:
         if released.done:
             subject.let_go()
             return Hold(verdict)
-        blocked = released.stalled
-        why = deletion_blocked(released.why) if blocked else released.why
-        said = replace(verdict, reason=why.reason, message=why.message, reconciling=not blocked, stalled=blocked)
+        self._store.wait_for(subject.key, released.waits_for)
+        blocked, message = released.stalled, released.why.message
+        reason = Reason.DELETION_BLOCKED if blocked else released.why.reason
+        said = replace(verdict, reason=reason, message=message, reconciling=not blocked, stalled=blocked)
         return Hold(said, updates=released.updates)
 
     # Write, and when again.
-
     def _finish(self, subject: Subject, facts: Facts, decision: Decision, step: Step) -> Again:
         if subject.released:
             return Again(None)
@@ -228,6 +226,7 @@ class Engine:
             return step
         if subject.resource.metadata.deletion_timestamp:
             return Record({"pending": None})  # what was found is not ours to release
+        self._store.wait_for(subject.key, [holder])
         kind = self._kinds[holder.plural].resource.kind
         message = f"What was found in the cloud is held by {kind} {holder.name} in namespace {holder.namespace}."
         return Hold(Verdict(False, Reason.ALREADY_MANAGED, message, stalled=True, synced=Synced("False")))

@@ -127,6 +127,7 @@ class Released:
     why: Why = Why(Reason.DELETING)
     stalled: bool = False
     updates: Updates = field(default_factory=dict)
+    waits_for: tuple[Key, ...] = ()  # objects whose change may end the wait
 
 
 @dataclass(frozen=True)
@@ -225,6 +226,10 @@ class Kind(ABC, Generic[R]):
     @abstractmethod
     def look(self, world: World, account: Account, resource: R, pending: Pending) -> Found:
         """Look for what an intent may have made; called when its grace is over."""
+
+    @abstractmethod
+    def has_left(self, resource: R) -> bool:
+        """Say whether the record alone shows that there is nothing to release; no intent is open."""
 
     @abstractmethod
     def release(self, world: World, account: Account, resource: R) -> Released:

@@ -7,7 +7,7 @@ from typing import Any
 from qianfan_operator.cloud.errors import CloudError, Fate
 from qianfan_operator.conditions import AVAILABLE, READY, SUCCEEDED, is_true
 from qianfan_operator.credentials import Access, Account, Credentials
-from qianfan_operator.decide import WAY_OUT, Facts, Phase, Trouble, Want, Why
+from qianfan_operator.decide import Facts, Phase, Trouble, Want, Why
 from qianfan_operator.external import Observation, Plan, World
 from qianfan_operator.kube import Conflict
 from qianfan_operator.reasons import Reason
@@ -26,14 +26,15 @@ class Gatherer:
         """Return the facts, the plan behind them, and what the look adds to the status; never raises CloudError."""
         resource, kind = subject.resource, subject.kind
         spec, status = resource.spec, resource.status
-        adopted = bool(status.adopted)
+        deleting, intent = resource.metadata.deletion_timestamp is not None, status.pending is not None
+        kept = spec.deletion_policy_for(adopted=bool(status.adopted)) == "Orphan"
         facts = Facts(
-            deleting=resource.metadata.deletion_timestamp is not None,
-            orphan=spec.deletion_policy_for(adopted=adopted) == "Orphan",
+            deleting=deleting,
+            orphan=kept or (deleting and not intent and kind.has_left(resource)),
             paused=spec.paused,
             trouble=access.trouble,
             trouble_why=access.why,
-            intent=status.pending is not None,
+            intent=intent,
             stop_wanted=getattr(spec, "desired_state", "") == "Stopped",
             replace=getattr(spec, "concurrency_policy", "") == "Replace",
             usable=is_true(status.conditions, SUCCEEDED if kind.condition == SUCCEEDED else READY),
@@ -84,14 +85,15 @@ class Gatherer:
         """Believe "none" and "gone" only from keys that are known to see the account of what is recorded (5.10)."""
         recorded = subject.resource.status.account
         doubtful = facts.intent or phase is Phase.GONE
-        if account is None or facts.orphan or not doubtful or self._credentials.same_account(recorded, account):
+        if account is None or not doubtful or self._credentials.same_account(recorded, account):
             return facts
         name = subject.resource.spec.credentials_ref.name
         message = (
             f"Secret {name} holds another access key than before, which is not known to see the same account; put a key"
-            f" of the former account back.{f' {WAY_OUT}' if facts.deleting else ''}"
+            " of the former account back."
         )
-        return replace(facts, trouble=Trouble.WAIT, trouble_why=Why(Reason.ACCOUNT_CHANGED, message))
+        trouble = Trouble.STALL if facts.deleting else Trouble.WAIT
+        return replace(facts, trouble=trouble, trouble_why=Why(Reason.ACCOUNT_CHANGED, message))
 
     def troubled(self, subject: Subject, facts: Facts, error: CloudError, account: Account | None) -> Facts:
         """Turn an error of the cloud into the trouble of this pass; raises Conflict if it met keys of yesterday."""

@@ -111,5 +111,5 @@ class Intake:
                 self._queue.add(key, (_REPLACED if gone else 0.0) + index * 0.002, Lane.RETRY)
 
     def _wake(self, key: Key) -> None:
-        for user in self._store.referrers(key) if self._leading else ():
+        for user in self._store.woken_by(key) if self._leading else ():
             self._queue.add(user, 0.0, Lane.URGENT)

@@ -16,7 +16,7 @@ from qianfan_operator.api.common import Pending
 from qianfan_operator.cloud.errors import CloudError
 from qianfan_operator.conditions import Synced, Verdict
 from qianfan_operator.credentials import Account
-from qianfan_operator.decide import WAY_OUT, Why
+from qianfan_operator.decide import Why
 from qianfan_operator.external import CannotTell, Hold, Pay, Record, Seen, Updates, World, cloud_now
 from qianfan_operator.keys import Key
 from qianfan_operator.kube import Conflict
@@ -111,8 +111,9 @@ class Protocol:
             return waiting
         if isinstance(found, CannotTell):
             updates = {"pending": None} if found.nothing_made else {}
-            blocked = resource.metadata.deletion_timestamp is not None
-            return Hold(_stalled(deletion_blocked(found.why) if blocked else found.why), updates=updates)
+            leaving = resource.metadata.deletion_timestamp is not None
+            why = Why(Reason.DELETION_BLOCKED, found.why.message) if leaving else found.why
+            return Hold(_stalled(why), updates=updates)
         return Record({"pending": None, **repeating.made_nothing(resource, pending)})
 
     def land(self, subject: Subject, verdict: Verdict) -> bool:
@@ -200,11 +201,6 @@ class Protocol:
             raise Conflict(f"{subject.key} has another intent; what was made besides is recorded after it")
         subject.write({"pending": kept}, _stalled(why))
         return False
-
-
-def deletion_blocked(why: Why) -> Why:
-    """Say that deleting waits for a person, and how to let the object go all the same (design 6)."""
-    return Why(Reason.DELETION_BLOCKED, f"{why.message} {WAY_OUT}")
 
 
 def _same(bound: tuple[object, ...] | None, made: tuple[object, ...]) -> bool:

@@ -48,6 +48,7 @@ class Store:
     def __init__(self) -> None:
         self._records: dict[Key, Entry] = {}
         self._referrers: dict[Key, set[Key]] = {}
+        self._waiting: dict[Key, set[Key]] = {}
         self._holders: dict[Hashable, Key] = {}
         self._witnesses: dict[str, tuple[str, str]] = {}
         self._lock = threading.RLock()
@@ -99,6 +100,17 @@ class Store:
         """Return the objects that refer to a key."""
         with self._lock:
             return tuple(sorted(self._referrers.get(key, ())))
+
+    def wait_for(self, key: Key, others: Iterable[Key]) -> None:
+        """Have the next change of any of these objects wake one that does not refer to it."""
+        with self._lock:
+            for other in others:
+                self._waiting.setdefault(other, set()).add(key)
+
+    def woken_by(self, key: Key) -> tuple[Key, ...]:
+        """Return the objects that refer to a key, and those that have waited for it until now."""
+        with self._lock:
+            return tuple(sorted(self._referrers.get(key, set()) | self._waiting.pop(key, set())))
 
     def needing(self, things: Iterable[Hashable]) -> tuple[Key, ...]:
         """Return the objects that need one of these models and versions of the cloud."""

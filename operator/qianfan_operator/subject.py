@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -14,6 +15,7 @@ from qianfan_operator.events import Events
 from qianfan_operator.external import Kind, Updates
 from qianfan_operator.keys import Key
 from qianfan_operator.kube import Conflict, Invalid, Kube
+from qianfan_operator.reasons import Reason
 from qianfan_operator.store import Store
 
 log = logging.getLogger(__name__)
@@ -114,7 +116,7 @@ class Subject:
         `trying`: the outcome is not known yet. An object that is Stalled stays it until then, so that trying again
         whether a person has mended the cause makes no noise.
         """
-        before = self._written
+        before, verdict = self._written, self._with_way_out(verdict)
         changes = {**self._noted, **updates}
         told = trying and self._told_stalled()
         after = before.model_copy(update=changes if told else {**changes, **self._judged(verdict)})
@@ -134,6 +136,14 @@ class Subject:
         self._take(raw, ours=True)
         if not told:
             self._events.transition(self.resource, find(before.conditions, READY), verdict)
+
+    def _with_way_out(self, verdict: Verdict) -> Verdict:
+        """Tell with every block of a deletion how to let the object go all the same (design 6)."""
+        if verdict.reason is not Reason.DELETION_BLOCKED:
+            return verdict
+        what = f"-n {self.key.namespace} patch {self.resource.singular} {self.key.name}"
+        way = f"""kubectl {what} --type=merge -p '{{"spec":{{"deletionPolicy":"Orphan"}}}}'"""
+        return replace(verdict, message=f"{verdict.message.removesuffix('.')}. To let it go without the cloud: {way}")
 
     def _told_stalled(self) -> bool:
         stalled = find(self._written.conditions, STALLED)

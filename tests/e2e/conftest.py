@@ -59,6 +59,14 @@ def operator(cluster: Cluster, history: History, cloud: Simulator) -> Iterator[O
 
 
 @pytest.fixture
+def mortal(operator: OperatorProcess) -> Iterator[OperatorProcess]:
+    """The operator, to be ended by a test; it runs again afterwards."""
+    yield operator
+    if not operator.runs():
+        operator.start()
+
+
+@pytest.fixture
 def bare_place(
     cluster: Cluster, history: History, cloud: Simulator, operator: OperatorProcess, namespace: str
 ) -> Iterator[Place]:

@@ -1,20 +1,10 @@
 """The operator dies, ends in order and comes back, and what it was at goes on."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from e2e.place import JOB, MODEL, SERVICE, Place, job, model, service
 from e2e.process import OperatorProcess
 from qianfan_simulator import AfterLooks
-
-
-@pytest.fixture
-def mortal(operator: OperatorProcess) -> Iterator[OperatorProcess]:
-    """The operator, to be ended by a test; it runs again afterwards."""
-    yield operator
-    if not operator.runs():
-        operator.start()
 
 
 @pytest.mark.usefixtures("endless")

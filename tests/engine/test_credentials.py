@@ -190,6 +190,18 @@ def test_an_earlier_attempt_is_not_forgotten_under_other_keys(world: World) -> N
     assert [run.life.state for run in world.sim.account().runs] == ["STOP"]
 
 
+@pytest.mark.parametrize("policy", ["Delete", "Orphan"])
+def test_what_other_keys_do_not_see_is_not_gone(world: World, policy: str) -> None:
+    """Whatever deleting would do with it, a version that another account does not show stays what it was."""
+    world.until(world.kube.apply(job()), "Succeeded")
+    key = world.kube.apply(model(deletionPolicy=policy))
+    world.until(key, "Available")
+    world.set_secret(OTHER)
+    world.rest(DAY)
+    assert world.reason(key) == "Available"
+    assert world.condition(key, "Synced")["reason"] == "AccountChanged"
+
+
 def test_no_key_is_told(world: World) -> None:
     """No secret key stands in any object or event."""
     world.set_secret("demo-access-key", secret="very-secret-key")

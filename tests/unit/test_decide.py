@@ -423,8 +423,13 @@ def test_a_situation_is_shown_as_designed(case: Case) -> None:
     assert (decision.action, shown, own) == (case.action, case.shown, case.own), case.reason
 
 
-def test_a_block_of_a_deletion_names_the_way_out() -> None:
-    """Who reads DeletionBlocked learns what to write to get rid of the object, and what blocks it."""
-    message = decide(Facts(deleting=True, trouble=Trouble.STALL, trouble_why=INVALID)).verdict.message
-    assert INVALID.message in message
-    assert """kubectl patch --type=merge -p '{"spec":{"deletionPolicy":"Orphan"}}'""" in message
+def test_a_block_of_a_deletion_names_what_blocks_it() -> None:
+    """Who reads DeletionBlocked learns what stands in the way."""
+    assert decide(Facts(deleting=True, trouble=Trouble.STALL, trouble_why=INVALID)).verdict.message == INVALID.message
+
+
+def test_a_pause_names_what_it_holds_back() -> None:
+    """Who reads Paused learns what would be done if it were not."""
+    why = Why(Reason.CREATING, "Creating it.")
+    message = decide(Facts(paused=True, want=Want.CREATE, want_why=why)).verdict.message
+    assert message == "spec.paused: nothing is changed in the cloud. Held back: Creating it."

@@ -51,6 +51,13 @@ def may_work(record: JobStatus | RunRecord) -> bool:
     return runs.phase_of(record) in {Phase.WORKING, Phase.UNKNOWN}
 
 
+def are_over(status: JobStatus) -> bool:
+    """Say whether every run that was ever made is known, and has ended."""
+    recorded: tuple[JobStatus | RunRecord, ...] = (status, *status.runs)
+    known = status.highest_attempt is not None and not any(record.pending for record in recorded)
+    return known and not any(may_work(record) for record in recorded)
+
+
 def others(job: QianfanJob) -> tuple[JobStatus | RunRecord, ...]:
     """The runs that may work of attempts that the spec does not select: what surely does, and for longest, first."""
 

@@ -14,8 +14,6 @@ def release(world: World, account: Account, resource: QianfanService) -> Release
     """Take the service offline and see it stopped; what nobody has paid for is let go."""
     status = resource.status
     if not endpoints.recorded(status):
-        if status.account is not None:
-            return Released(True)
         if world.grace_left("release"):
             return Released(False, Why(Reason.CONFIRMING, Reason.CONFIRMING.sentence))
         forgotten = _forgotten(world, account, resource)

@@ -169,6 +169,10 @@ class JobKind(Kind[QianfanJob]):
         runs.stop(account, record)
         return {}
 
+    def has_left(self, resource: QianfanJob) -> bool:
+        """See Kind: every run that was ever made has ended."""
+        return attempts.are_over(resource.status)
+
     def release(self, world: World, account: Account, resource: QianfanJob) -> Released:
         """Stop every recorded run that works, and see it stopped; what a wiped status forgot is searched (design 6)."""
         status = resource.status
@@ -183,15 +187,16 @@ class JobKind(Kind[QianfanJob]):
                 return Released(
                     False, Why(Reason.DELETING, "Stopping runs that were found by their marks."), False, updates
                 )
-        recorded: list[JobStatus | RunRecord] = [status]
-        for record in status.runs:
-            known, unknown = attempts.look_again(world, account, record)
-            if unknown:
-                return Released(False, unknown, stalled=unknown.reason is not Reason.CONFIRMING)
-            recorded.append(known)
+        earlier = [outcomes.earlier(world, account, record) for record in status.runs]
+        recorded: list[JobStatus | RunRecord] = [status, *(record for known, _ in earlier for record in known)]
         still = [record for record in recorded if attempts.may_work(record) and attempts.stopping(account, record)]
-        names = ", ".join(str(record.job_id or record.job_uuid) for record in still)
-        return Released(not still, Why(Reason.DELETING, f"Stopping run {names}."))
+        if still:
+            names = ", ".join(str(record.job_id or record.job_uuid) for record in still)
+            return Released(False, Why(Reason.DELETING, f"Stopping run {names}."))
+        unknown = next((why for _, why in earlier if why), None)
+        if unknown:
+            return Released(False, unknown, stalled=unknown.reason is not Reason.CONFIRMING)
+        return Released(True)
 
     def abandon(self, account: Account, resource: QianfanJob, updates: Updates) -> None:
         """Stop a run whose object went while it was being made."""

@@ -185,6 +185,11 @@ class ModelKind(Kind[QianfanModel]):
         message = f"A model named {name} exists and is not ours; choose another modelName, or set modelId."
         return CannotTell(Why(Reason.NAME_TAKEN, message), nothing_made=True)
 
+    def has_left(self, resource: QianfanModel) -> bool:
+        """See Kind: no version is recorded that deleting would delete."""
+        status = resource.status
+        return status.account is not None and not status.published and not status.adopted
+
     def release(self, world: World, account: Account, resource: QianfanModel) -> Released:
         """See Kind."""
         return removing.release(world, account, resource)

@@ -57,6 +57,16 @@ def look(world: World, account: Account, job: QianfanJob, pending: Pending) -> F
     return _taken(account, job, beside) if adopting.adopts(job) else found
 
 
+def earlier(world: World, account: Account, record: RunRecord) -> tuple[list[RunRecord], Why | None]:
+    """The runs that deleting has to stop of an earlier attempt, and why that may not be all of them."""
+    known, unknown = attempts.look_again(world, account, record)
+    if unknown is None or unknown.reason is not Reason.DUPLICATE_CLOUD_RESOURCE or record.pending is None:
+        return [known], unknown
+    found = runs.look(world, account, record.pending.inputs)
+    several = found.runs if isinstance(found, runs.Several) else ()
+    return [_record(record.pending, run.job_uuid, status=run.status) for run in several], None if several else unknown
+
+
 def _chosen(account: Account, job: QianfanJob, pending: Pending) -> Found:
     """Two runs were made where one was wanted: the one that a person has named in `adopt` is the attempt's."""
     status, adopt, made = job.status, job.spec.adopt, _record(pending, *pending.inputs["made"])

@@ -1,14 +1,15 @@
 """What deleting a QianfanModel removes: the versions that it published, and the model that it made (design 6)."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
+from qianfan_operator.api.common import FINALIZER, Resource
 from qianfan_operator.api.model import QianfanModel
 from qianfan_operator.api.service import QianfanService
 from qianfan_operator.credentials import Account
 from qianfan_operator.decide import Why
 from qianfan_operator.external import Released, World
 from qianfan_operator.keys import Key
-from qianfan_operator.kinds import targets, versions
+from qianfan_operator.kinds import endpoints, targets, versions
 from qianfan_operator.names import Mark
 from qianfan_operator.reasons import Reason
 
@@ -17,8 +18,7 @@ def release(world: World, account: Account, resource: QianfanModel) -> Released:
     """Delete the versions, unless somebody needs one; then the model, if this object made it and it is empty."""
     status = resource.status
     users = world.users_of(Key(resource.plural, resource.metadata.namespace, resource.metadata.name))
-    services: Iterable[Key] = [key for key in users if key.plural == QianfanService.plural]
-    if services:
+    if services := [key for key in users if _serves(world.fetch(key))]:
         return _in_use(services)
     if not world.listed:
         message = "Waiting until all objects have been listed since the start: a service may use its version."
@@ -32,8 +32,8 @@ def release(world: World, account: Account, resource: QianfanModel) -> Released:
     mine = status.published or ((status.model_version_id,) if status.adopted else ())
     left = [version for version in model.versions if version.version_id in mine]
     ids = [number for one in left for number in (one.version_id, one.version_id_str)]
-    if services := world.needing(("version", number) for number in ids if number is not None):
-        return _in_use(services)
+    if needing := world.needing(("version", number) for number in ids if number is not None):
+        return _in_use(needing)
     if left:
         account.client.delete_model_versions([one.version_id for one in left if one.version_id is not None])
         return Released(False, Why(Reason.DELETING, "Deleting the versions that this object published."))
@@ -62,6 +62,15 @@ def _forgotten(world: World, account: Account, resource: QianfanModel) -> Releas
     return Released(True)
 
 
-def _in_use(services: Iterable[Key]) -> Released:
+def _serves(user: Resource | None) -> bool:
+    """Say whether a service has, or may have, something in the cloud; who only waits for the model uses nothing."""
+    if not isinstance(user, QianfanService):
+        return False
+    wiped = FINALIZER in user.metadata.finalizers and user.status.account is None
+    return wiped or user.status.pending is not None or endpoints.recorded(user.status)
+
+
+def _in_use(services: Sequence[Key]) -> Released:
     names = ", ".join(sorted(key.name for key in services))
-    return Released(False, Why(Reason.IN_USE, f"Its version is in use by QianfanService {names}."))
+    why = Why(Reason.IN_USE, f"Its version is in use by QianfanService {names}; it is deleted when that is gone.")
+    return Released(False, why, waits_for=tuple(services))

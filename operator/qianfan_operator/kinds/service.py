@@ -196,6 +196,10 @@ class ServiceKind(Kind[QianfanService]):
             return stalled(Reason.INVALID_SPEC, "The model version of spec.source is not in the cloud.")
         return switching.switch(world, account, resource, ids)
 
+    def has_left(self, resource: QianfanService) -> bool:
+        """See Kind: nothing was ever applied for."""
+        return resource.status.account is not None and not endpoints.recorded(resource.status)
+
     def release(self, world: World, account: Account, resource: QianfanService) -> Released:
         """See Kind."""
         return deactivating.release(world, account, resource)

@@ -5,17 +5,23 @@ nothing of kopf's is ever written on a user's object (design 4).
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import kopf
+from kopf._cogs.clients.scanning import scan_resources
+from kopf._cogs.structs.references import Insights
+from kopf._core.reactor.observation import process_discovered_resource_event
 
 from qianfan_operator import metrics
 from qianfan_operator.api.common import GROUP, SECRET_NAME, VERSION
 from qianfan_operator.intake import Intake
 from qianfan_operator.kube import decode_secret
 
+log = logging.getLogger(__name__)
+_MISSING = 2.0  # seconds between two looks for a definition that is not there
 _QUIET = 1.0  # seconds without an event of the first listing, after which the listing counts as read
 
 
@@ -66,6 +72,8 @@ class Watch:
         self._started = asyncio.Event()
         self._last_listed = 0.0
         self._listed = False
+        self._insights = Insights()
+        self._settings = _settings()
 
     def listed(self) -> bool:
         """Say whether the first listing has been read."""
@@ -78,7 +86,8 @@ class Watch:
         self._last_listed = time.monotonic()
         await kopf.operator(
             registry=self._registry(),
-            settings=_settings(),
+            settings=self._settings,
+            insights=self._insights,
             clusterwide=True,
             standalone=True,
             identity="qianfan-operator",  # type: ignore[arg-type]  # else kopf asks for the user's name, who may have none
@@ -101,6 +110,16 @@ class Watch:
         async def login(**context: Any) -> kopf.ConnectionInfo | None:
             return kopf.login_via_client(**context)
 
+        looking: list[asyncio.Task[None]] = []
+
+        async def start(**_: Any) -> None:
+            looking.append(asyncio.create_task(self._look_for_definitions(registry)))
+
+        async def end(**_: Any) -> None:
+            looking.pop().cancel()  # else kopf waits for it
+
+        kopf.on.startup(registry=registry, id="start")(start)
+        kopf.on.cleanup(registry=registry, id="end")(end)
         kopf.on.login(registry=registry, id="login")(login)
         kopf.on.event("", "v1", "secrets", registry=registry, id="secrets")(secret)
         return registry
@@ -111,6 +130,27 @@ class Watch:
             self._intake.seen(plural, event["type"], event["object"])
 
         kopf.on.event(GROUP, VERSION, plural, registry=registry, id=plural)(resource)
+
+    async def _look_for_definitions(self, registry: kopf.OperatorRegistry) -> None:
+        """Find the definitions that are installed while we run, for the first time or again.
+
+        kopf looks for a definition when it is told of it, and that is a moment before the API server serves the kind:
+        it would never look again.
+        """
+        changed: Any = {"type": "MODIFIED", "object": {"spec": {"group": GROUP}}}
+        while True:
+            await asyncio.sleep(_MISSING)
+            missing = set(self._plurals) - {resource.plural for resource in self._insights.watched_resources}
+            if not missing or not self._started.is_set():
+                continue
+            try:
+                served = await scan_resources(groups={GROUP}, settings=self._settings, logger=log)
+                if missing & {resource.plural for resource in served}:
+                    await process_discovered_resource_event(
+                        raw_event=changed, settings=self._settings, registry=registry, insights=self._insights
+                    )
+            except Exception:
+                log.exception("Missing definitions could not be looked for")
 
     def _seen(self, event: Mapping[str, Any]) -> None:
         metrics.LAST_EVENT.set_to_current_time()

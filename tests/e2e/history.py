@@ -89,6 +89,9 @@ class History:
     def _follow(self, session: requests.Session, plural: str, version: str) -> str:
         query = {"watch": "1", "resourceVersion": version, "timeoutSeconds": str(_ROUND)}
         with session.get(self._server + PATHS[plural], params=query, stream=True, timeout=30) as response:
+            if response.status_code in {404, 429}:  # its definition is away, or has just come back
+                self._closing.wait(_LOOK_AGAIN)
+                return "0"
             response.raise_for_status()
             for line in response.iter_lines(chunk_size=1):
                 event = json.loads(line)

@@ -392,12 +392,12 @@ def test_a_refusal_is_of_one_secret(office: Office) -> None:
 
 
 def test_keys_of_a_gone_secret_are_kept_only_while_they_work(office: Office) -> None:
-    """A deletion whose remembered keys are refused names the Secret that is missing, instead of trying for ever."""
+    """A deletion whose remembered keys are refused names the missing Secret, and at once the way out."""
     office.watch(KEYS)
     account = office.account()
     office.watch(None)
     office.credentials.refused(a_job(deletionTimestamp=BORN), account)
-    assert told(office.access(deletionTimestamp=BORN)) == (Trouble.WAIT, Reason.CREDENTIALS_NOT_FOUND)
+    assert told(office.access(deletionTimestamp=BORN)) == (Trouble.STALL, Reason.CREDENTIALS_NOT_FOUND)
 
 
 def test_a_deletion_outlives_its_secret(office: Office) -> None:

@@ -13,7 +13,7 @@ ON_CONTROL_PLANE := $(wildcard tests/admission tests/devcluster tests/e2e tests/
 .DEFAULT_GOAL := help
 # Checks in the order written, also with -j.
 .NOTPARALLEL:
-.PHONY: help init test test-fast test-cluster lint format types crds docs demo bench image cluster simulator lock clean
+.PHONY: help init test test-fast test-cluster crash-test lint format types crds docs demo bench image cluster simulator lock clean
 
 help:           ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*##/\1 ##/p' $(MAKEFILE_LIST) | awk -F' ## *' '{ printf "  make %-13s %s\n", $$1, $$2 }'
@@ -38,6 +38,10 @@ test-fast: $(READY)  ## Run the tests that need no control plane
 test-cluster: $(READY)  ## Run the tests on a real control plane (the first time builds it: minutes)
 	@$(BIN)/python -m qianfan_devcluster.binaries
 	$(BIN)/python -m pytest -n 3 $(ON_CONTROL_PLANE)
+
+crash-test: $(READY)  ## Prove that nothing is paid twice: the model of the protocol, every two points (minutes)
+	PYTHONPATH=tests $(BIN)/python -m model
+	$(BIN)/python -m pytest -m proof tests
 
 lint: $(READY)  ## Check style, formatting and the contracts between modules
 	$(BIN)/ruff check .

@@ -36,6 +36,14 @@ CHANGES = frozenset(
 )  # fmt: skip
 
 
+SPOILT = {
+    "lost request": Fault(Effect.LOSE_REQUEST),
+    "lost reply": Fault(Effect.LOSE_REPLY),
+    "cut body": Fault(Effect.CUT_BODY),
+    "late": Fault(Effect.DELIVER_LATE, seconds=40, hang_up=True),
+}
+
+
 class Killed(BaseException):
     """The process ends here."""
 
@@ -51,12 +59,12 @@ def another(world: World) -> None:
 
 @dataclass
 class Point:
-    """Lets the n-th operation from now on go wrong in one way; `n` None only counts."""
+    """Lets operations go wrong: each fault is a number, counted from the fault before it, and a way."""
 
     world: World
-    n: int | None = None
-    way: str = ""
+    faults: tuple[tuple[int, str], ...] = ()
     names: list[str] = field(default_factory=list)
+    """The operations since the last fault."""
     frozen: Engine | None = None
 
     def arm(self) -> None:
@@ -67,30 +75,30 @@ class Point:
         self.world.kube.around = self.world.around_cloud = lambda _, do: do()
 
     def _kube(self, name: str, do: Callable[[], Any]) -> Any:
-        if not self._now(name):
+        way = self._way(name)
+        if not way:
             return do()
-        if self.way == "killed":
+        if way == "killed":
             raise Killed
-        if self.way == "frozen before":
+        if way == "frozen before":
             return self._freeze(do)
-        if self.way == "frozen after":
+        if way == "frozen after":
             result = do()
             return self._freeze(lambda: result)
-        if self.way == "conflict":
+        if way == "conflict":
             raise Conflict("somebody else was faster")
-        if self.way == "lost reply":
+        if way == "lost reply":
             do()
         raise KubeError("lost")
 
     def _cloud(self, name: str, do: Callable[[], Any]) -> Any:
-        if not self._now(name):
-            return do()
-        if self.way == "killed":
+        way = self._way(name)
+        if way == "killed":
             raise Killed
-        if self.way == "frozen before":
+        if way == "frozen before":
             return self._freeze(do)
-        effects = {"lost request": Effect.LOSE_REQUEST, "lost reply": Effect.LOSE_REPLY, "cut body": Effect.CUT_BODY}
-        self.world.sim.faults.add(Fault(effects[self.way], name))
+        if way:
+            self.world.sim.faults.add(replace(SPOILT[way], operation=name))
         return do()
 
     def _freeze(self, do: Callable[[], Any]) -> Any:
@@ -99,9 +107,13 @@ class Point:
         another(self.world)
         return do()
 
-    def _now(self, name: str) -> bool:
+    def _way(self, name: str) -> str:
         self.names.append(name)
-        return len(self.names) - 1 == self.n
+        if not self.faults or len(self.names) - 1 != self.faults[0][0]:
+            return ""
+        way, self.faults = self.faults[0][1], self.faults[1:]
+        self.names.clear()
+        return way
 
 
 def ways(operation: str) -> tuple[str, ...]:
@@ -109,7 +121,7 @@ def ways(operation: str) -> tuple[str, ...]:
     if operation in WRITES:
         return "killed", "frozen before", "frozen after", "lost request", "lost reply", "conflict"
     if operation in CHANGES:
-        return "killed", "frozen before", "lost request", "lost reply", "cut body"
+        return "killed", "frozen before", *SPOILT
     return "killed", "lost reply"
 
 
@@ -208,7 +220,43 @@ def publish_next(world: World) -> None:
     world.kube.patch_spec(MODEL, source={"jobRef": {"name": "train"}})
 
 
+def train_again(world: World) -> None:
+    world.kube.patch_spec(JOB, attempt=2)
+
+
+def trained(world: World) -> None:
+    world.until(world.kube.apply(job()), "Succeeded")
+
+
+def apply_again(world: World) -> None:
+    if world.there(JOB):
+        world.kube.delete(JOB)
+    world.until_gone(JOB)
+    world.kube.apply(job())
+
+
+def left_behind(world: World) -> None:
+    """Have a run that no object holds any more."""
+    trained(world)
+    world.kube.patch_spec(JOB, deletionPolicy="Orphan")
+    world.kube.delete(JOB)
+    world.until_gone(JOB)
+
+
+def adopt(world: World) -> None:
+    run = next(reversed(world.sim.account().runs))
+    world.kube.apply(job(adopt={"taskId": run.task.id, "jobId": run.id}))
+
+
+def surveyed(world: World) -> bool:
+    return world.reason(JOB) == "Training" and "attempt" in world.status(JOB)
+
+
 STORIES = {
+    "train again": Story(train_again, ready(JOB), trained),
+    "apply again": Story(apply_again, ready(JOB), train),
+    "adopt a run": Story(adopt, ready(JOB), left_behind),
+    "wipe the status": Story(lambda world: world.kube.wipe_status(JOB), surveyed, train_slowly),
     "create a job": Story(lambda world: world.kube.apply(job()), ready(JOB)),
     "create the chain": Story(create_chain, ready(JOB, MODEL, SERVICE)),
     "replace a run": Story(next_attempt, lambda world: world.is_so(JOB), train_for_minutes),
@@ -230,16 +278,15 @@ def tell(world: World, story: Story, point: Point) -> None:
     story.before(world)
     acted = False
     point.arm()
-    try:
-        story.act(world)
-        acted = True
-        world.run(lambda: story.over(world))
-    except Killed:
-        point.disarm()
-        world.restart()
-        if not acted:
-            story.act(world)
-        world.run(lambda: story.over(world))
+    while True:
+        try:
+            if not acted:
+                story.act(world)
+            acted = True
+            world.run(lambda: story.over(world))
+            break
+        except Killed:
+            world.restart()
     point.disarm()
     if point.frozen:  # it is awake again, and writes what only it knows
         point.frozen.flush()
@@ -274,24 +321,57 @@ def check_money(world: World) -> None:
     assert world.protocol.unwritten() == ()
 
 
-@pytest.mark.parametrize("name", STORIES)
-def test_every_point_of(name: str, worlds: Callable[..., World]) -> None:
-    """Whatever goes wrong at whatever operation, the end is the one that would have been without it."""
-    story = STORIES[name]
+def spoilt(worlds: Callable[..., World], story: Story, wanted: object, *faults: tuple[int, str]) -> Point:
+    """Tell a story with faults; raises AssertionError if its end is another one."""
+    world = worlds(FAST)
+    point = Point(world, faults)
+    try:
+        tell(world, story, point)
+        check_money(world)
+        assert end(world) == wanted
+    except AssertionError as error:
+        raise AssertionError(f"{faults}: {error}") from None
+    finally:
+        world.close()
+    return point
+
+
+def unspoilt(worlds: Callable[..., World], story: Story) -> tuple[dict[str, Any], list[str]]:
+    """Tell a story as it should be; return its end and its operations."""
     world = worlds(FAST)
     point = Point(world)
     tell(world, story, point)
-    wanted = end(world)
     check_money(world)
+    return end(world), point.names
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_every_point_of(name: str, worlds: Callable[..., World]) -> None:
+    """Whatever goes wrong at whatever operation, the end is the one that would have been without it."""
+    wanted, names = unspoilt(worlds, story := STORIES[name])
     failures = []
-    for n, operation in enumerate(point.names):
+    for n, operation in enumerate(names):
         for way in ways(operation):
-            other = worlds(FAST)
             try:
-                tell(other, story, Point(other, n, way))
-                check_money(other)
-                assert end(other) == wanted
+                spoilt(worlds, story, wanted, (n, way))
             except AssertionError as error:
-                failures.append(f"{way}, {operation} ({n}): {error}")
-            other.close()
+                failures.append(f"{operation}: {error}")
+    assert failures == [], f"expected {wanted}"
+
+
+@pytest.mark.proof
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("name", ["create a job", "delete a job", "stop a run", "wipe the status"])
+def test_every_two_points_of(name: str, worlds: Callable[..., World]) -> None:
+    """What goes wrong while something that went wrong is being mended leads to the same end, too."""
+    wanted, names = unspoilt(worlds, story := STORIES[name])
+    failures = []
+    for n, operation in enumerate(names):
+        for way in (way for way in ways(operation) if not way.startswith("frozen")):
+            for m, later in enumerate(spoilt(worlds, story, wanted, (n, way)).names):
+                for again in ways(later):
+                    try:
+                        spoilt(worlds, story, wanted, (n, way), (m, again))
+                    except AssertionError as error:
+                        failures.append(f"{operation}, {later}: {error}")
     assert failures == [], f"expected {wanted}"

@@ -98,7 +98,7 @@ def test_a_run_from_both_sides(client):
         1,
     )
     same = client.fine_tuning_task(ids.job_uuid)
-    assert (same.task_uuid, same.job_uuid, same.status) == (task.uuid, ids.job_uuid, "Done")
+    assert (same.task_uuid, same.job_uuid, same.status) == (task.uuid, ids.job_uuid, "FINISH")
     assert run.start_time is not None
     assert run.finish_time is not None
     assert same.finish_time is not None
@@ -140,7 +140,7 @@ def test_a_run_is_stopped(sim, client, through_v2):
 
     assert stop() is True
     assert client.job_detail(task.id, ids.job_id).status == "STOP"
-    assert client.fine_tuning_task(ids.job_uuid).status == "Stopped"
+    assert client.fine_tuning_task(ids.job_uuid).status == "STOP"
     assert stop() is False
 
 

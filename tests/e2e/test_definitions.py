@@ -36,9 +36,7 @@ def history(cluster: Cluster) -> Iterator[History]:
 def operator(cluster: Cluster, history: History, cloud: Simulator) -> Iterator[OperatorProcess]:
     """Supply an operator for it."""
     with closing(Keeper()) as keeper:
-        operator = OperatorProcess(
-            keeper, history, cluster.kubeconfig_for("qianfan-system", "qianfan-operator"), cloud.url
-        )
+        operator = OperatorProcess(keeper, history, cluster, cloud.url)
         operator.start()
         yield operator
 

@@ -224,6 +224,44 @@ def test_no_api_server_right_after_the_create(meanwhile: str, worlds: Callable[.
     assert bool(looked) is (meanwhile == "killed")
 
 
+def test_a_grace_begins_again_when_somebody_writes_the_object(worlds: Callable[..., World]) -> None:
+    """An empty task of an earlier life is believed a whole grace after the last write that was not our own."""
+    world = begin(worlds)
+    world.sim.faults.add(Fault(Effect.LOSE_REPLY, "createTask"))
+    world.kube.apply(job())
+    world.run(lambda: len(world.calls("createTask")) == 2)
+    world.kube.delete(JOB)
+    world.until_gone(JOB)
+    world.kube.apply(job())
+    world.until(JOB, "Confirming")
+    world.rest(GRACE / 2)
+    world.kube.annotate(JOB, note="somebody was here")
+    since = world.clock.boot
+    world.until(JOB, "Training")
+    assert world.clock.boot - since >= GRACE
+    assert len(paid(world)) == 1
+
+
+def test_what_a_search_at_delete_finds_is_recorded_before_it_is_stopped(worlds: Callable[..., World]) -> None:
+    """A process that was frozen stops no run of a successor: its write of what it found would have failed first."""
+    world, known = begin(worlds), []
+    slow(world)
+    world.kube.apply(job())
+    world.until(JOB, "Training")
+    world.kube.wipe_status(JOB)
+    world.kube.delete(JOB)
+
+    def note(name: str, do: Callable[[], Any]) -> Any:
+        if name == "StopFineTuningTask":
+            known.append([run["jobUuid"] for run in world.status(JOB)["runs"]])
+        return do()
+
+    world.around_cloud = note
+    world.until_gone(JOB)
+    assert known == [[next(reversed(world.sim.account().runs)).uid]]
+    assert paid(world) == []
+
+
 def wiped(world: World) -> None:
     if world.there(JOB):
         world.kube.wipe_status(JOB)

@@ -271,6 +271,14 @@ STORIES = {
 }
 
 
+def go_on(world: World, story: Story) -> None:
+    """Go on to the end; a create that came to nothing twice is asked for again, as its message says."""
+    world.run(lambda: story.over(world) or world.reason(JOB) == "Refused")
+    if world.reason(JOB) == "Refused":
+        world.ask(JOB)
+        world.run(lambda: story.over(world))
+
+
 def tell(world: World, story: Story, point: Point) -> None:
     """Prepare, act, and go on to the end, in a new process wherever the point ends one."""
     witness = world.kube.apply(job("witness"))
@@ -283,14 +291,14 @@ def tell(world: World, story: Story, point: Point) -> None:
             if not acted:
                 story.act(world)
             acted = True
-            world.run(lambda: story.over(world))
+            go_on(world, story)
             break
         except Killed:
             world.restart()
     point.disarm()
     if point.frozen:  # it is awake again, and writes what only it knows
         point.frozen.flush()
-        world.run(lambda: story.over(world))
+        go_on(world, story)
 
 
 def end(world: World) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-pytest_plugins = ["plugins.cluster", "plugins.side_by_side"]
+pytest_plugins = ["plugins.cluster", "plugins.figures", "plugins.side_by_side"]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int) -> None:

@@ -33,6 +33,8 @@ class History:
         self._latest: dict[tuple[str, str, str], Object] = {}
         self._told: list[tuple[str, Object]] = []
         self._news = threading.Condition()
+        self.on_told: list[Callable[[str, Object], None]] = []
+        """Called with the kind and the object for all that is told, at once."""
         self._closing = threading.Event()
         self._failure = ""
         self._threads = [threading.Thread(target=self._watch, args=[plural], daemon=True) for plural in PATHS]
@@ -104,6 +106,8 @@ class History:
 
     def _take(self, plural: str, kind: str, body: Object) -> None:
         key = (plural, body["metadata"]["namespace"], body["metadata"]["name"])
+        for look in self.on_told:
+            look(plural, body)
         with self._news:
             self._told.append((plural, body))
             if kind == "DELETED":

@@ -47,12 +47,16 @@ class OperatorProcess:
         }
         self._url = ""
 
-    def start(self) -> None:
-        """Start it; returns when it says that it is ready."""
-        before = len(self.log()) if self._url else 0
+    def begin(self) -> None:
+        """Start it, and wait for nothing."""
         unset = [word for name in os.environ if name.startswith("QIANFAN_") for word in ("-u", name)]
         words = [f"{name}={value}" for name, value in self._environment.items()]
         self._keeper.start(self.name, ["/usr/bin/env", *unset, *words, sys.executable, "-m", "qianfan_operator"])
+
+    def start(self) -> None:
+        """Start it; returns when it says that it is ready."""
+        before = len(self.log()) if self._url else 0
+        self.begin()
 
         def started() -> bool:
             assert self.runs(), self._keeper.log(self.name).read_text()

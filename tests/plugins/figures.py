@@ -1,0 +1,51 @@
+"""How far the proofs go, and the figures that they come to, as a table at the end."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+_FIGURE = "figure"
+Figures = Callable[[str, object], None]
+_rows: list[tuple[str, object]] = []
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Tell pytest of `--proof`."""
+    parser.addoption(
+        "--proof", choices=("small", "full"), default="small", help="how far the proofs of never paying twice go"
+    )
+
+
+@pytest.fixture(scope="session")
+def full(pytestconfig: pytest.Config) -> bool:
+    """Say whether everything is to be tried, however long it takes."""
+    return bool(pytestconfig.getoption("--proof") == "full")
+
+
+@pytest.fixture
+def figures(request: pytest.FixtureRequest) -> Figures:
+    """Supply what adds a row to the table: what was counted, and how much of it there is."""
+    properties = request.node.user_properties  # they find their way here from a worker of xdist, too
+
+    def add(what: str, value: object) -> None:
+        properties.append((_FIGURE, (what, value)))
+
+    return add
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Keep the rows of a test that has ended."""
+    if report.when == "call":
+        _rows.extend(row for name, row in report.user_properties if name == _FIGURE)  # type: ignore[misc]
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Print the table."""
+    if _rows:
+        terminalreporter.section("figures")
+        width = max(len(what) for what, _ in _rows)
+        for what, value in _rows:
+            terminalreporter.write_line(
+                f"{what:{width}}  {value:>9}" if isinstance(value, str) else f"{what:{width}}  {value:>9,}"
+            )

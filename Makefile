@@ -8,7 +8,7 @@ IMAGE  ?= qianfan-operator:$(VERSION)
 ENGINE ?= $(firstword $(foreach engine,docker podman buildah,$(shell command -v $(engine) 2>/dev/null)))
 
 # The tests that start a real control plane; the others need none and take seconds.
-ON_CONTROL_PLANE := $(wildcard tests/admission tests/devcluster tests/e2e tests/packaging/cluster)
+ON_CONTROL_PLANE := $(wildcard tests/storm tests/admission tests/devcluster tests/e2e tests/packaging/cluster)
 
 .DEFAULT_GOAL := help
 # Checks in the order written, also with -j.

@@ -1,4 +1,4 @@
-"""How far the proofs go, and the figures that they come to, as a table at the end."""
+"""The figures that proofs come to, as a table at the end."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,19 +8,6 @@ import pytest
 _FIGURE = "figure"
 Figures = Callable[[str, object], None]
 _rows: list[tuple[str, object]] = []
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """Tell pytest of `--proof`."""
-    parser.addoption(
-        "--proof", choices=("small", "full"), default="small", help="how far the proofs of never paying twice go"
-    )
-
-
-@pytest.fixture(scope="session")
-def full(pytestconfig: pytest.Config) -> bool:
-    """Say whether everything is to be tried, however long it takes."""
-    return bool(pytestconfig.getoption("--proof") == "full")
 
 
 @pytest.fixture

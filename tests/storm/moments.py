@@ -8,13 +8,13 @@ import logging
 import random
 import threading
 from collections import Counter
-from dataclasses import dataclass
 from enum import StrEnum
 
 from e2e.history import History, Object
 
 _CREATES = frozenset({"createTask", "createJob", "publishTrainModel", "apply", "ModifyService"})
 _LONGEST_HOLD = 10  # seconds
+_START, _PATIENCE = 15, 2  # seconds for a process to make its first call, and then for the moment to come
 
 
 class Kind(StrEnum):
@@ -30,44 +30,35 @@ class Kind(StrEnum):
 _UP_TO = {Kind.CALL: 60, Kind.REPLY: 3, Kind.NO_REPLY: 3, Kind.INTENT: 3, Kind.STATUS: 15}
 
 
-@dataclass(frozen=True)
-class Moment:
-    """The `nth` time that something is seen."""
-
-    kind: Kind
-    nth: int
-
-
 class Moments(logging.Handler):
     """Draws moments and waits for them; listens to the cloud's access log and to what the API server tells.
 
-    `met` counts the moments that came, `missed` those that did not come while somebody had the patience.
+    `met` counts the moments that came, `missed` those that did not come in time.
     """
 
     def __init__(self, history: History, chance: random.Random) -> None:
         super().__init__(logging.INFO)
         self._history, self._chance = history, chance
         self._left, self._kind = 0, Kind.CALL
-        self._reached, self._over = threading.Event(), threading.Event()
+        self._begun, self._reached, self._over = threading.Event(), threading.Event(), threading.Event()
         self._counting = threading.Lock()
         self.met: Counter[Kind] = Counter()
         self.missed = 0
         self._intents: set[str] = set()
         history.on_told.append(self._told)
 
-    def draw(self) -> Moment:
+    def draw(self) -> None:
         """Choose the next moment, and begin to count."""
-        kind = self._chance.choice(list(Kind))
-        moment = Moment(kind, self._chance.randint(1, _UP_TO[kind]))
-        self._reached.clear()
-        self._over.clear()
+        for event in (self._begun, self._reached, self._over):
+            event.clear()
         with self._counting:
-            self._kind, self._left = moment.kind, moment.nth
-        return moment
+            self._kind = self._chance.choice(list(Kind))
+            self._left = self._chance.randint(1, _UP_TO[self._kind])
 
-    def wait(self, patience: float) -> None:
+    def wait(self) -> None:
         """Return when the moment has come; what waits for the kill waits until `over`. Or when patience ends."""
-        if self._reached.wait(patience):
+        self._begun.wait(_START)
+        if self._reached.wait(_PATIENCE):
             self.met[self._kind] += 1
         else:
             self.missed += 1
@@ -85,6 +76,7 @@ class Moments(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Count a call that the cloud has executed and not answered yet."""
+        self._begun.set()
         self._counted(Kind.CALL)
         if isinstance(record.args, tuple) and record.args[2] in _CREATES:
             self._counted(Kind.REPLY)

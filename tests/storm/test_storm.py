@@ -16,7 +16,6 @@ from storm.moments import Moments
 from storm.people import People
 
 _SEED = 20240301
-_PATIENCE = 4  # seconds for a moment to come, the process's start included
 _CALM = 80  # kills, after which the operator may live until everything is settled: what is in doubt takes a grace
 _REST = 180  # seconds until everything is settled: a grace is 43, and two may follow each other
 
@@ -46,12 +45,20 @@ def rest(place: Place, books: Books) -> None:
     place.history.wait_for(lambda: not books.unsettled(), lambda: "\n".join(books.unsettled()), _REST)
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.parametrize(
+    ("kills", "chains"),
+    [pytest.param(10, 12), pytest.param(200, 60, marks=[pytest.mark.proof, pytest.mark.timeout(1200)])],
+)
 def test_whatever_moment_kills_it_nothing_is_paid_twice(
-    place: Place, operator: OperatorProcess, moments: Moments, chance: random.Random, full: bool, figures: Figures
+    place: Place,
+    operator: OperatorProcess,
+    moments: Moments,
+    chance: random.Random,
+    figures: Figures,
+    kills: int,
+    chains: int,
 ) -> None:
     """Killed at any moment of a storm, the operator ends with one run per attempt, all of it recorded and settled."""
-    kills, chains = (200, 60) if full else (10, 12)
     people, books = People(place, chance, chains), Books(place)
     operator.start()
     place.apply(job("witness"))  # from it the operator knows that the cloud's lists show runs
@@ -60,7 +67,7 @@ def test_whatever_moment_kills_it_nothing_is_paid_twice(
     for number in range(1, kills + 1):
         moments.draw()
         people.act(number / kills)
-        moments.wait(_PATIENCE)
+        moments.wait()
         operator.signal(signal.SIGKILL)
         operator.until_ended()
         moments.over()

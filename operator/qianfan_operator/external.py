@@ -49,9 +49,6 @@ class Plan:
     """What is settled without any change in the cloud, to be recorded with this pass."""
 
 
-# The steps that a kind can ask for.
-
-
 @dataclass(frozen=True)
 class Record:
     """Write this, and come back at once."""
@@ -70,8 +67,8 @@ class Hold:
 
 def confirming(seconds: float) -> Hold:
     """Wait for the grace to be over."""
-    reason = Reason.CONFIRMING
-    return Hold(Verdict(False, reason, reason.sentence, reconciling=True, synced=Synced("Unknown")), seconds)
+    why = Reason.CONFIRMING
+    return Hold(Verdict(False, why, why.sentence, reconciling=True, synced=Synced("Unknown")), seconds)
 
 
 def stalled(reason: Reason, message: str) -> Hold:
@@ -91,8 +88,7 @@ class Pay:
 
 
 Step = Record | Hold | Pay
-
-# What a look for an unconfirmed create can find.
+"""What a kind can ask for."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +113,7 @@ class CannotTell:
 
 
 Found = Seen | NotThere | CannotTell
+"""What a look for an unconfirmed create can come to."""
 
 
 @dataclass(frozen=True)
@@ -144,8 +141,7 @@ class World:
     """When this process first saw a thing of this object (boot time)."""
     touched: int
     """The version of the object that somebody else wrote last."""
-    users_of: Callable[[Key], tuple[Key, ...]]
-    """The objects that refer to a key."""
+    users_of: Callable[[Key], tuple[Key, ...]]  # the objects that refer to a key
     needing: Callable[[Iterable[Hashable]], tuple[Key, ...]]
     """The objects that need one of these things of the cloud, ("model", id) or ("version", id), whoever made it."""
     listed: bool
@@ -222,6 +218,10 @@ class Kind(ABC, Generic[R]):
     @abstractmethod
     def ids_of(self, updates: Updates) -> tuple[object, ...]:
         """The ids in what is to be recorded."""
+
+    def decided(self, resource: R) -> bool:
+        """Say whether a person has decided what an open intent comes to, so that no evidence is waited for (5.10)."""
+        return False
 
     @abstractmethod
     def look(self, world: World, account: Account, resource: R, pending: Pending) -> Found:

@@ -83,11 +83,12 @@ class Gatherer:
 
     def _same_account(self, facts: Facts, subject: Subject, account: Account | None, phase: Phase) -> Facts:
         """Believe "none" and "gone" only from keys that are known to see the account of what is recorded (5.10)."""
-        recorded = subject.resource.status.account
-        doubtful = facts.intent or phase is Phase.GONE
+        resource, recorded = subject.resource, subject.resource.status.account
+        left = not facts.deleting and subject.kind.decided(resource)
+        doubtful = (facts.intent and not left) or phase is Phase.GONE
         if account is None or not doubtful or self._credentials.same_account(recorded, account):
             return facts
-        name = subject.resource.spec.credentials_ref.name
+        name = resource.spec.credentials_ref.name
         message = (
             f"Secret {name} holds another access key than before, which is not known to see the same account; put a key"
             " of the former account back."

@@ -2,11 +2,14 @@
 
 from collections.abc import Callable
 
+import pytest
+
 from engine.manifests import job, model, service
 from engine.world import DAY, FIRST, OTHER, SECOND, World
 from fake_kube import Raw
 from qianfan_operator.keys import Key
 from qianfan_operator.kube import Forbidden
+from qianfan_simulator import Effect, Fault
 
 TRAIN = Key("qianfanjobs", "default", "train")
 THERE = "elsewhere"
@@ -53,6 +56,30 @@ def test_a_new_attempt_waits_for_a_run_that_the_keys_do_not_see(world: World) ->
     world.run(lambda: world.is_so(key) and world.status(key)["attempt"] == 2)
 
 
+@pytest.mark.parametrize("way", ["raised", "adopted"])
+def test_a_person_decides_about_an_intent_of_another_account(world: World, way: str) -> None:
+    """What is open in the old account is left behind by a raised attempt, or by `adopt` of a run of the new one."""
+    world.set_secret(OTHER)
+    other = world.until(world.kube.apply(job("other")), "Succeeded")
+    world.set_secret(FIRST)
+    world.until(world.kube.apply(job("witness")), "Succeeded")
+    key = world.kube.apply(job())
+    world.sim.faults.add(Fault(Effect.LOSE_REPLY, "createJob"))
+    world.until(key, "Confirming")
+    world.set_secret(OTHER)
+    world.until(key, "AccountChanged")
+    ids = {"taskId": other["taskId"], "jobId": other["jobId"], "attempt": 1}
+    world.kube.delete(Key("qianfanjobs", "default", "other"))
+    world.kube.apply(job(attempt=2) if way == "raised" else job(adopt=ids))
+    status = world.until(key, "Succeeded")
+    if way == "raised":
+        assert [(run["attempt"], "pending" in run) for run in status["runs"]] == [(1, True)]
+        assert len(world.sim.account(OTHER).runs) == 2
+    else:
+        assert status["jobId"] == ids["jobId"]
+    assert len(world.sim.account(FIRST).runs) == 2
+
+
 def test_orphan_lets_go_of_what_the_keys_do_not_see(world: World) -> None:
     """Deleting under keys of another account names the way out, and the way out works for every kind."""
     keys = chain(world)
@@ -67,7 +94,7 @@ def test_orphan_lets_go_of_what_the_keys_do_not_see(world: World) -> None:
     gone = {"StopFineTuningTask", "DeactivateService", "versionBatchDelete"}
     for key in keys[1:]:  # a finished job has nothing to release
         assert world.there(key)
-        assert '"deletionPolicy":"Orphan"' in world.condition(key, "Reconciling")["message"]
+        assert '"deletionPolicy":"Orphan"' in world.condition(key)["message"]
         world.kube.patch_spec(key, deletionPolicy="Orphan")
         world.until_gone(key)
     assert not [call for call in world.sim.calls if call.operation in gone]

@@ -155,6 +155,11 @@ class JobKind(Kind[QianfanJob]):
         """See Kind."""
         return updates.get("job_id"), updates.get("job_uuid")
 
+    def decided(self, resource: QianfanJob) -> bool:
+        """See Kind: the spec goes on with another attempt, or names the run."""
+        pending = resource.status.pending
+        return pending is not None and (resource.spec.attempt != pending.attempt or adopting.adopts(resource))
+
     def look(self, world: World, account: Account, resource: QianfanJob, pending: Pending) -> Found:
         """See Kind."""
         return outcomes.look(world, account, resource, pending)

@@ -22,11 +22,15 @@ class Proxy:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def cut(self) -> None:
-        """Break all connections, and every new one, until the end."""
+        """Break all connections, and every new one, until `mend`."""
         self._open.clear()
         self._answers.set()
         for end in tuple(self._sockets):
             self._shut(end)
+
+    def mend(self) -> None:
+        """Let new connections through."""
+        self._open.set()
 
     def hold_answers(self) -> None:
         """Let requests through and keep the answers, until `let_go`; new connections are still agreed on."""

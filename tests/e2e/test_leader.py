@@ -126,6 +126,32 @@ def test_a_leader_that_is_cut_off_gives_up(
 
 
 @pytest.mark.usefixtures("endless")
+def test_an_end_in_order_waits_until_what_was_paid_for_is_written(
+    place: Place, candidates: Candidates, proxy: Proxy, by_proxy: Path
+) -> None:
+    """Told to end while the reply of createJob is on its way and the API server is not there, it writes the ids."""
+    first = candidates("first", by_proxy)
+    first.until_leading()
+    place.spoil(Effect.SLOW, "createJob", seconds=1)
+    place.apply(job())
+    place.until_called("createJob", 1)
+    proxy.cut()
+    first.signal(signal.SIGTERM)
+    place.history.wait_for(
+        lambda: {"Created", "The API server did not do it"} <= {str(line["message"]) for line in first.log()},
+        lambda: f"it has not tried to write: {first.log()[-20:]}",
+    )
+    assert first.runs()
+    assert "jobId" not in place.get(JOB)["status"]
+    proxy.mend()
+
+    assert first.until_ended() == 0
+    before = place.until(JOB, lambda body: body["status"].get("jobId"))
+    candidates("second").until_leading()
+    goes_on(place, before)
+
+
+@pytest.mark.usefixtures("endless")
 def test_a_leader_frozen_while_it_pays_writes_what_it_paid_for(place: Place, candidates: Candidates) -> None:
     """Woken after another took over it reads the reply, records the run, which that one goes on with, and ends."""
     first = candidates("first", **SOON, **PATIENT)

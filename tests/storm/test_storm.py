@@ -16,7 +16,7 @@ from storm.moments import Moments
 from storm.people import People
 
 _SEED = 20240301
-_CALM = 80  # kills, after which the operator may live until everything is settled: what is in doubt takes a grace
+_CALM = 100  # kills, after which the operator may live until everything is settled: what is in doubt takes a grace
 _REST = 180  # seconds until everything is settled: a grace is 43, and two may follow each other
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from engine.manifests import job, model, service
 from engine.world import DAY, GRACE, PACES, World
+from plugins.figures import Figures
 from qianfan_operator.engine import Engine
 from qianfan_operator.keys import Key
 from qianfan_operator.kube import Conflict, KubeError
@@ -354,7 +355,7 @@ def unspoilt(worlds: Callable[..., World], story: Story) -> tuple[dict[str, Any]
 
 
 @pytest.mark.parametrize("name", STORIES)
-def test_every_point_of(name: str, worlds: Callable[..., World]) -> None:
+def test_every_point_of(name: str, worlds: Callable[..., World], figures: Figures) -> None:
     """Whatever goes wrong at whatever operation, the end is the one that would have been without it."""
     wanted, names = unspoilt(worlds, story := STORIES[name])
     failures = []
@@ -364,22 +365,25 @@ def test_every_point_of(name: str, worlds: Callable[..., World]) -> None:
                 spoilt(worlds, story, wanted, (n, way))
             except AssertionError as error:
                 failures.append(f"{operation}: {error}")
+    figures(f"faults at every point: {name}", sum(len(ways(operation)) for operation in names))
     assert failures == [], f"expected {wanted}"
 
 
 @pytest.mark.proof
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("name", ["create a job", "delete a job", "stop a run", "wipe the status"])
-def test_every_two_points_of(name: str, worlds: Callable[..., World]) -> None:
+def test_every_two_points_of(name: str, worlds: Callable[..., World], figures: Figures) -> None:
     """What goes wrong while something that went wrong is being mended leads to the same end, too."""
     wanted, names = unspoilt(worlds, story := STORIES[name])
-    failures = []
+    failures, pairs = [], 0
     for n, operation in enumerate(names):
         for way in (way for way in ways(operation) if not way.startswith("frozen")):
             for m, later in enumerate(spoilt(worlds, story, wanted, (n, way)).names):
                 for again in ways(later):
+                    pairs += 1
                     try:
                         spoilt(worlds, story, wanted, (n, way), (m, again))
                     except AssertionError as error:
                         failures.append(f"{operation}, {later}: {error}")
+    figures(f"pairs of faults: {name}", pairs)
     assert failures == [], f"expected {wanted}"

@@ -16,7 +16,7 @@ PROOFS := tests/storm $(addprefix tests/engine/,test_crash.py test_pairs.py test
 .DEFAULT_GOAL := help
 # Checks in the order written, also with -j.
 .NOTPARALLEL:
-.PHONY: help init test test-fast test-cluster crash-test lint format types crds docs demo bench image cluster simulator lock clean
+.PHONY: help init test test-fast test-cluster crash-test lint format types crds golden docs demo bench image cluster simulator lock clean
 
 help:           ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*##/\1 ##/p' $(MAKEFILE_LIST) | awk -F' ## *' '{ printf "  make %-13s %s\n", $$1, $$2 }'
@@ -61,6 +61,10 @@ types: $(READY)  ## Check the types
 
 crds: $(READY)  ## Write crds/*.yaml from the models
 	$(BIN)/python -m qianfan_operator.crds
+
+golden: $(READY)  ## Write what objects say in every situation (tests/golden, deploy/argocd)
+	PYTHONPATH=tests $(BIN)/python -m engine.golden
+	PYTHONPATH=tests $(BIN)/python -m argocd
 
 docs: $(READY)  ## Write the generated tables into the documents
 	$(BIN)/python docs/generate.py

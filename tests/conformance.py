@@ -62,7 +62,7 @@ def check(obj: Object, final: bool) -> list[str]:
 def _fresh(observed: int | None) -> Iterator[str]:
     """Without the default of -1 kstatus would take a fresh object, or one with a bare generation, for done."""
     if observed != -1:
-        yield f"observedGeneration is {observed} and there are no conditions"
+        yield f"observedGeneration is {observed} and there are no conditions (FAIL0002)"
 
 
 def _one(condition: Mapping[str, Any], status: Mapping[str, Any]) -> Iterator[str]:
@@ -73,7 +73,7 @@ def _one(condition: Mapping[str, Any], status: Mapping[str, Any]) -> Iterator[st
     if not _RFC3339.fullmatch(condition.get("lastTransitionTime", "")):
         yield f"lastTransitionTime is {condition.get('lastTransitionTime')!r}"
     if condition.get("observedGeneration") != status.get("observedGeneration"):
-        yield "observedGeneration is not that of the status (WARN0005)"
+        yield "observedGeneration is not that of the status (FAIL0008, FAIL0009, WARN0005)"
     message = condition.get("message", "")
     if len(message.splitlines()) > 1 or message != message.strip():
         yield f"the message is not one clean line: {message!r}"
@@ -88,16 +88,19 @@ def _together(found: Conditions) -> Iterator[str]:
         return found[kind]["status"] if kind in found else None
 
     ready = status("Ready")
-    yield from (f"{kind} is missing" for kind in ("Ready", "Synced") if kind not in found)
+    if "Ready" not in found:
+        yield "Ready is missing (FAIL0002)"
+    if "Synced" not in found:
+        yield "Synced is missing"
     for kind in ("Reconciling", "Stalled"):
         if status(kind) not in {None, "True"}:
             yield f"{kind} is present and not True (WARN0003, WARN0004)"
         if kind in found and ready == "True":
-            yield f"Ready and {kind} (FAIL0001, FAIL0003, FAIL0004)"
+            yield f"Ready and {kind} (FAIL0001, FAIL0003, FAIL0004, WARN0001)"
     if "Reconciling" in found and "Stalled" in found:
         yield "Reconciling and Stalled (FAIL0005)"
-    if ready == "Unknown" and "Reconciling" not in found:
-        yield "Ready is Unknown without Reconciling (FAIL0011)"
+    if ready == "Unknown":
+        yield "Ready is Unknown, which a pass never leaves behind (FAIL0003, FAIL0004, FAIL0011)"
     if ready == "False" and not {"Reconciling", "Stalled"} & set(found) and found["Ready"]["reason"] != Reason.PAUSED:
         yield "Ready is False and nothing says whether to wait or to act"
     if "Stalled" in found and ready == "False":
@@ -112,7 +115,7 @@ def _together(found: Conditions) -> Iterator[str]:
 
 def _generations(found: Conditions, observed: int | None, generation: int, final: bool) -> Iterator[str]:
     if observed is None or observed < 0:
-        yield "conditions without an observedGeneration"
+        yield "conditions without an observedGeneration (FAIL0007, FAIL0008, FAIL0009)"
         return
     if observed > generation:
         yield f"observedGeneration {observed} is above the generation {generation} (FAIL0006)"

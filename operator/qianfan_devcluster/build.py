@@ -55,22 +55,30 @@ class BinariesError(Exception):
 
 
 def build(names: list[str], into: Path, environ: Mapping[str, str], say: Say) -> None:
-    """Build the named programs into a folder, each moved there whole when it is built and answers for its version.
+    """Build the named programs of the control plane into a folder, as `build_module` does. Raises BinariesError."""
+    build_module(_MODULE, {name: PACKAGES[name] for name in names}, into, environ, say)
+
+
+def build_module(module: Path, packages: Mapping[str, str], into: Path, environ: Mapping[str, str], say: Say) -> None:
+    """Build programs (name: package) of a Go module into a folder, each moved there whole when it is built.
 
     Of several processes that build into one folder the first works and the others wait, then find the work done. What
-    Go downloads and compiles on the way (3 GB) is removed whatever happens. Raises BinariesError.
+    Go downloads and compiles on the way (3 GB for the control plane, whose programs are also asked for their version)
+    is removed whatever happens. Raises BinariesError.
     """
     into.mkdir(parents=True, exist_ok=True)
     with _alone(into, say) as lock, _workspace(into) as work:
-        missing = [name for name in names if not (into / name).exists()]
+        missing = [name for name in packages if not (into / name).exists()]
         if not missing:
             return
         _require_space(into)
         go = _go(work, environ, say)
-        say(f"Building {', '.join(missing)} {KUBERNETES_VERSION} into {into}: once, about five minutes on two cores.")
+        say(f"Building {', '.join(missing)} into {into}: once, up to five minutes on two cores.")
+        shutil.copytree(module, work / "source")  # the installed one may be read-only
         for name in missing:
-            program = _compile(name, go, work, environ, lock=lock, say=say)
-            check(name, program)
+            program = _compile(name, packages[name], go, work, environ, lock=lock, say=say)
+            if name in PACKAGES:
+                check(name, program)
             program.replace(into / name)
 
 
@@ -158,10 +166,7 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split(".") if part)
 
 
-def _compile(name: str, go: Path, work: Path, environ: Mapping[str, str], *, lock: int, say: Say) -> Path:
-    source = work / "source"
-    if not source.exists():
-        shutil.copytree(_MODULE, source)  # Go wants to be in a module, and the installed one may be read-only
+def _compile(name: str, package: str, go: Path, work: Path, environ: Mapping[str, str], *, lock: int, say: Say) -> Path:
     env = {
         **environ,
         "CGO_ENABLED": "0",
@@ -172,12 +177,12 @@ def _compile(name: str, go: Path, work: Path, environ: Mapping[str, str], *, loc
         "GOWORK": "off",
     }
     flags = ["-trimpath", "-buildvcs=false", "-ldflags", _link_flags()]
-    argv = [str(go), "build", *flags, "-o", str(work / name), PACKAGES[name]]
+    argv = [str(go), "build", *flags, "-o", str(work / name), package]
     log = work / f"{name}.log"
     started = time.monotonic()
     with log.open("w") as output:
         # Go holds the lock too: should we be killed, the next builder must not begin beside an orphan.
-        process = subprocess.Popen(argv, cwd=source, env=env, stdout=output, stderr=output, pass_fds=[lock])  # noqa: S603
+        process = subprocess.Popen(argv, cwd=work / "source", env=env, stdout=output, stderr=output, pass_fds=[lock])  # noqa: S603
         try:
             while process.poll() is None:
                 say(f"  {name}: {time.monotonic() - started:.0f} s")

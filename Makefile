@@ -67,7 +67,7 @@ golden: $(READY)  ## Write what objects say in every situation (tests/golden, de
 	PYTHONPATH=tests $(BIN)/python -m argocd
 
 docs: $(READY)  ## Write the generated tables into the documents
-	$(BIN)/python docs/generate.py
+	PYTHONPATH=tests $(BIN)/python docs/generate.py
 
 # A cluster of yours must be named here: the demo writes into it, and most shells have a KUBECONFIG for other work.
 YOURS = $(if $(filter command,$(origin KUBECONFIG)),--kubeconfig '$(KUBECONFIG)')

@@ -1,5 +1,7 @@
 """Fill the generated blocks of the documents: `make docs`. A test runs it with --check, which only says what is stale.
 
+The folder tests/ must be on the path: what the tools make of our statuses is known there.
+
 A block stands between `<!-- NAME -->` and `<!-- end of NAME -->`; the names are the keys of BLOCKS.
 """
 
@@ -10,6 +12,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
+import matrix
 from qianfan_operator import settings
 from qianfan_operator.api.common import Part
 from qianfan_operator.api.job import JobSpec, JobStatus
@@ -52,6 +55,7 @@ def fields(model: type[Part]) -> str:
 
 BLOCKS: dict[str, Callable[[], str]] = {
     "settings": settings.table,
+    "situations": matrix.table,
     "job spec": partial(fields, JobSpec),
     "job status": partial(fields, JobStatus),
     "model spec": partial(fields, ModelSpec),

@@ -186,7 +186,7 @@ def _deadline(facts: Facts) -> Decision | None:
         why = Why(Reason.STOPPING, "Stopping the run: it has run for spec.activeDeadlineSeconds.")
         return _say(why, Action.STOP, reconciling=True)
     if facts.deadline_passed and facts.phase is Phase.STOPPED:
-        message = "Stopped after spec.activeDeadlineSeconds; raise spec.attempt to train again."
+        message = "Stopped after spec.activeDeadlineSeconds; raise it, and raise spec.attempt to train again."
         return _say(Why(Reason.DEADLINE_EXCEEDED, message), stalled=True, ended=False)
     return None
 

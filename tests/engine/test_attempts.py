@@ -249,6 +249,30 @@ def test_adopt_resolves_an_unknown_outcome(world: World) -> None:
     assert len(world.calls("createJob")) == 1
 
 
+def test_the_way_out_of_a_later_attempt_names_its_number(world: World) -> None:
+    """`adopt` stands for attempt 1 if it does not say another: the message tells so, and what it tells works."""
+    key = finished(world)
+    world.sim.configure(v2="denied")
+    world.sim.faults.add(Fault(Effect.LOSE_REPLY, "createJob"))
+    world.kube.patch_spec(key, attempt=2)
+    world.until(key, "CreateOutcomeUnknown")
+    assert "set spec.adopt to its run, with attempt: 2 in it" in world.condition(key)["message"]
+    _, run = world.sim.account().runs
+    world.kube.patch_spec(key, adopt={"taskId": run.task.id, "jobId": run.id})
+    world.rest(600)
+    assert "spec.adopt stands for attempt 1, and spec.attempt selects 2." in world.condition(key)["message"]
+    world.kube.patch_spec(key, adopt={"taskId": run.task.id, "jobId": run.id, "attempt": 2})
+    assert world.until(key, "Succeeded")["jobId"] == run.id
+    assert len(world.calls("createJob")) == 2
+
+
+def test_an_adoption_for_another_attempt_asks_for_no_training(world: World) -> None:
+    """An object that only adopts, and selects another attempt, is told that, and not that it should train."""
+    key = world.kube.apply(job(adopt={"taskId": 7, "jobId": 8, "attempt": 3}, **dict.fromkeys(TRAINING)))
+    world.until(key, "InvalidSpec")
+    assert "spec.adopt stands for attempt 3, and spec.attempt selects 1." in world.condition(key)["message"]
+
+
 def test_a_finished_run_is_found_again_by_a_re_applied_manifest(world: World) -> None:
     """Deleted and applied again, a job finds the run that its predecessor paid for."""
     key = finished(world)

@@ -88,6 +88,8 @@ def test_two_jobs_cannot_wait_for_each_other(world: World) -> None:
     second = world.kube.apply(next_job("second", "first"))
     world.run(lambda: {world.reason(first), world.reason(second)} == {"DependencyFailed"}, within=600)
     assert world.sim.calls == []
+    for key in (first, second):
+        assert world.condition(key)["message"] == "spec.incrementalFrom leads back to the object itself."
 
 
 def test_three_jobs_cannot_wait_for_each_other(world: World) -> None:

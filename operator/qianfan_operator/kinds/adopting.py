@@ -5,12 +5,13 @@ another run; but the ids that are missing from it can be given, and are checked 
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from qianfan_operator.api.job import JobAdopt, JobStatus, QianfanJob, RunRecord
 from qianfan_operator.cloud.views import Run
 from qianfan_operator.credentials import Account
-from qianfan_operator.decide import Phase
+from qianfan_operator.decide import Phase, Why
 from qianfan_operator.external import Hold, Record, stalled
 from qianfan_operator.kinds import runs
 from qianfan_operator.kinds.attempts import FRESH, look_at
@@ -22,6 +23,35 @@ _IDS = ("task_id", "task_uuid", "job_id", "job_uuid")
 def adopts(job: QianfanJob) -> bool:
     """Say whether the selected attempt is to be adopted."""
     return job.spec.adopt is not None and job.spec.adopt.attempt == job.spec.attempt
+
+
+def advised(job: QianfanJob, why: Why) -> Why:
+    """Add to what the cloud cannot tell how a person finds it out and goes on (design 5.6)."""
+    spec, number = job.spec, job.spec.attempt
+    if why.reason not in {Reason.CREATE_OUTCOME_UNKNOWN, Reason.TASK_EXISTS}:
+        return why
+    if job.metadata.deletion_timestamp:
+        way = "If there is one, stop it in the console first."
+    elif spec.adopt and not adopts(job):
+        way = f"{out_of_step(job)} Set spec.adopt.attempt to {number} if it names the run of attempt {number}."
+    else:
+        run = "its run" if number == 1 else f"its run, with attempt: {number} in it"
+        way = f"Look into the task in the console: set spec.adopt to {run}, or raise spec.attempt if there is none."
+    return replace(why, message=f"{why.message} {way}")
+
+
+def advise(job: QianfanJob, hold: Hold) -> Hold:
+    """Add the same to a step that cannot be taken."""
+    verdict = hold.verdict
+    return replace(hold, verdict=replace(verdict, message=advised(job, Why(verdict.reason, verdict.message)).message))
+
+
+def out_of_step(job: QianfanJob) -> str:
+    """Say that `adopt` is for another attempt than the selected one; empty if it is not."""
+    ref = job.spec.adopt
+    if ref is None or adopts(job):
+        return ""
+    return f"spec.adopt stands for attempt {ref.attempt}, and spec.attempt selects {job.spec.attempt}."
 
 
 def names(status: JobStatus, ref: JobAdopt) -> bool:

@@ -40,7 +40,9 @@ def why(phase: Phase, job: QianfanJob, word: str | None) -> Why:
 
 def _stopped(job: QianfanJob, run: str) -> Why:
     if job.status.stop_reason == Reason.DEADLINE_EXCEEDED:
-        return Why(Reason.DEADLINE_EXCEEDED, f"{run} was stopped after spec.activeDeadlineSeconds; {RAISE}")
+        return Why(
+            Reason.DEADLINE_EXCEEDED, f"{run} was stopped after spec.activeDeadlineSeconds; raise it, and {RAISE}"
+        )
     if job.status.stop_reason:
         return Why(Reason.STOPPED, f"{run} was stopped and cannot go on; {RAISE}")
     return Why(Reason.STOPPED_EXTERNALLY, f"{run} was stopped outside of this object; {RAISE}")

@@ -31,7 +31,7 @@ def base_of(world: World, job: QianfanJob, why: Why) -> Plan:
             what = f"QianfanJob {source.job_ref.name} trains with peftType {peft_type}"
             return failed(f"{what}; only a run of ALL can be a base.")
     plan = run_of(world, job, source, why)
-    if plan.want is Want.WAIT and refers_back(world, job, _next_of):
+    if plan.want is not Want.CREATE and refers_back(world, job, _next_of):
         return failed("spec.incrementalFrom leads back to the object itself.")
     return Plan(Want.CREATE, why, {"base": plan.inputs["run"]}) if plan.want is Want.CREATE else plan
 

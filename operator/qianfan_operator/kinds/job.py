@@ -112,7 +112,7 @@ class JobKind(Kind[QianfanJob]):
             }
             result = tasks.claim(world, account, resource, mark)
             if isinstance(result, Hold):
-                return result
+                return adopting.advise(resource, result)
             if isinstance(result, tasks.Found):
                 found = {"task_name": result.task_name, "task_uuid": result.task_uuid, "job_uuid": result.run.job_uuid}
                 return Record({**begin, **found, "train_status": result.run.status})
@@ -125,7 +125,7 @@ class JobKind(Kind[QianfanJob]):
     def _survey(self, world: World, account: Account, job: QianfanJob, mark: Mark) -> Step:
         result = tasks.survey(world, account, mark)
         if isinstance(result, Hold):
-            return result
+            return adopting.advise(job, result)
         found = attempts.surveyed(job, mark, result)
         late = {record.attempt: record for record in job.status.runs}
         found = (*late.values(), *(record for record in found if record.attempt not in late))
@@ -185,7 +185,7 @@ class JobKind(Kind[QianfanJob]):
             mark = Mark.of(world.cluster, resource.metadata, resource.kind, resource.spec.attempt, "")
             found = tasks.survey(world, account, mark)
             if isinstance(found, Hold):
-                verdict = found.verdict
+                verdict = adopting.advise(resource, found).verdict
                 return Released(False, Why(verdict.reason, verdict.message), verdict.stalled)
             if working := attempts.unrecorded(status, found):  # recorded first: only what is still its own is stopped
                 updates = {"highest_attempt": 0, "runs": working}
@@ -200,7 +200,7 @@ class JobKind(Kind[QianfanJob]):
             return Released(False, Why(Reason.DELETING, f"Stopping run {names}."))
         unknown = next((why for _, why in earlier if why), None)
         if unknown:
-            return Released(False, unknown, stalled=unknown.reason is not Reason.CONFIRMING)
+            return Released(False, adopting.advised(resource, unknown), unknown.reason is not Reason.CONFIRMING)
         return Released(True)
 
     def abandon(self, account: Account, resource: QianfanJob, updates: Updates) -> None:

@@ -5,6 +5,7 @@ attempt has, and so is observed, waited for and stopped as every other one.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from qianfan_operator.api.common import Pending
 from qianfan_operator.api.job import JobStatus, QianfanJob, RunRecord
@@ -49,6 +50,7 @@ def look(world: World, account: Account, job: QianfanJob, pending: Pending) -> F
     if not isinstance(found, CannotTell):
         return found
     several = found.runs if isinstance(found, runs.Several) else ()
+    found = replace(found, why=adopting.advised(job, found.why))
     beside = [_record(pending, run.job_uuid, status=run.status) for run in several]
     if job.metadata.deletion_timestamp:
         return Seen({"runs": runs.besides(job.status.runs, beside)}) if beside else found

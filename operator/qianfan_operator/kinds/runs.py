@@ -153,13 +153,12 @@ def look(world: World, account: Account, inputs: Mapping[str, Any]) -> Found:
     """Look for the run that an unconfirmed createJob may have made in its task, by two complete scans (design 5.5)."""
     uuid = inputs.get("taskUuid")
     message = f"Whether createJob made a run in task {inputs.get('taskName')} ({inputs['taskId']}) cannot be told: "
-    remedy = " Look into the task in the console: set spec.adopt to its run, or raise spec.attempt if there is none."
     if not uuid:
-        return CannotTell(Why(Reason.CREATE_OUTCOME_UNKNOWN, message + "the cloud gave it no string id." + remedy))
+        return CannotTell(Why(Reason.CREATE_OUTCOME_UNKNOWN, message + "the cloud gave it no string id."))
     try:
         for _ in range(2):
             if not any(item.task_uuid == uuid for item in account.client.fine_tuning_jobs()):
-                return CannotTell(Why(Reason.CREATE_OUTCOME_UNKNOWN, message + "its lists do not show it." + remedy))
+                return CannotTell(Why(Reason.CREATE_OUTCOME_UNKNOWN, message + "its lists do not show it."))
             runs = account.client.fine_tuning_tasks(uuid)
             if len(runs) > 1:
                 ids = ", ".join(run.job_uuid for run in runs)
@@ -174,9 +173,9 @@ def look(world: World, account: Account, inputs: Mapping[str, Any]) -> Found:
     except CloudError as error:
         if not error.unsupported:
             raise
-        return CannotTell(Why(Reason.CREATE_OUTCOME_UNKNOWN, message + "V2 is not available." + remedy))
+        return CannotTell(Why(Reason.CREATE_OUTCOME_UNKNOWN, message + "V2 is not available."))
     message += "these keys have never seen a run of V1 in a V2 list."
-    return CannotTell(Why(Reason.CREATE_OUTCOME_UNKNOWN, message + remedy))
+    return CannotTell(Why(Reason.CREATE_OUTCOME_UNKNOWN, message))
 
 
 def prove_lists(world: World, account: Account) -> bool:

@@ -49,7 +49,9 @@ def _new(world: World, job: QianfanJob) -> Plan:
     if spec.adopt and adopting.adopts(job):
         return Plan(Want.CREATE, Why(Reason.CREATING, f"Taking over run {spec.adopt.job_id}."))
     if missing := missing_fields(spec):
-        why = f"spec.{missing[0]} must be set to train attempt {spec.attempt}."
+        needed = f"spec.{missing[0]} must be set to train attempt {spec.attempt}."
+        apart = adopting.out_of_step(job)
+        why = f"{apart} Select that attempt to take the run over; {needed}" if apart else needed
         return Plan(Want.BLOCKED, Why(Reason.INVALID_SPEC, why))
     return base_of(world, job, Why(Reason.CREATING, f"Creating the task and the run of attempt {spec.attempt}."))
 

@@ -13,7 +13,6 @@ from qianfan_operator.names import Mark, task_name
 from qianfan_operator.reasons import Reason
 
 _SEQUENCES = 8  # tasks that one attempt may use up: every pass that is cut off after createTask leaves one
-_WAYS_OUT = "Set spec.adopt to its run, or raise spec.attempt."
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ def claim(world: World, account: Account, job: QianfanJob, mark: Mark) -> Claime
         result = _whose(world, account, job, mark, name)
         if result is not None:
             return result
-    message = f"{_SEQUENCES} tasks of this attempt exist and none can be used. {_WAYS_OUT}"
+    message = f"{_SEQUENCES} tasks of this attempt exist and none can be used."
     return stalled(Reason.CREATE_OUTCOME_UNKNOWN, message)
 
 
@@ -62,16 +61,14 @@ def _whose(world: World, account: Account, job: QianfanJob, mark: Mark, name: st
             left = world.grace_left("unlisted", name, world.touched)
             if left:
                 return confirming(left)
-            return stalled(
-                Reason.TASK_EXISTS, f"A task {name} exists, but the cloud's lists do not show it. {_WAYS_OUT}"
-            )
+            return stalled(Reason.TASK_EXISTS, f"A task {name} exists, but the cloud's lists do not show it.")
         theirs = Mark.read(item.description)
         if mark.ours(theirs):
             return _mine(world, account, mark, theirs, item)
     except CloudError as error:
         if not error.unsupported:
             raise
-        message = f"A task {name} exists, and without V2 the cloud cannot tell whose it is. {_WAYS_OUT}"
+        message = f"A task {name} exists, and without V2 the cloud cannot tell whose it is."
         return stalled(Reason.TASK_EXISTS, message)
     if mark.same_object(theirs) or name != job.spec.task_name:
         return None
@@ -101,7 +98,7 @@ def _mine(world: World, account: Account, mark: Mark, theirs: Mark | None, item:
     message = (
         f"Whether task {item.name} holds a run cannot be told: these keys have never seen a run of V1 in a V2 list."
     )
-    return stalled(Reason.CREATE_OUTCOME_UNKNOWN, f"{message} {_WAYS_OUT}")
+    return stalled(Reason.CREATE_OUTCOME_UNKNOWN, message)
 
 
 def _scan(account: Account, name: str) -> TaskItem | None:
@@ -131,6 +128,6 @@ def survey(world: World, account: Account, mark: Mark) -> list[tuple[Mark, TaskI
     except CloudError as error:
         if not error.unsupported:
             raise
-        message = f"Whether this object has a run already cannot be told without V2. {_WAYS_OUT}"
+        message = "Whether this object has a run already cannot be told without V2."
         return stalled(Reason.CREATE_OUTCOME_UNKNOWN, message)
     return list(found.values())

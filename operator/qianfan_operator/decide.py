@@ -78,6 +78,7 @@ class Facts:
     stop_wanted: bool = False
     deadline_passed: bool = False
     others_working: bool = False  # runs of attempts that the spec does not select (any more)
+    others_overdue: bool = False  # the one of them that would be stopped first has worked for as long as it may
     replace: bool = False  # concurrencyPolicy
     want: Want = Want.NOTHING
     phase: Phase = Phase.ABSENT
@@ -97,6 +98,8 @@ class Decision:
 
 
 CHANGES = frozenset({Action.CREATE, Action.SWITCH, Action.STOP, Action.STOP_OTHER})
+MAY_WORK = frozenset({Phase.WORKING, Phase.UNKNOWN})
+"""Phases of a run that may still cost something: rather one too many is stopped, and waited for."""
 _BEGINS = {Want.WAIT: Action.NOTHING, Want.CREATE: Action.CREATE, Want.SWITCH: Action.SWITCH}
 _ANSWERS = frozenset({Phase.READY, Phase.WORKING, Phase.UNKNOWN, Phase.DRIFTED})  # what has answered still does
 _SERVES = frozenset({Phase.READY, Phase.DRIFTED})  # and can be switched; what is not paid for or gone cannot
@@ -172,19 +175,28 @@ def _confirm(facts: Facts) -> Decision | None:
 
 
 def _stop(facts: Facts) -> Decision | None:
-    if facts.stop_wanted and (facts.phase is Phase.WORKING or facts.others_working):
-        action = Action.STOP if facts.phase is Phase.WORKING else Action.STOP_OTHER
-        return _say(Why(Reason.STOPPING, "Stopping the run, as spec.desiredState asks."), action, reconciling=True)
+    if facts.stop_wanted and (facts.phase in MAY_WORK or facts.others_working):
+        action = Action.STOP if facts.phase in MAY_WORK else Action.STOP_OTHER
+        return _stopping(facts, action, "Stopping the run, as spec.desiredState asks.")
     if facts.stop_wanted and facts.phase in {Phase.ABSENT, Phase.STOPPED}:
         message = "Stopped, as spec.desiredState asks."
         return Decision(Action.NOTHING, Verdict(True, Reason.STOPPED, message, ended=False))
     return decide(replace(facts, want=Want.NOTHING)) if facts.stop_wanted and facts.want in _BEGINS else None
 
 
+def _stopping(facts: Facts, action: Action, message: str) -> Decision:
+    if action is Action.STOP and facts.phase is Phase.UNKNOWN:  # which may be why it takes long
+        message = f"{message} {facts.phase_why.message}".rstrip()
+    ended = True if facts.phase is Phase.READY else None  # what has finished has, whatever else is being stopped
+    return _say(Why(Reason.STOPPING, message), action, reconciling=True, ended=ended)
+
+
 def _deadline(facts: Facts) -> Decision | None:
-    if facts.deadline_passed and facts.phase is Phase.WORKING:
-        why = Why(Reason.STOPPING, "Stopping the run: it has run for spec.activeDeadlineSeconds.")
-        return _say(why, Action.STOP, reconciling=True)
+    late = "it has run for spec.activeDeadlineSeconds."
+    if facts.deadline_passed and facts.phase in MAY_WORK:
+        return _stopping(facts, Action.STOP, f"Stopping the run: {late}")
+    if facts.others_overdue:
+        return _stopping(facts, Action.STOP_OTHER, f"Stopping the run of another attempt: {late}")
     if facts.deadline_passed and facts.phase is Phase.STOPPED:
         message = "Stopped after spec.activeDeadlineSeconds; raise it, and raise spec.attempt to train again."
         return _say(Why(Reason.DEADLINE_EXCEEDED, message), stalled=True, ended=False)
@@ -195,7 +207,7 @@ def _other_runs(facts: Facts) -> Decision | None:
     if not facts.others_working or facts.want not in _BEGINS:
         return None
     if facts.replace:
-        return _say(Why(Reason.STOPPING, "Stopping the run of another attempt."), Action.STOP_OTHER, reconciling=True)
+        return _stopping(facts, Action.STOP_OTHER, "Stopping the run of another attempt.")
     return _say(Why(Reason.WAITING_FOR_RUN, "Waiting for the end of the run of another attempt."), reconciling=True)
 
 
@@ -233,16 +245,5 @@ def _failed(facts: Facts) -> Decision | None:
 
 
 RULES: tuple[Callable[[Facts], Decision | None], ...] = (
-    _deleting,
-    _paused,
-    _trouble,
-    _confirm,
-    _stop,
-    _deadline,
-    _other_runs,
-    _blocked,
-    _begin,
-    _working,
-    _ready,
-    _failed,
-)
+    _deleting, _paused, _trouble, _confirm, _stop, _deadline, _other_runs, _blocked, _begin, _working, _ready, _failed,
+)  # fmt: skip

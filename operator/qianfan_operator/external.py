@@ -32,7 +32,7 @@ class Observation:
     why: Why
     updates: Updates = field(default_factory=dict)
     others_working: bool = False  # runs of attempts that the spec does not select
-    others_overdue: bool = False  # one of them has worked for as long as it may
+    others_overdue: bool = False  # the first of them to be stopped has worked for as long as it may
     deadline_passed: bool = False
     looked: bool = False  # the cloud was really asked, and answered
     warning: Why | None = None  # something that a person should know and that changes nothing

@@ -122,7 +122,7 @@ def _with(facts: Facts, plan: Plan, seen: Observation) -> Facts:
         phase=seen.phase,
         phase_why=seen.why,
         others_working=seen.others_working,
-        # No run is stopped for one that cannot begin; but one that has run for as long as it may is waited for no more.
-        replace=seen.others_overdue or (facts.replace and plan.want is Want.CREATE),
+        others_overdue=seen.others_overdue,
+        replace=facts.replace and plan.want is Want.CREATE,  # no run is stopped for one that cannot begin
         deadline_passed=seen.deadline_passed,
     )

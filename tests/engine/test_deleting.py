@@ -130,6 +130,21 @@ def test_deleting_while_the_operator_was_down(world: World) -> None:
     assert states(world) == ["STOP"]
 
 
+def test_a_run_that_nobody_can_stop_blocks_its_deletion(world: World) -> None:
+    """A run in a state that we do not know, which the cloud does not stop, may cost on: a person is told."""
+    key = training(world)
+    (run,) = world.sim.account().runs
+    run.life.state = "QUEUEING"
+    world.until(key, "UnknownState")
+    world.kube.delete(key)
+    world.until(key, "DeletionBlocked")
+    assert "in the console" in world.condition(key)["message"]
+    world.rest(DAY)
+    assert world.there(key)
+    run.life.enter("STOP", world.clock.cloud())
+    world.until_gone(key)
+
+
 def test_a_stop_that_is_refused_is_no_obstacle(world: World) -> None:
     """stopJob of a run that has just ended answers 510302; the state is read, and the object goes."""
     key = training(world)

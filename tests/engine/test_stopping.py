@@ -116,6 +116,52 @@ def test_a_deadline_frees_the_next_attempt(world: World) -> None:
     assert world.status(key)["attempt"] == 1
 
 
+def test_a_deadline_holds_also_while_the_next_attempt_is_blocked(world: World) -> None:
+    """A run that the spec does not select any more is stopped at its deadline, though nothing else can begin."""
+    key = lasting(world, activeDeadlineSeconds=3600)
+    incremental = {"baseTrainType": None, "trainType": None, "peftType": None}
+    world.kube.patch_spec(key, attempt=2, **incremental, incrementalFrom={"jobRef": {"name": "train"}})
+    world.until(key, "DependencyFailed")
+    world.rest(7200)
+    assert states(world) == ["STOP"]
+    assert world.reason(key) == "DependencyFailed"
+
+
+def test_a_deadline_holds_also_when_the_selected_attempt_has_finished(world: World) -> None:
+    """A run that was found late beside a finished one is stopped at its deadline; what has Succeeded stays so."""
+    world.sim.configure(training=AfterSeconds(30 * DAY), v2="denied")
+    key = world.kube.apply(job(activeDeadlineSeconds=7200))
+    world.sim.faults.add(Fault(Effect.LOSE_REPLY, "createJob"))
+    world.until(key, "CreateOutcomeUnknown")
+    world.kube.patch_spec(key, attempt=2)
+    world.until(key, "Training")
+    _, second = world.sim.account().runs
+    second.life.enter("FINISH", world.clock.cloud())
+    world.until(key, "Succeeded")
+    world.sim.configure(v2="on")
+    world.until(key, "Stopping")
+    assert world.is_so(key, "Succeeded")
+    world.until(key, "Succeeded")
+    assert states(world) == ["STOP", "FINISH"]
+
+
+@pytest.mark.parametrize("wish", [{"desiredState": "Stopped"}, {"activeDeadlineSeconds": 3600}], ids=["stop", "late"])
+def test_a_run_in_a_state_that_we_do_not_know_is_stopped(world: World, wish: dict) -> None:
+    """A word that nobody has documented may mean that the run costs: it is stopped, as one that surely works."""
+    key = lasting(world)
+    world.rest(7200)
+    (run,) = world.sim.account().runs
+    run.life.enter("QUEUEING", world.clock.cloud())
+    world.until(key, "UnknownState")
+    world.kube.patch_spec(key, **wish)
+    world.until(key, "Stopping")
+    world.rest(600)
+    assert "QUEUEING" in world.condition(key)["message"]
+    assert any(call.operation == "stopJob" for call in world.sim.calls)
+    run.life.enter("RUNNING", world.clock.cloud())
+    world.run(lambda: states(world) == ["STOP"])
+
+
 def test_a_run_that_was_replaced_was_not_stopped_by_others(world: World) -> None:
     """Going back to an attempt that made room says that it was stopped, and not that somebody else did it."""
     key = lasting(world, concurrencyPolicy="Replace")

@@ -15,8 +15,8 @@ from qianfan_operator.reasons import Reason
 
 Space = list[tuple[Facts, Decision]]
 FLAGS = (
-    "deleting", "orphan", "paused", "intent", "stop_wanted", "deadline_passed", "others_working", "replace", "usable",
-    "serving",
+    "deleting", "orphan", "paused", "intent", "stop_wanted", "deadline_passed", "others_working", "others_overdue",
+    "replace", "usable", "serving",
 )  # fmt: skip
 BEGINS = {Action.CREATE, Action.SWITCH}
 ENDS = {Action.RELEASE, Action.FORGET}
@@ -30,6 +30,7 @@ def space() -> Space:
     """Every combination of facts with its decision."""
     values = itertools.product((False, True), repeat=len(FLAGS))
     flags: list[dict[str, Any]] = [dict(zip(FLAGS, on, strict=True), trouble_why=DOWN) for on in values]
+    flags = [on for on in flags if on["others_working"] or not on["others_overdue"]]  # what is late works
     rest = list(itertools.product(Trouble, Want, Phase))
     every = (Facts(**on, trouble=trouble, want=want, phase=phase) for on in flags for trouble, want, phase in rest)
     return [(facts, decide(facts)) for facts in every]
@@ -72,7 +73,7 @@ def test_a_create_that_nothing_hinders_is_made(space: Space) -> None:
         return any(flags) or facts.trouble is not Trouble.NONE
 
     def over(facts: Facts) -> bool:
-        return facts.deadline_passed and facts.phase in {Phase.WORKING, Phase.STOPPED}
+        return facts.deadline_passed and facts.phase in {Phase.WORKING, Phase.UNKNOWN, Phase.STOPPED}
 
     def cannot_switch(facts: Facts) -> bool:
         answers = facts.serving and facts.phase in {Phase.WORKING, Phase.UNKNOWN}
@@ -109,9 +110,10 @@ def test_a_run_is_stopped_only_for_a_reason(space: Space) -> None:
 
     def groundless(facts: Facts, decision: Decision) -> bool:
         if decision.action is Action.STOP:
-            grounds = facts.phase is Phase.WORKING and (facts.stop_wanted or facts.deadline_passed)
+            works = facts.phase in {Phase.WORKING, Phase.UNKNOWN}  # or may
+            grounds = works and (facts.stop_wanted or facts.deadline_passed)
         elif decision.action is Action.STOP_OTHER:
-            grounds = facts.others_working and (facts.stop_wanted or facts.replace)
+            grounds = facts.others_working and (facts.stop_wanted or facts.replace or facts.others_overdue)
         else:
             return False
         return not grounds or facts.deleting or facts.paused or facts.intent or facts.trouble is not Trouble.NONE
@@ -314,6 +316,15 @@ CASES = [
         seen(Phase.STOPPED, Reason.STOPPED_EXTERNALLY), Action.NOTHING,
         "False StoppedExternally | False | Stalled StoppedExternally", own="False"),
     job("past its deadline", "activeDeadlineSeconds", trains(deadline_passed=True), Action.STOP,
+        "False Stopping | True | Reconciling Stopping", own="Unknown"),
+    job("an earlier run past its deadline", "it costs, though nothing new can begin",
+        wants(Want.BLOCKED, Reason.DEPENDENCY_FAILED, others_working=True, others_overdue=True), Action.STOP_OTHER,
+        "False Stopping | True | Reconciling Stopping", own="Unknown"),
+    job("an earlier run past its deadline beside a finished one", "what has finished has",
+        finished(others_working=True, others_overdue=True), Action.STOP_OTHER,
+        "False Stopping | True | Reconciling Stopping", own="True"),
+    job("stop wanted in a state that we do not know", "it may cost",
+        seen(Phase.UNKNOWN, Reason.UNKNOWN_STATE, stop_wanted=True), Action.STOP,
         "False Stopping | True | Reconciling Stopping", own="Unknown"),
     job("stopped for its deadline", "the user must decide whether to train again",
         seen(Phase.STOPPED, Reason.STOPPED_EXTERNALLY, deadline_passed=True), Action.NOTHING,

@@ -8,7 +8,7 @@ from qianfan_operator.api.training import SCHEME, inputs_hash
 from qianfan_operator.cloud.errors import CloudError, Fate
 from qianfan_operator.cloud.views import Run, RunItem, TaskItem
 from qianfan_operator.credentials import Account
-from qianfan_operator.decide import Phase, Why
+from qianfan_operator.decide import MAY_WORK, Phase, Why
 from qianfan_operator.external import CannotTell, Seen, Updates, World, cloud_now
 from qianfan_operator.kinds import runs
 from qianfan_operator.names import Mark
@@ -50,7 +50,7 @@ def _stopped(job: QianfanJob, run: str) -> Why:
 
 def may_work(record: JobStatus | RunRecord) -> bool:
     """Say whether a run may still cost something."""
-    return runs.phase_of(record) in {Phase.WORKING, Phase.UNKNOWN}
+    return runs.phase_of(record) in MAY_WORK
 
 
 def are_over(status: JobStatus) -> bool:
@@ -73,7 +73,7 @@ def others(job: QianfanJob) -> tuple[JobStatus | RunRecord, ...]:
 
 def works(run: RunItem) -> bool:
     """Say whether a listed run may still cost something."""
-    return runs.STATES.get(run.status, Phase.UNKNOWN) in {Phase.WORKING, Phase.UNKNOWN}
+    return runs.STATES.get(run.status, Phase.UNKNOWN) in MAY_WORK
 
 
 def look_at(account: Account, record: JobStatus | RunRecord) -> tuple[Run | None, Phase]:
@@ -114,7 +114,7 @@ def seen_again(world: World, account: Account, job: QianfanJob, record: RunRecor
         over = phase is Phase.GONE and job.status.account == account.name
         return SeenAgain(record.model_copy(update={"train_status": "STOP"}) if over else record, looked=over)
     seen = {"train_status": run.status, "start_time": run.start_time, "finish_time": run.finish_time}
-    return SeenAgain(record.model_copy(update=seen), True, phase is Phase.WORKING and overdue(account, job, run))
+    return SeenAgain(record.model_copy(update=seen), True, phase in MAY_WORK and overdue(account, job, run))
 
 
 def overdue(account: Account, job: QianfanJob, run: Run) -> bool:
@@ -154,12 +154,23 @@ def look_again(world: World, account: Account, record: RunRecord) -> tuple[RunRe
     return record.model_copy(update={**ids, "pending": None}), None
 
 
-def stopping(account: Account, record: JobStatus | RunRecord) -> bool:
-    """Have a run stopped that may work; say whether it still does."""
-    phase = look_at(account, record)[1]
-    if phase not in {Phase.WORKING, Phase.UNKNOWN}:
-        return False
-    return runs.stop(account, record) or phase is Phase.WORKING
+def stopping(account: Account, records: Sequence[JobStatus | RunRecord]) -> Why | None:
+    """Have all runs stopped that may work; say what is waited for until none does: their ends, or a person."""
+    stopped: list[str] = []
+    refused: list[str] = []
+    for record in records:
+        phase = look_at(account, record)[1]
+        if phase in MAY_WORK:
+            ends = runs.stop(account, record) or phase is Phase.WORKING
+            (stopped if ends else refused).append(str(record.job_id or record.job_uuid))
+    if stopped:
+        return Why(Reason.DELETING, f"Stopping run {', '.join(stopped)}.")
+    if refused:
+        message = (
+            "is in a state that this version does not know, and the cloud does not stop it: stop it in the console"
+        )
+        return Why(Reason.DELETION_BLOCKED, f"Run {', '.join(refused)} {message}.")
+    return None
 
 
 def surveyed(job: QianfanJob, mark: Mark, found: Sequence[tuple[Mark, TaskItem, RunItem]]) -> tuple[RunRecord, ...]:

@@ -8,7 +8,7 @@ from qianfan_operator.api.training import create_job_body, inputs_hash, training
 from qianfan_operator.cloud.errors import CloudError, Fate
 from qianfan_operator.conditions import SUCCEEDED
 from qianfan_operator.credentials import Account
-from qianfan_operator.decide import Phase, Why
+from qianfan_operator.decide import MAY_WORK, Phase, Why
 from qianfan_operator.external import (
     Found,
     Hold,
@@ -60,20 +60,22 @@ class JobKind(Kind[QianfanJob]):
         run, current = attempts.look_at_current(account, status)
         if run:
             updates, word = dict(runs.facts(run, status)), run.status
-        overdue = run is not None and current is Phase.WORKING and attempts.overdue(account, resource, run)
+        overdue = run is not None and current in MAY_WORK and attempts.overdue(account, resource, run)
         exceeded = current is Phase.STOPPED and status.stop_reason == Reason.DEADLINE_EXCEEDED
         unseen = current is Phase.GONE and status.account != account.name  # others may not see what is there (5.10)
         earlier = [attempts.seen_again(world, account, resource, record) for record in status.runs]
         others = [one for one in earlier if attempts.may_work(one.record) and one.record.attempt != spec.attempt]
         if earlier:
             updates["runs"] = tuple(one.record for one in earlier)
+        late = {one.record.attempt for one in others if one.overdue} | ({status.attempt} if overdue else set())
+        first = attempts.others(resource.model_copy(update={"status": status.model_copy(update=updates)}))[:1]
         phase = current if selected else Phase.ABSENT
         return Observation(
             phase,
             attempts.why(phase, resource, word),
             updates,
-            others_working=bool(others) or (not selected and (unseen or current in {Phase.WORKING, Phase.UNKNOWN})),
-            others_overdue=any(one.overdue for one in others) or (overdue and not selected),
+            others_working=bool(others) or (not selected and (unseen or current in MAY_WORK)),
+            others_overdue=any(record.attempt in late for record in first),
             deadline_passed=selected and (overdue or exceeded),
             looked=run is not None or any(one.looked for one in earlier) or (selected and current is Phase.GONE),
             warning=attempts.unseen(run, status),
@@ -194,10 +196,9 @@ class JobKind(Kind[QianfanJob]):
                 )
         earlier = [outcomes.earlier(world, account, record) for record in status.runs]
         recorded: list[JobStatus | RunRecord] = [status, *(record for known, _ in earlier for record in known)]
-        still = [record for record in recorded if attempts.may_work(record) and attempts.stopping(account, record)]
-        if still:
-            names = ", ".join(str(record.job_id or record.job_uuid) for record in still)
-            return Released(False, Why(Reason.DELETING, f"Stopping run {names}."))
+        at_work = [record for record in recorded if attempts.may_work(record)]
+        if still := attempts.stopping(account, at_work):
+            return Released(False, still, stalled=still.reason is Reason.DELETION_BLOCKED)
         unknown = next((why for _, why in earlier if why), None)
         if unknown:
             return Released(False, adopting.advised(resource, unknown), unknown.reason is not Reason.CONFIRMING)
@@ -205,4 +206,4 @@ class JobKind(Kind[QianfanJob]):
 
     def abandon(self, account: Account, resource: QianfanJob, updates: Updates) -> None:
         """Stop a run whose object went while it was being made."""
-        attempts.stopping(account, resource.status.model_copy(update=dict(updates)))
+        attempts.stopping(account, [resource.status.model_copy(update=dict(updates))])

@@ -17,7 +17,7 @@ from qianfan_operator.credentials import Access, Account, Credentials
 from qianfan_operator.decide import CHANGES, Action, Decision, Facts, Trouble, Want, decide
 from qianfan_operator.events import Events
 from qianfan_operator.external import Hold, Kind, Pay, Plan, Record, Step, World
-from qianfan_operator.gather import Gatherer
+from qianfan_operator.gather import Gatherer, hears
 from qianfan_operator.keys import Key
 from qianfan_operator.kube import Conflict, Kube, KubeError, NotFound
 from qianfan_operator.protocol import Protocol, Unfinished
@@ -125,12 +125,14 @@ class Engine:
         world = self._world(subject)
         facts, plan, updates = self._gatherer.gather(subject, access, world)
         decision = decide(facts)
+        subject.heard = hears(facts, decision)
         subject.note(updates)  # before anything is made, so that what is recorded of the new is not taken for the old
         try:
             step = self._act(subject, access, world, decision, plan)
         except CloudError as error:
             facts = self._gatherer.troubled(subject, facts, error, access.account)
             decision = decide(facts)
+            subject.heard = hears(facts, decision, tried=True)
             step = Hold(decision.verdict, error.retry_after)
         return self._finish(subject, facts, decision, step)
 

@@ -7,7 +7,7 @@ from typing import Any
 from qianfan_operator.cloud.errors import CloudError, Fate
 from qianfan_operator.conditions import AVAILABLE, READY, SUCCEEDED, is_true
 from qianfan_operator.credentials import Access, Account, Credentials
-from qianfan_operator.decide import Facts, Phase, Trouble, Want, Why
+from qianfan_operator.decide import Decision, Facts, Phase, Trouble, Want, Why
 from qianfan_operator.external import Observation, Plan, World
 from qianfan_operator.kube import Conflict
 from qianfan_operator.reasons import Reason
@@ -112,6 +112,16 @@ class Gatherer:
         # GONE, and a free create whose outcome is unknown: the next pass sees what is there.
         reason = error.reason if error.fate in {Fate.WAIT, Fate.GONE} else Reason.CLOUD_UNAVAILABLE
         return replace(facts, trouble=Trouble.RETRY, trouble_why=Why(reason, str(error)))
+
+
+def hears(facts: Facts, decision: Decision, *, tried: bool = False) -> bool:
+    """Say whether a pass gets to what the annotation asks to be done; what is usable is asked for nothing.
+
+    `tried`: what stands in the way is the cloud's answer to what was asked.
+    """
+    if facts.trouble is Trouble.NONE:
+        return decision.verdict.reason is not Reason.PAUSED
+    return facts.deleting or decision.verdict.keep or (tried and facts.trouble is Trouble.STALL)
 
 
 def _with(facts: Facts, plan: Plan, seen: Observation) -> Facts:

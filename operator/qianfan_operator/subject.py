@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from qianfan_operator.api.common import FINALIZER, RECONCILE_ANNOTATION, LastError, Resource, explain
+from qianfan_operator.api.common import FINALIZER, RECONCILE_ANNOTATION, Condition, LastError, Resource, explain
 from qianfan_operator.cloud.errors import CloudError
 from qianfan_operator.conditions import READY, STALLED, Verdict, conditions, find
 from qianfan_operator.decide import Why
@@ -19,6 +19,9 @@ from qianfan_operator.reasons import Reason
 from qianfan_operator.store import Store
 
 log = logging.getLogger(__name__)
+_INVITING = frozenset(
+    {Reason.PUBLISHING_FAILED, Reason.GONE, Reason.DRIFTED, Reason.UPDATE_FAILED, Reason.REFUSED}
+)  # what a change of the annotation has tried again or undone
 
 
 class Subject:
@@ -31,6 +34,8 @@ class Subject:
         self.writes = 0
         self.released = False
         self.resource: Resource
+        self.heard = True
+        """Whether this pass gets to what the annotation asks to be done; until one does, that goes on being asked."""
         self.invalid = ""
         """Why the spec cannot be used, if it cannot."""
         if remembered := store.body(key):
@@ -116,7 +121,7 @@ class Subject:
         `trying`: the outcome is not known yet. An object that is Stalled stays it until then, so that trying again
         whether a person has mended the cause makes no noise.
         """
-        before, verdict = self._written, self._with_way_out(verdict)
+        before, verdict = self._written, self._with_way_out(self._unanswered(verdict))
         changes = {**self._noted, **updates}
         told = trying and self._told_stalled()
         after = before.model_copy(update=changes if told else {**changes, **self._judged(verdict)})
@@ -145,6 +150,21 @@ class Subject:
         way = f"""kubectl {what} --type=merge -p '{{"spec":{{"deletionPolicy":"Orphan"}}}}'"""
         return replace(verdict, message=f"{verdict.message.removesuffix('.')}. To let it go without the cloud: {way}")
 
+    def _unanswered(self, verdict: Verdict) -> Verdict:
+        """Keep Ready's reason until a pass gets to what it invites to ask for: nothing else remembers that."""
+        told, generation = self._inviting(), self.resource.metadata.generation
+        known = told is not None and told.observed_generation == generation and verdict.retrying
+        if told is None or not (known or self.resource.reconcile_requested):
+            return verdict
+        words, stays = verdict.retrying or verdict.message, not verdict.reconciling
+        reason = next(one for one in _INVITING if one == told.reason)
+        return replace(verdict, reason=reason, message=words, stalled=stays)
+
+    def _inviting(self) -> Condition | None:
+        """Return Ready as it was told, if it invites to the annotation and this pass does not get to what that asks."""
+        told = find(self._written.conditions, READY)
+        return told if told and told.reason in _INVITING and not self.heard else None
+
     def _told_stalled(self) -> bool:
         stalled = find(self._written.conditions, STALLED)
         generation = self.resource.metadata.generation
@@ -152,12 +172,13 @@ class Subject:
 
     def _judged(self, verdict: Verdict) -> dict[str, Any]:
         metadata, status = self.resource.metadata, self._written
+        asked = metadata.annotations.get(RECONCILE_ANNOTATION)
         return {
             "observed_generation": metadata.generation,
             "conditions": tuple(
                 conditions(verdict, status.conditions, metadata.generation, self.now, self.kind.condition)
             ),
-            "last_handled_reconcile_at": metadata.annotations.get(RECONCILE_ANNOTATION),
+            "last_handled_reconcile_at": status.last_handled_reconcile_at if self._inviting() else asked,
         }
 
     def _take(self, raw: Mapping[str, Any], *, ours: bool = False) -> None:

@@ -1,12 +1,15 @@
 """The annotation that asks for a pass: one at once, echoed in the status, whatever the state of the object."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from engine.manifests import job, model, service
-from engine.test_deleting import published, serving, training
-from engine.world import DAY, OTHER, World
+from engine.test_deleting import PUBLISH, published, serving, training
+from engine.test_drift import drifted, the_version
+from engine.world import DAY, FIRST, OTHER, World
+from qianfan_operator.cloud.errors import CloudError
 from qianfan_operator.keys import Key
 
 
@@ -132,3 +135,66 @@ def test_asking_looks_at_the_cloud(world: World) -> None:
     world.ask(key)
     world.rest(0)
     assert world.reason(key) == "Gone"
+
+
+# What is asked for once, and cannot be done at once.
+
+
+def failed_to_publish(world: World) -> tuple[Key, str]:
+    published(world)
+    the_version(world).life.enter("Fail", world.clock.cloud())
+    world.until(PUBLISH, "PublishingFailed")
+    return PUBLISH, "publishTrainModel"
+
+
+def gone(world: World) -> tuple[Key, str]:
+    published(world)
+    world.sim.delete(the_version(world).id)
+    world.until(PUBLISH, "Gone")
+    return PUBLISH, "publishTrainModel"
+
+
+def drifting(world: World) -> tuple[Key, str]:
+    return drifted(world)[0], "ModifyService"
+
+
+def hiccup(world: World, _: Key) -> Callable[[], None]:
+    def fails(operation: str, do: Callable[[], Any]) -> Any:
+        raise CloudError(operation, "500000", "hiccup")
+
+    world.around_cloud = fails
+
+    def over() -> None:
+        world.around_cloud = lambda _, do: do()
+
+    return over
+
+
+def no_keys(world: World, _: Key) -> Callable[[], None]:
+    world.set_secret("nobody")
+    return lambda: world.set_secret(FIRST)
+
+
+def held_back(world: World, key: Key) -> Callable[[], None]:
+    world.kube.patch_spec(key, paused=True)
+    world.rest(0)
+    return lambda: world.kube.patch_spec(key, paused=False)
+
+
+@pytest.mark.parametrize("trouble", [hiccup, no_keys, held_back], ids=lambda trouble: trouble.__name__)
+@pytest.mark.parametrize("state", [failed_to_publish, gone, drifting], ids=lambda state: state.__name__)
+def test_what_is_asked_is_done_when_it_can_be(
+    state: Callable[[World], tuple[Key, str]], trouble: Callable[[World, Key], Callable[[], None]], world: World
+) -> None:
+    """A request that a pass cannot get to is not answered before one does; then it is done, once."""
+    key, operation = state(world)
+    before = len(world.calls(operation))
+    over = trouble(world, key)
+    world.ask(key, "again")
+    world.rest(5)
+    assert "lastHandledReconcileAt" not in world.status(key)
+    over()
+    world.until(key, "Available")
+    world.rest(DAY)
+    assert world.status(key)["lastHandledReconcileAt"] == "again"
+    assert len(world.calls(operation)) == before + 1

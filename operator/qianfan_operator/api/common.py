@@ -169,7 +169,9 @@ class CommonStatus(Part):
     adopted: bool | None = Field(None, description="True if the cloud resource was taken over instead of created.")
     account: str | None = Field(None, description="Short hash of the access key id in use.")
     last_handled_reconcile_at: str | None = Field(
-        None, description=f"The value of the annotation {RECONCILE_ANNOTATION} that was last acted on."
+        None,
+        description=f"The value of the annotation {RECONCILE_ANNOTATION} that was last acted on; what cannot be done"
+        " yet, for trouble or a pause, is asked until it is done.",
     )
     last_error: LastError | None = Field(None, description="The last error of the cloud; kept until another one.")
     console_url: str | None = Field(None, description="The page of the Qianfan console that shows the cloud resource.")

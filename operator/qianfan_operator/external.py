@@ -45,8 +45,7 @@ class Plan:
     want: Want
     why: Why = Why(Reason.CREATING)
     inputs: Mapping[str, Any] = field(default_factory=dict)
-    updates: Updates = field(default_factory=dict)
-    """What is settled without any change in the cloud, to be recorded with this pass."""
+    updates: Updates = field(default_factory=dict)  # what is settled without a change in the cloud: recorded at once
 
 
 @dataclass(frozen=True)
@@ -108,8 +107,7 @@ class CannotTell:
     """The cloud cannot say, or says what a person must resolve (Stalled)."""
 
     why: Why
-    nothing_made: bool = False
-    """It is certain that this intent made nothing, so that it ends here."""
+    nothing_made: bool = False  # it is certain that this intent made nothing, so that it ends here
 
 
 Found = Seen | NotThere | CannotTell
@@ -135,12 +133,10 @@ class World:
     grace: float
     boot: float
     now: str
-    fetch: Callable[[Key], Resource | None]
-    """Read another object as it is now; None if it is not there."""
+    fetch: Callable[[Key], Resource | None]  # reads another object as it is now; None if it is not there
     first_sight: Callable[[Hashable], float]
     """When this process first saw a thing of this object (boot time)."""
-    touched: int
-    """The version of the object that somebody else wrote last."""
+    touched: int  # the version of the object that somebody else wrote last
     users_of: Callable[[Key], tuple[Key, ...]]  # the objects that refer to a key
     needing: Callable[[Iterable[Hashable]], tuple[Key, ...]]
     """The objects that need one of these things of the cloud, ("model", id) or ("version", id), whoever made it."""
@@ -171,8 +167,7 @@ class Kind(ABC, Generic[R]):
     """One kind's ways with the cloud. Methods raise CloudError; none of them writes to Kubernetes."""
 
     resource: ClassVar[type[Resource]]
-    condition: ClassVar[str | None] = None
-    """The kind's own condition type besides those that all have."""
+    condition: ClassVar[str | None] = None  # the kind's own type of condition, besides those that all have
 
     @property
     def plural(self) -> str:
@@ -230,6 +225,10 @@ class Kind(ABC, Generic[R]):
     @abstractmethod
     def has_left(self, resource: R) -> bool:
         """Say whether the record alone shows that there is nothing to release; no intent is open."""
+
+    def adopted(self, resource: R) -> bool:
+        """Say whether all that deleting would end was taken over, and so is left alone by default (design 2.1)."""
+        return bool(resource.status.adopted)
 
     @abstractmethod
     def release(self, world: World, account: Account, resource: R) -> Released:

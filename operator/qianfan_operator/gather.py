@@ -27,7 +27,7 @@ class Gatherer:
         resource, kind = subject.resource, subject.kind
         spec, status = resource.spec, resource.status
         deleting, intent = resource.metadata.deletion_timestamp is not None, status.pending is not None
-        kept = spec.deletion_policy_for(adopted=bool(status.adopted)) == "Orphan"
+        kept = spec.deletion_policy_for(adopted=kind.adopted(resource)) == "Orphan"
         facts = Facts(
             deleting=deleting,
             orphan=kept or (deleting and not intent and kind.has_left(resource)),

@@ -5,6 +5,8 @@ import pytest
 from engine.manifests import TRAINING, job
 from engine.world import DAY, GRACE, World
 from fake_kube import FakeKube
+from qianfan_operator.api.job import JobStatus, RunRecord
+from qianfan_operator.kinds.runs import archived
 from qianfan_simulator import AfterSeconds, Effect, Fault
 
 OTHER = {**TRAINING["trainConfig"], "epoch": 5}
@@ -392,6 +394,15 @@ def test_the_list_of_runs_keeps_the_newest_ten(worlds) -> None:
         world.until(key, says)
     world.rest(DAY)
     assert len(world.calls("createJob")) == 13
+
+
+@pytest.mark.parametrize("word", ["RUNNING", "Waiting", "QUEUEING"])
+def test_a_run_that_may_cost_is_never_dropped_from_the_list(word: str) -> None:
+    """Beyond ten only what has ended goes: neither a run at work nor one in a state that we do not know."""
+    ended = [RunRecord(attempt=number, job_id=number, train_status="FINISH") for number in range(2, 13)]
+    first = RunRecord(attempt=1, job_id=1, train_status=word)
+    status = JobStatus(attempt=13, job_id=13, train_status="FINISH", runs=(*ended, first))
+    assert [run.attempt for run in archived(status)] == [*range(13, 3, -1), 1]
 
 
 def test_a_cloud_that_lags_is_waited_for(worlds) -> None:

@@ -10,8 +10,8 @@ from qianfan_simulator import AfterSeconds, Effect, Fault
 PUBLISH = Key("qianfanmodels", "default", "publish")
 
 
-def training(world: World, **fields) -> Key:
-    key = world.kube.apply(job(**fields))
+def training(world: World, name: str = "train", **fields) -> Key:
+    key = world.kube.apply(job(name, **fields))
     world.until(key, "Training")
     return key
 
@@ -94,6 +94,26 @@ def test_an_adopted_run_is_left_alone(world: World) -> None:
     world.kube.delete(key)
     world.until_gone(key)
     assert states(world) == ["RUNNING"]
+
+
+def test_a_run_of_ours_is_stopped_beside_an_adopted_one(world: World) -> None:
+    """Without a written policy every run goes by its own default: what we made is stopped, what others made is not."""
+    spare = training(world, name="spare", deletionPolicy="Orphan")
+    theirs = world.status(spare)
+    world.kube.delete(spare)
+    world.until_gone(spare)
+    world.sim.configure(training=AfterSeconds(30 * DAY), v2="denied")
+    key = world.kube.apply(job())
+    world.sim.faults.add(Fault(Effect.LOSE_REPLY, "createJob"))
+    world.until(key, "CreateOutcomeUnknown")
+    adopt = {"attempt": 2, "taskId": theirs["taskId"], "jobId": theirs["jobId"]}
+    world.kube.patch_spec(key, attempt=2, adopt=adopt)
+    world.until(key, "Training")
+    world.kube.delete(key)
+    world.until(key, "DeletionBlocked")  # whether attempt 1 has a run cannot be told without V2
+    world.sim.configure(v2="on")
+    world.until_gone(key)
+    assert states(world) == ["RUNNING", "STOP"]
 
 
 def test_an_adopted_run_is_stopped_when_the_policy_says_so(world: World) -> None:

@@ -102,6 +102,19 @@ def test_a_deadline_that_comes_after_another_s_stop_is_not_blamed(world: World) 
     world.until(key, "StoppedExternally")
 
 
+def test_a_stop_that_was_taken_back_is_not_the_reason_of_a_later_one(world: World) -> None:
+    """Stopped while the cloud was down, Running again, and stopped at the deadline: it is the deadline that is told."""
+    key = lasting(world, activeDeadlineSeconds=7200)
+    world.sim.faults.add(Fault(Effect.ERROR, "stopJob", count=0, code=500000))
+    world.kube.patch_spec(key, desiredState="Stopped")
+    world.run(lambda: "stopReason" in world.status(key))
+    world.kube.patch_spec(key, desiredState="Running")
+    world.until(key, "Training")
+    world.sim.faults.clear()
+    world.until(key, "DeadlineExceeded")
+    assert world.status(key)["stopReason"] == "DeadlineExceeded"
+
+
 def test_a_deadline_frees_the_next_attempt(world: World) -> None:
     """A new attempt that waits does not wait beyond the deadline of the run that works."""
     key = lasting(world)

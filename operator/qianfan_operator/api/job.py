@@ -171,7 +171,7 @@ class JobStatus(CommonStatus):
     )
     runs: tuple[RunRecord, ...] = Field(
         (),
-        description="Earlier attempts, at most ten; one whose outcome is unknown is never dropped.",
+        description="Earlier attempts, at most ten; one that may work, or whose outcome is unknown, is never dropped.",
         json_schema_extra={LIST_TYPE: "map", LIST_MAP: ["attempt"]},
     )
 

@@ -48,16 +48,23 @@ def _stopped(job: QianfanJob, run: str) -> Why:
     return Why(Reason.STOPPED_EXTERNALLY, f"{run} was stopped outside of this object; {RAISE}")
 
 
-def may_work(record: JobStatus | RunRecord) -> bool:
-    """Say whether a run may still cost something."""
-    return runs.phase_of(record) in MAY_WORK
-
-
 def are_over(status: JobStatus) -> bool:
     """Say whether every run that was ever made is known, and has ended."""
     recorded: tuple[JobStatus | RunRecord, ...] = (status, *status.runs)
     known = status.highest_attempt is not None and not any(record.pending for record in recorded)
-    return known and not any(may_work(record) for record in recorded)
+    return known and not any(runs.may_work(record) for record in recorded)
+
+
+def are_adopted(status: JobStatus) -> bool:
+    """Say whether a run was taken over, and none was created that may work."""
+    recorded: tuple[JobStatus | RunRecord, ...] = (status, *status.runs)
+    open_ = any(record.pending or (runs.may_work(record) and not record.adopted) for record in recorded)
+    return not open_ and any(record.adopted for record in recorded)
+
+
+def is_ours(job: QianfanJob, record: JobStatus | RunRecord) -> bool:
+    """Say whether deleting the object means this run: what others made is not stopped unasked (design 2.1)."""
+    return job.spec.deletion_policy_for(adopted=bool(record.adopted)) == "Delete"
 
 
 def others(job: QianfanJob) -> tuple[JobStatus | RunRecord, ...]:
@@ -67,7 +74,7 @@ def others(job: QianfanJob) -> tuple[JobStatus | RunRecord, ...]:
         return runs.phase_of(record) is not Phase.WORKING, runs.began(record.start_time)
 
     recorded: tuple[JobStatus | RunRecord, ...] = (job.status, *job.status.runs)
-    working = (record for record in recorded if record.attempt != job.spec.attempt and may_work(record))
+    working = (record for record in recorded if record.attempt != job.spec.attempt and runs.may_work(record))
     return tuple(sorted(working, key=order))
 
 
@@ -107,7 +114,7 @@ class SeenAgain:
 def seen_again(world: World, account: Account, job: QianfanJob, record: RunRecord) -> SeenAgain:
     """Look at the run of an earlier attempt, if it may work; other keys than it was made with cannot tell its end."""
     record, _ = look_again(world, account, record)
-    if not may_work(record):
+    if not runs.may_work(record):
         return SeenAgain(record)
     run, phase = look_at(account, record)
     if run is None:
@@ -124,9 +131,14 @@ def overdue(account: Account, job: QianfanJob, run: Run) -> bool:
 
 
 def marked(job: QianfanJob, record: JobStatus | RunRecord, *, selected: bool) -> Updates:
-    """Record why a run is stopped before it is: who stopped it cannot be asked of the cloud afterwards."""
+    """Record why a run is stopped before it is: who stopped it cannot be asked of the cloud afterwards.
+
+    An earlier stop that the cloud did not carry out may have had another reason. Empty: it is recorded.
+    """
     asked = job.spec.desired_state == "Stopped" or (not selected and job.spec.concurrency_policy == "Replace")
     reason = {"stop_reason": Reason.STOPPED if asked else Reason.DEADLINE_EXCEEDED}
+    if record.stop_reason == reason["stop_reason"]:
+        return {}
     if not isinstance(record, RunRecord):
         return reason
     return {"runs": tuple(one.model_copy(update=reason) if one is record else one for one in job.status.runs)}

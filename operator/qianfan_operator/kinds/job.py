@@ -64,7 +64,7 @@ class JobKind(Kind[QianfanJob]):
         exceeded = current is Phase.STOPPED and status.stop_reason == Reason.DEADLINE_EXCEEDED
         unseen = current is Phase.GONE and status.account != account.name  # others may not see what is there (5.10)
         earlier = [attempts.seen_again(world, account, resource, record) for record in status.runs]
-        others = [one for one in earlier if attempts.may_work(one.record) and one.record.attempt != spec.attempt]
+        others = [one for one in earlier if runs.may_work(one.record) and one.record.attempt != spec.attempt]
         if earlier:
             updates["runs"] = tuple(one.record for one in earlier)
         late = {one.record.attempt for one in others if one.overdue} | ({status.attempt} if overdue else set())
@@ -171,17 +171,21 @@ class JobKind(Kind[QianfanJob]):
         record = resource.status if selected else next(iter(attempts.others(resource)), None)
         if record is None:
             return {}
-        if record.stop_reason is None:
-            return attempts.marked(resource, record, selected=selected)
-        runs.stop(account, record)
-        return {}
+        marked = attempts.marked(resource, record, selected=selected)
+        if not marked:
+            runs.stop(account, record)
+        return marked
 
     def has_left(self, resource: QianfanJob) -> bool:
         """See Kind: every run that was ever made has ended."""
         return attempts.are_over(resource.status)
 
+    def adopted(self, resource: QianfanJob) -> bool:
+        """See Kind: no run that was created here is at work, or may have been made."""
+        return attempts.are_adopted(resource.status)
+
     def release(self, world: World, account: Account, resource: QianfanJob) -> Released:
-        """Stop every recorded run that works, and see it stopped; what a wiped status forgot is searched (design 6)."""
+        """Stop every recorded run of ours that works, and see it stopped; what a wipe forgot is searched (design 6)."""
         status = resource.status
         if status.highest_attempt is None:
             mark = Mark.of(world.cluster, resource.metadata, resource.kind, resource.spec.attempt, "")
@@ -196,7 +200,7 @@ class JobKind(Kind[QianfanJob]):
                 )
         earlier = [outcomes.earlier(world, account, record) for record in status.runs]
         recorded: list[JobStatus | RunRecord] = [status, *(record for known, _ in earlier for record in known)]
-        at_work = [record for record in recorded if attempts.may_work(record)]
+        at_work = [record for record in recorded if runs.may_work(record) and attempts.is_ours(resource, record)]
         if still := attempts.stopping(account, at_work):
             return Released(False, still, stalled=still.reason is Reason.DELETION_BLOCKED)
         unknown = next((why for _, why in earlier if why), None)

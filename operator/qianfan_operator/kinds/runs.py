@@ -10,7 +10,7 @@ from qianfan_operator.api.job import JobStatus, RunRecord
 from qianfan_operator.cloud.errors import CloudError
 from qianfan_operator.cloud.views import Run, RunItem, TaskItem
 from qianfan_operator.credentials import Account
-from qianfan_operator.decide import Phase, Why
+from qianfan_operator.decide import MAY_WORK, Phase, Why
 from qianfan_operator.external import CannotTell, Found, NotThere, Seen, Updates, World
 from qianfan_operator.names import Mark
 from qianfan_operator.reasons import Reason
@@ -36,6 +36,11 @@ def phase_of(record: JobStatus | RunRecord) -> Phase:
     if record.job_id is None and record.job_uuid is None:
         return Phase.ABSENT
     return STATES.get(record.train_status or "", Phase.UNKNOWN)
+
+
+def may_work(record: JobStatus | RunRecord) -> bool:
+    """Say whether a run may still cost something."""
+    return phase_of(record) in MAY_WORK
 
 
 def read(account: Account, record: JobStatus | RunRecord) -> Run | None:
@@ -121,7 +126,7 @@ def besides(recorded: Iterable[RunRecord], made: Iterable[RunRecord]) -> tuple[R
 
 
 def archived(status: JobStatus) -> tuple[RunRecord, ...]:
-    """The runs, with the current attempt's among them: newest first, at most ten, an unknown outcome never dropped.
+    """The runs, with the current attempt's among them: newest first, at most ten, none dropped that may cost.
 
     An attempt that never came to a run is not among them: there is nothing to go back to.
     """
@@ -130,7 +135,7 @@ def archived(status: JobStatus) -> tuple[RunRecord, ...]:
     others = [run for run in status.runs if run.attempt != status.attempt]
     current = [record_of(status)] if status.pending or phase_of(status) is not Phase.ABSENT else []
     runs = sorted([*current, *others], key=lambda run: -run.attempt)
-    kept = [run for index, run in enumerate(runs) if index < 10 or run.pending or phase_of(run) is Phase.WORKING]
+    kept = [run for index, run in enumerate(runs) if index < 10 or run.pending or may_work(run)]
     return tuple(kept)
 
 

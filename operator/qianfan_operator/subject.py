@@ -148,7 +148,8 @@ class Subject:
             return verdict
         what = f"-n {self.key.namespace} patch {self.resource.singular} {self.key.name}"
         way = f"""kubectl {what} --type=merge -p '{{"spec":{{"deletionPolicy":"Orphan"}}}}'"""
-        return replace(verdict, message=f"{verdict.message.removesuffix('.')}. To let it go without the cloud: {way}")
+        said = f"{verdict.message.removesuffix('.')}. What is in the cloud may go on costing"
+        return replace(verdict, message=f"{said}; to let it go without the cloud: {way}")
 
     def _unanswered(self, verdict: Verdict) -> Verdict:
         """Keep Ready's reason until a pass gets to what it invites to ask for: nothing else remembers that."""

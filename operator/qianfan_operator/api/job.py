@@ -23,7 +23,7 @@ from qianfan_operator.api.common import (
 from qianfan_operator.api.references import KnownRun, RunRef, RunSource, ShortName
 from qianfan_operator.api.train_config import TrainConfig, TrainsetItem
 
-_FROM_BASE = "Not needed with `incrementalFrom`, which takes it from the base run."
+_FROM_BASE = "Not sent with `incrementalFrom`: the base run decides."
 _TRAIN_TYPE = Annotated[str, Field(min_length=1, max_length=64)]
 
 

@@ -131,7 +131,7 @@ def _failed(what: str) -> Hold:
 
 
 def _unsupported(what: str) -> Hold:
-    ways = "Set spec.source back, or serve the new version by another QianfanService."
+    ways = "Set spec.source back (updatePolicy Follow: to Manual), or serve the new version by another QianfanService."
     return _stays(Reason.UPDATE_UNSUPPORTED, f"{what}; the old version serves on. {ways}")
 
 

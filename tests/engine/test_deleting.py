@@ -328,6 +328,24 @@ def test_an_unpaid_service_is_let_go(world: World) -> None:
     world.until_gone(key, within=60)
 
 
+def test_a_paid_service_that_failed_is_not_let_go_unasked(world: World) -> None:
+    """What was paid for and failed to deploy may be billed: it blocks until it is offline, gone or Orphan."""
+    published(world)
+    world.until(key := world.kube.apply(service()), "PaymentRequired")
+    world.sim.pay()
+    (one,) = world.sim.account().services
+    world.sim.fail(one.id)
+    world.until(key, "DeployingFailed")
+    world.kube.delete(key)
+    world.until(key, "DeletionBlocked")
+    assert world.calls("DeactivateService")
+    assert "billed" in world.condition(key)["message"]
+    world.rest(3600)
+    assert world.there(key)
+    world.sim.delete(one.id)
+    world.until_gone(key)
+
+
 @pytest.mark.parametrize("v2", ["denied", "missing"])
 def test_without_v2_a_service_blocks_until_orphan(world: World, v2: str) -> None:
     """V1 cannot stop a service: DeletionBlocked says that it may be billed on; Orphan lets the object go."""

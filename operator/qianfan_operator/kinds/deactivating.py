@@ -24,20 +24,22 @@ def release(world: World, account: Account, resource: QianfanService) -> Release
     if service is None:
         return Released(True)
     phase = endpoints.phase_of(service.status)
-    if phase in {Phase.STOPPED, Phase.UNPAID, Phase.FAILED}:
+    if phase in {Phase.STOPPED, Phase.UNPAID}:
         return Released(True)
     uuid = service.service_uuid or status.service_uuid
     billed = "It may still be billed: release it in the console first."
     if uuid is None:
         return Released(False, Why(Reason.DELETION_BLOCKED, f"The cloud gave the service no string id. {billed}"), True)
     try:
-        account.client.deactivate_service(uuid)
+        taken = account.client.deactivate_service(uuid)
     except CloudError as error:
         if not error.unsupported:
             raise
-        return Released(
-            False, Why(Reason.DELETION_BLOCKED, f"The cloud refuses to take the service offline. {billed}"), True
-        )
+        message = f"The cloud refuses to take the service offline. {billed}"
+        return Released(False, Why(Reason.DELETION_BLOCKED, message), True)
+    if phase is Phase.FAILED and not taken:  # one that is deploying is refused, too, and can be taken when it serves
+        message = f"The cloud does not take offline what was paid for and failed to deploy. {billed}"
+        return Released(False, Why(Reason.DELETION_BLOCKED, message), True)
     return Released(False, Why(Reason.DELETING, f"Taking service {status.service_id} offline."))
 
 

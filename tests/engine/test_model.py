@@ -163,6 +163,33 @@ def test_a_version_that_fails_is_told_and_published_again_when_asked(world: Worl
     assert len(world.calls("publishTrainModel")) == 2
 
 
+def test_manual_keeps_its_run_when_it_is_published_again(world: World) -> None:
+    """What a jobRef first resolved to stays, though the job has a newer attempt by the time somebody asks."""
+    first = trained(world)
+    world.sim.faults.add(Fault(Effect.DOOM, "publishTrainModel"))
+    key = world.kube.apply(model())
+    world.until(key, "PublishingFailed")
+    world.kube.patch_spec(TRAIN, attempt=2)
+    world.until(TRAIN, "Succeeded")
+    world.ask(key)
+    world.until(key, "Available")
+    assert world.status(key)["source"]["jobId"] == first["jobId"]
+
+
+def test_manual_keeps_its_run_when_a_publish_came_to_nothing(world: World) -> None:
+    """The run is recorded before it is published, so that a repetition publishes the same one."""
+    first = trained(world)
+    world.sim.faults.add(Fault(Effect.LOSE_REQUEST, "publishTrainModel"))
+    key = world.kube.apply(model())
+    world.until(key, "Confirming")
+    world.kube.patch_spec(key, paused=True)
+    world.kube.patch_spec(TRAIN, attempt=2)
+    world.until(TRAIN, "Succeeded")
+    world.kube.patch_spec(key, paused=False)
+    world.until(key, "Available")
+    assert world.status(key)["source"]["jobId"] == first["jobId"]
+
+
 def test_a_version_that_failed_for_somebody_else_is_left_alone(world: World) -> None:
     """The cloud takes a run once per model: a failed version of others is theirs to delete; then it is published."""
     run = trained(world)

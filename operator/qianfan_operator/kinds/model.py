@@ -75,6 +75,8 @@ class ModelKind(Kind[QianfanModel]):
         source, target = model.spec.source, targets.resolve(world, model)
         if source is None or target.want is not Want.CREATE:
             return target
+        if kept := versions.kept_run(model):
+            return Plan(Want.CREATE, target.why, {**kept, **target.inputs})
         plan = run_of(world, model, source, target.why)
         if plan.want is not Want.CREATE:
             return plan
@@ -129,7 +131,10 @@ class ModelKind(Kind[QianfanModel]):
             return Record({**there.updates, "account": account.name})
         if isinstance(there, CannotTell):
             return stalled(there.why.reason, there.why.message)
-        return Pay("publishTrainModel", inputs, lambda client: client.prepare_publish(body), {"account": account.name})
+        # Beside an earlier version, that one's source is shown until there is a next.
+        run_taken = {} if versions.published(resource.status) else versions.source(inputs)
+        updates = {"account": account.name, **run_taken}
+        return Pay("publishTrainModel", inputs, lambda client: client.prepare_publish(body), updates)
 
     def landed(self, resource: QianfanModel, pending: Pending, reply: views.Published) -> Updates:
         """See Kind."""

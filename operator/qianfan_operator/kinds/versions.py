@@ -11,6 +11,7 @@ from qianfan_operator.conditions import READY, find
 from qianfan_operator.credentials import Account
 from qianfan_operator.decide import Phase, Why
 from qianfan_operator.external import Record, Step, stalled
+from qianfan_operator.names import source_hash
 from qianfan_operator.reasons import Reason
 
 STATES = {"Creating": Phase.WORKING, "Ready": Phase.READY, "Fail": Phase.FAILED, "Failed": Phase.FAILED}
@@ -97,6 +98,16 @@ def source(inputs: Mapping[str, Any]) -> dict[str, Any]:
         job_id=inputs.get("jobId"), job_uuid=inputs.get("jobUuid"),
     )  # fmt: skip
     return {"source": source, "inputs_hash": inputs.get("inputsHash")}
+
+
+def kept_run(model: QianfanModel) -> dict[str, Any] | None:
+    """The recorded run, which stays with Manual as long as the spec asks for the same source (design 2.3)."""
+    spec, status = model.spec, model.status
+    if spec.update_policy != "Manual" or spec.source is None or status.source is None:
+        return None
+    run = status.source
+    kept = {"taskId": run.task_id, "taskUuid": run.task_uuid, "jobId": run.job_id, "jobUuid": run.job_uuid}
+    return kept if status.inputs_hash == source_hash(spec.source) else None
 
 
 def same_run(source: PublishedFrom | None, inputs: Mapping[str, Any]) -> bool:

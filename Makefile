@@ -40,11 +40,13 @@ test-fast: $(READY)  ## Run the tests that need no control plane
 
 test-cluster: $(READY)  ## Run the tests on a real control plane (the first time builds it: minutes)
 	@$(BIN)/python -m qianfan_devcluster.binaries
+	@PYTHONPATH=tests $(BIN)/python -m status_tools.program
 	$(BIN)/python -m pytest -n 3 $(ON_CONTROL_PLANE)
 
 crash-test: $(READY)  ## Prove that nothing is paid twice: model, every two points, sequences, 200 kills (minutes)
 	PYTHONPATH=tests $(BIN)/python -m model
 	@$(BIN)/python -m qianfan_devcluster.binaries
+	@PYTHONPATH=tests $(BIN)/python -m status_tools.program
 	$(BIN)/python -m pytest -n 2 -m "" $(PROOFS)
 
 lint: $(READY)  ## Check style, formatting and the contracts between modules

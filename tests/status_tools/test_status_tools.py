@@ -1,25 +1,20 @@
 """The Python rules of tests/conformance.py against the tools' own code, built from Go modules in main.go."""
 
 import copy
-import hashlib
 import json
-import os
 import re
 import subprocess
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from conformance import check, kstatus
 from engine.golden import kept
-from qianfan_devcluster.binaries import cache_folder
-from qianfan_devcluster.build import build_module
+from status_tools.program import program
 
-pytestmark = pytest.mark.timeout(1200)  # the first run on a machine builds the program: a minute or two on two cores
+pytestmark = pytest.mark.timeout(1200)  # without `make test-cluster` the first run builds the program
 
-HERE = Path(__file__).parent
 Raw = dict[str, Any]
 Change = Callable[[Raw], object]
 
@@ -97,15 +92,12 @@ BROKEN: dict[str, Change] = {
 
 @pytest.fixture(scope="module")
 def tools() -> Callable[[list[Raw]], list[Raw]]:
-    """Build the program, once per machine and version of its sources, and return a function that asks it."""
-    sources = b"".join((HERE / name).read_bytes() for name in ("main.go", "go.mod", "go.sum"))
-    folder = cache_folder(os.environ).parent / f"status-tools-{hashlib.sha256(sources).hexdigest()[:12]}"
-    if not (folder / "status_tools").exists():
-        build_module(HERE, {"status_tools": "."}, folder, os.environ, print)
+    """Ask the program, which is built if it is not there."""
+    path = program()
 
     def ask(objects: list[Raw]) -> list[Raw]:
         words = json.dumps(objects)
-        done = subprocess.run([folder / "status_tools"], input=words, capture_output=True, text=True, check=False)
+        done = subprocess.run([path], input=words, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         return list(json.loads(done.stdout))
 

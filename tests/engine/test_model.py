@@ -379,12 +379,34 @@ def test_a_paused_model_publishes_nothing(world: World) -> None:
     world.until(key, "Available")
 
 
-def test_a_run_that_cannot_be_published_is_refused(world: World) -> None:
-    """A run that is not finished is refused by the cloud (21002): Stalled with its code, not Confirming."""
+def test_a_run_that_still_works_is_waited_for(world: World) -> None:
+    """A run that is named by its ids is published when it has finished; until then nothing is Stalled or sent."""
     key = world.kube.apply(job())
-    world.until(key, "Training")
-    status = world.status(key)
+    status = world.until(key, "Training")
     other = world.kube.apply(model(source={"run": {"taskId": status["taskId"], "jobId": status["jobId"]}}))
+    world.until(other, "DependencyNotReady")
+    assert world.is_so(other, "Reconciling")
+    world.until(other, "Available")
+    assert [call.outcome for call in world.sim.calls if call.operation == "publishTrainModel"] == ["ok"]
+
+
+def test_a_run_that_failed_is_not_sent_to_be_published(world: World) -> None:
+    """A run that is named by its ids and did not succeed is DependencyFailed, in the cloud's word for its end."""
+    world.sim.faults.add(Fault(Effect.DOOM, "createJob"))
+    key = world.kube.apply(job())
+    status = world.until(key, "TrainingFailed")
+    other = world.kube.apply(model(source={"run": {"taskId": status["taskId"], "jobId": status["jobId"]}}))
+    world.until(other, "DependencyFailed")
+    assert "FAIL" in world.condition(other)["message"]
+    assert world.calls("publishTrainModel") == []
+
+
+def test_a_run_that_the_cloud_does_not_publish_is_refused(world: World) -> None:
+    """A refusal (21002) is Stalled with the cloud's code, and not Confirming."""
+    key = world.kube.apply(job())
+    world.until(key, "Succeeded")
+    world.sim.faults.add(Fault(Effect.ERROR, "publishTrainModel", code=21002))
+    other = world.kube.apply(model())
     world.until(other, "Refused")
     assert "21002" in world.condition(other)["message"]
     world.until(other, "Available")

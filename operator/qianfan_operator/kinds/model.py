@@ -4,13 +4,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from qianfan_operator.api.common import Pending
+from qianfan_operator.api.job import RunRecord
 from qianfan_operator.api.model import ModelStatus, QianfanModel
 from qianfan_operator.cloud import views
+from qianfan_operator.cloud.errors import CloudError
+from qianfan_operator.conditions import Synced, Verdict
 from qianfan_operator.credentials import Account
 from qianfan_operator.decide import Phase, Want, Why
 from qianfan_operator.external import (
     CannotTell,
     Found,
+    Hold,
     Kind,
     NotThere,
     Observation,
@@ -25,7 +29,7 @@ from qianfan_operator.external import (
     stalled,
 )
 from qianfan_operator.keys import Key
-from qianfan_operator.kinds import removing, targets, versions
+from qianfan_operator.kinds import attempts, removing, targets, versions
 from qianfan_operator.kinds.references import run_of
 from qianfan_operator.names import Mark, source_hash
 from qianfan_operator.reasons import Reason
@@ -117,6 +121,8 @@ class ModelKind(Kind[QianfanModel]):
         if None in run:
             message = "The run must be given by two integers or by two strings."
             return stalled(Reason.INVALID_SPEC, message)
+        if spec.source and spec.source.run and (hold := _unfinished(account, inputs)):
+            return hold
         mark = Mark.of(world.cluster, resource.metadata, resource.kind, 1, f"{run[0]}/{run[1]}")
         body: dict[str, Any] = {
             "isNewModel": "modelName" in inputs,
@@ -198,3 +204,23 @@ class ModelKind(Kind[QianfanModel]):
     def release(self, world: World, account: Account, resource: QianfanModel) -> Released:
         """See Kind."""
         return removing.release(world, account, resource)
+
+
+def _unfinished(account: Account, inputs: Mapping[str, Any]) -> Hold | None:
+    """Wait for a run that the spec names by its ids; one that can never be published needs another source."""
+    ids = {to: inputs[name] for to, name in (("task_id", "taskId"), ("job_id", "jobId"), ("task_uuid", "taskUuid"))}
+    try:
+        run, phase = attempts.look_at(account, RunRecord(attempt=0, job_uuid=inputs["jobUuid"], **ids))
+    except CloudError as error:
+        if not error.unsupported:
+            raise
+        return None  # then the cloud says it when it is published
+    what = f"Run {inputs['jobId'] or inputs['jobUuid']} of spec.source"
+    if phase is Phase.READY:
+        return None
+    if phase is Phase.GONE:
+        return stalled(Reason.DEPENDENCY_FAILED, f"{what} is not in the cloud.")
+    if phase in {Phase.FAILED, Phase.STOPPED}:
+        return stalled(Reason.DEPENDENCY_FAILED, f"{what} did not succeed: it is {run.status if run else 'over'}.")
+    reason, message = Reason.DEPENDENCY_NOT_READY, f"{what} has not finished."
+    return Hold(Verdict(False, reason, message, reconciling=True, synced=Synced("Unknown")))

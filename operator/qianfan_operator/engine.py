@@ -123,10 +123,9 @@ class Engine:
             return Again(None)
         access = self._credentials.access(subject.resource)
         world = self._world(subject)
-        facts, plan, updates = self._gatherer.gather(subject, access, world)
+        facts, plan = self._gatherer.gather(subject, access, world)
         decision = decide(facts)
         subject.heard = hears(facts, decision)
-        subject.note(updates)  # before anything is made, so that what is recorded of the new is not taken for the old
         try:
             step = self._act(subject, access, world, decision, plan)
         except CloudError as error:

@@ -20,8 +20,7 @@ from qianfan_operator.keys import Key
 from qianfan_operator.reasons import Reason
 
 R = TypeVar("R", bound=Resource)
-Updates = Mapping[str, Any]
-"""Fields of a status by their Python names; None removes one."""
+Updates = Mapping[str, Any]  # fields of a status by their Python names; None removes one
 
 
 @dataclass(frozen=True)
@@ -86,8 +85,7 @@ class Pay:
     attempt: int | None = None
 
 
-Step = Record | Hold | Pay
-"""What a kind can ask for."""
+Step = Record | Hold | Pay  # what a kind can ask for
 
 
 @dataclass(frozen=True)
@@ -110,8 +108,7 @@ class CannotTell:
     nothing_made: bool = False  # it is certain that this intent made nothing, so that it ends here
 
 
-Found = Seen | NotThere | CannotTell
-"""What a look for an unconfirmed create can come to."""
+Found = Seen | NotThere | CannotTell  # what a look for an unconfirmed create can come to
 
 
 @dataclass(frozen=True)
@@ -134,8 +131,7 @@ class World:
     boot: float
     now: str
     fetch: Callable[[Key], Resource | None]  # reads another object as it is now; None if it is not there
-    first_sight: Callable[[Hashable], float]
-    """When this process first saw a thing of this object (boot time)."""
+    first_sight: Callable[[Hashable], float]  # when this process first saw a thing of this object (boot time)
     touched: int  # the version of the object that somebody else wrote last
     users_of: Callable[[Key], tuple[Key, ...]]  # the objects that refer to a key
     needing: Callable[[Iterable[Hashable]], tuple[Key, ...]]
@@ -189,6 +185,10 @@ class Kind(ABC, Generic[R]):
     @abstractmethod
     def observe(self, world: World, account: Account, resource: R) -> Observation:
         """Look at what is recorded; changes nothing."""
+
+    def select(self, resource: R) -> Updates:
+        """Make current what the spec selects of what is recorded, without a call; nothing that works is left for it."""
+        return {}
 
     @abstractmethod
     def create(self, world: World, account: Account, resource: R, plan: Plan) -> Step:

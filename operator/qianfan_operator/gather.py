@@ -17,13 +17,28 @@ log = logging.getLogger(__name__)
 
 
 class Gatherer:
-    """Gathers the facts of a pass; changes nothing but what is known of the credentials."""
+    """Gathers the facts of a pass; changes nothing but what is known of the credentials and noted of the object."""
 
     def __init__(self, credentials: Credentials) -> None:
         self._credentials = credentials
 
-    def gather(self, subject: Subject, access: Access, world: World) -> tuple[Facts, Plan, dict[str, Any]]:
-        """Return the facts, the plan behind them, and what the look adds to the status; never raises CloudError."""
+    def gather(self, subject: Subject, access: Access, world: World) -> tuple[Facts, Plan]:
+        """Return the facts and the plan behind them, and note what was seen; never raises CloudError.
+
+        What the spec selects of what is recorded is selected before anything is decided: it is no change in the cloud.
+        """
+        facts, plan, updates = self._look(subject, access, world)
+        subject.note(updates)  # before anything is made, so that what is recorded of the new is not taken for the old
+        free = not (facts.deleting or facts.others_working or subject.invalid) and facts.trouble is Trouble.NONE
+        selected = subject.kind.select(subject.resource) if free else {}
+        if selected:
+            subject.note(selected)
+            facts, plan, updates = self._look(subject, access, world)
+            subject.note(updates)
+            facts = replace(facts, usable=False)  # what was said of another attempt
+        return facts, plan
+
+    def _look(self, subject: Subject, access: Access, world: World) -> tuple[Facts, Plan, dict[str, Any]]:
         resource, kind = subject.resource, subject.kind
         spec, status = resource.spec, resource.status
         deleting, intent = resource.metadata.deletion_timestamp is not None, status.pending is not None

@@ -51,6 +51,39 @@ def test_going_back_selects_without_a_call(world: World) -> None:
     assert len(world.sim.calls) == seen
 
 
+HELD_BACK = {"stopped": {"desiredState": "Stopped"}, "paused": {"paused": True}}
+
+
+@pytest.mark.parametrize("wish", HELD_BACK)
+def test_going_back_is_no_create(world: World, wish: str) -> None:
+    """A recorded attempt is current again also where nothing may be created, and its end stays what it was."""
+    key = finished(world)
+    first = world.status(key)
+    world.kube.patch_spec(key, attempt=2)
+    world.until(key, "Succeeded")
+    seen = len(world.sim.calls)
+    world.kube.patch_spec(key, attempt=1, **HELD_BACK[wish])
+    world.rest(60)
+    assert (world.status(key)["attempt"], world.status(key)["jobId"]) == (1, first["jobId"])
+    assert world.reason(key) == "Succeeded"
+    assert world.is_so(key, "Succeeded")
+    assert len(world.sim.calls) == seen
+
+
+def test_going_back_brings_all_that_was_known_of_the_run(world: World) -> None:
+    """What the status said of an attempt before the next one began, it says again; only the order of time is new."""
+    key = finished(world)
+    first = world.status(key)
+    world.kube.patch_spec(key, attempt=2)
+    world.until(key, "Succeeded")
+    world.kube.patch_spec(key, attempt=1)
+    world.until(key, "Succeeded")
+    about_all = {"conditions", "highestAttempt", "observedGeneration", "runs"}
+    now = {name: value for name, value in world.status(key).items() if name not in about_all}
+    assert now == {name: value for name, value in first.items() if name not in about_all}
+    assert {"consoleUrl", "progress", "vdlLink", "runTimeSeconds", "trainTimeSeconds"} <= set(now)
+
+
 def test_going_back_to_other_inputs_is_refused(world: World) -> None:
     """A recorded number with other inputs is AttemptMismatch and never paid for."""
     key = finished(world)

@@ -125,8 +125,12 @@ class RunRecord(Part):
     job_id: Int64 | None = Field(None, description="Integer id of its run.")
     job_uuid: str | None = Field(None, description="String id of its run (`task-...`).")
     train_status: str | None = Field(None, description="The cloud's word for the run's state when last seen.")
+    progress: Int32 | None = Field(None, description="Percent done when last seen.")
     start_time: str | None = Field(None, description="When the run started (RFC 3339).")
     finish_time: str | None = Field(None, description="When the run ended (RFC 3339).")
+    run_time_seconds: Int64 | None = Field(None, description="Seconds from start to end.")
+    train_time_seconds: Int64 | None = Field(None, description="Seconds of training proper.")
+    vdl_link: str | None = Field(None, description="Page with the training curves (VisualDL).")
     inputs_hash: str | None = Field(None, description="Hash of what it was trained with, after its scheme's version.")
     inputs: OpenObject | None = Field(None, description="What it was trained with, in normal form.")
     pending: Pending | None = Field(

@@ -85,11 +85,12 @@ def adopt(account: Account, job: QianfanJob) -> Record | Hold:
     archive = (
         runs.archived(status) if status.attempt != attempt else runs.besides(status.runs, [runs.record_of(status)])
     )
+    seen = {**runs.facts(run, JobStatus()), "console_url": runs.page(JobStatus(**ids))}
     archive = tuple(record for record in archive if record.attempt >= 1 or not _shares(record, ids, *_IDS[2:]))
     return Record(
         {
             **FRESH, "runs": archive, "attempt": attempt, "highest_attempt": max(attempt, status.highest_attempt or 0),
-            "task_name": run.task_name, **ids, **runs.facts(run, JobStatus(**ids)),
+            "task_name": run.task_name, **ids, **seen,
             "adopted": None if created else True, "account": account.name, "inputs_hash": None,
             "inputs": {"peftType": run.peft_type} if run.peft_type else {}, "pending": None,
         }

@@ -14,10 +14,7 @@ from qianfan_operator.kinds import runs
 from qianfan_operator.names import Mark
 from qianfan_operator.reasons import Reason
 
-FRESH: Updates = dict.fromkeys(
-    (*(name for name in runs.RUN_FIELDS if name != "attempt"), "progress", "run_time_seconds", "train_time_seconds",
-     "vdl_link", "console_url")
-)  # fmt: skip
+FRESH: Updates = dict.fromkeys((*(name for name in runs.RUN_FIELDS if name != "attempt"), "console_url"))
 RAISE = "raise spec.attempt to train again."
 
 
@@ -120,8 +117,8 @@ def seen_again(world: World, account: Account, job: QianfanJob, record: RunRecor
     if run is None:
         over = phase is Phase.GONE and job.status.account == account.name
         return SeenAgain(record.model_copy(update={"train_status": "STOP"}) if over else record, looked=over)
-    seen = {"train_status": run.status, "start_time": run.start_time, "finish_time": run.finish_time}
-    return SeenAgain(record.model_copy(update=seen), True, phase in MAY_WORK and overdue(account, job, run))
+    seen = record.model_copy(update=dict(runs.facts(run, record)))
+    return SeenAgain(seen, True, phase in MAY_WORK and overdue(account, job, run))
 
 
 def overdue(account: Account, job: QianfanJob, run: Run) -> bool:

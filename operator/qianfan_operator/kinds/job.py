@@ -59,7 +59,7 @@ class JobKind(Kind[QianfanJob]):
         selected, updates, word = spec.attempt == status.attempt, dict[str, Any](), status.train_status
         run, current = attempts.look_at_current(account, status)
         if run:
-            updates, word = dict(runs.facts(run, status)), run.status
+            updates, word = {**runs.facts(run, status), "console_url": runs.page(status)}, run.status
         overdue = run is not None and current in MAY_WORK and attempts.overdue(account, resource, run)
         exceeded = current is Phase.STOPPED and status.stop_reason == Reason.DEADLINE_EXCEEDED
         unseen = current is Phase.GONE and status.account != account.name  # others may not see what is there (5.10)
@@ -81,12 +81,14 @@ class JobKind(Kind[QianfanJob]):
             warning=attempts.unseen(run, status),
         )
 
+    def select(self, resource: QianfanJob) -> Updates:
+        """See Kind: an earlier attempt."""
+        return selecting.select(resource)
+
     def create(self, world: World, account: Account, resource: QianfanJob, plan: Plan) -> Step:
-        """See Kind: select a recorded attempt, adopt a run, find an earlier life's, or claim a task and pay."""
+        """See Kind: adopt a run, find an earlier life's, or claim a task and pay."""
         spec, status, attempt = resource.spec, resource.status, resource.spec.attempt
         wiped = status.highest_attempt is None  # a late reply may have come after that
-        if attempt != status.attempt and not wiped and (recorded := selecting.recorded(status, attempt)):
-            return Record(selecting.select(status, recorded))
         if adopting.adopts(resource):
             return adopting.adopt(account, resource)
         mark = Mark.of(world.cluster, resource.metadata, resource.kind, attempt, inputs_hash(spec))

@@ -74,8 +74,8 @@ def unlisted(account: Account, record: JobStatus | RunRecord, error: CloudError)
     return True
 
 
-def facts(run: Run, record: JobStatus) -> Updates:
-    """What a look at the current run adds to the status; progress in steps, the durations only at the end."""
+def facts(run: Run, record: JobStatus | RunRecord) -> Updates:
+    """What a look at a run adds to its record; progress in steps, the durations only at the end."""
     updates: dict[str, Any] = {
         "train_status": run.status,
         "start_time": run.start_time or record.start_time,
@@ -89,9 +89,13 @@ def facts(run: Run, record: JobStatus) -> Updates:
         updates["finish_time"] = run.finish_time
         updates["run_time_seconds"] = run.run_time_seconds
         updates["train_time_seconds"] = run.train_time_seconds
-    task, job = record.task_uuid, record.job_uuid
-    updates["console_url"] = f"{_CONSOLE}/{task}/{job}/detail/traininglog" if task and job else None
     return updates
+
+
+def page(record: JobStatus | RunRecord) -> str | None:
+    """The address of a run in the console; None as long as its strings are not known."""
+    task, job = record.task_uuid, record.job_uuid
+    return f"{_CONSOLE}/{task}/{job}/detail/traininglog" if task and job else None
 
 
 def running_seconds(run: Run, now: str | None) -> int:

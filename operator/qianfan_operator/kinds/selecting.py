@@ -70,7 +70,13 @@ def recorded(status: JobStatus, attempt: int) -> RunRecord | None:
     return next((record for record in status.runs if record.attempt == attempt), None)
 
 
-def select(status: JobStatus, found: RunRecord) -> Updates:
-    """Make a recorded attempt the current one."""
+def select(job: QianfanJob) -> Updates:
+    """Make the recorded attempt that the spec names the current one; empty if there is none with these inputs."""
+    status, found = job.status, recorded(job.status, job.spec.attempt)
+    if found is None or found.attempt == status.attempt or status.pending or status.highest_attempt is None:
+        return {}  # of a status that is not complete nobody knows what it lacks
+    if found.inputs_hash and not same_inputs(found.inputs_hash, job.spec):
+        return {}
     rest = tuple(record for record in runs.archived(status) if record.attempt != found.attempt)
-    return {**FRESH, **{name: getattr(found, name) for name in runs.RUN_FIELDS}, "runs": rest}
+    again = {name: getattr(found, name) for name in runs.RUN_FIELDS}
+    return {**FRESH, **again, "console_url": runs.page(found), "runs": rest}

@@ -161,7 +161,9 @@ class Credentials:
         own, *default = self.sources(resource)
         secret = self._read(own)
         absent = secret.data is None and not secret.forbidden
-        if absent and not self._lately(secret.seen_at):  # what was there a moment ago may be about to be replaced
+        # What was there may be about to be replaced, and what comes with a new object may come a moment later.
+        fresh = resource.status.account is None and not resource.metadata.deletion_timestamp
+        if absent and not self._lately(max(_born(resource) if fresh else 0.0, secret.seen_at or 0.0)):
             for where in default:
                 if (other := self._read(where)).data is not None:
                     return where, other
@@ -205,12 +207,15 @@ class Credentials:
     def _patience(self, resource: Resource, secret: _Secret) -> Trouble:
         if resource.metadata.deletion_timestamp:  # whoever waits for the end is told the way out at once
             return Trouble.STALL
-        created = resource.metadata.creation_timestamp
-        born = created.timestamp() if created else 0.0
-        return Trouble.WAIT if self._lately(max(born, secret.seen_at or 0.0)) else Trouble.STALL
+        return Trouble.WAIT if self._lately(max(_born(resource), secret.seen_at or 0.0)) else Trouble.STALL
 
-    def _lately(self, moment: float | None) -> bool:
-        return moment is not None and self._wall() - moment < self._wait
+    def _lately(self, moment: float) -> bool:
+        return self._wall() - moment < self._wait
+
+
+def _born(resource: Resource) -> float:
+    created = resource.metadata.creation_timestamp
+    return created.timestamp() if created else 0.0
 
 
 def _absent(where: Where, secret: _Secret) -> Why:

@@ -169,9 +169,8 @@ def test_the_default_pays_where_nobody_else_does(worlds: Callable[..., World]) -
     """With the setting, a namespace without a Secret trains with the default, whose rotation is heard of everywhere."""
     world = worlds(default=THERE)
     world.set_secret(None)
-    world.clock.advance(121)  # until then the namespace's own Secret might be on its way back
     key = world.kube.apply(job())
-    world.rest(30)
+    world.rest(150)  # until then the namespace's own Secret might be on its way
     assert world.reason(key) == "CredentialsNotFound"
     world.set_secret(FIRST, namespace=THERE)
     first = world.until(key, "Training", within=60)["account"]
@@ -179,6 +178,20 @@ def test_the_default_pays_where_nobody_else_does(worlds: Callable[..., World]) -
     world.rest(1)
     assert world.status(key)["account"] != first
     world.until(key, "Succeeded")
+
+
+def test_a_secret_that_comes_a_moment_after_its_object_pays(worlds: Callable[..., World]) -> None:
+    """The default does not stand in for keys that were applied together with the object."""
+    world = worlds(default=THERE)
+    world.set_secret(None)
+    world.set_secret(OTHER, namespace=THERE)
+    world.restart()
+    key = world.kube.apply(job())
+    world.rest(5)
+    world.set_secret(FIRST)
+    world.until(key, "Succeeded")
+    assert not world.sim.account(OTHER).runs
+    assert len(list(world.sim.account(FIRST).runs)) == 1
 
 
 def test_keys_of_ones_own_replace_the_default_and_are_another_account(worlds: Callable[..., World]) -> None:

@@ -274,7 +274,7 @@ def test_a_forbidden_secret_is_told_with_the_rule_to_add(office: Office) -> None
 def test_the_default_serves_who_has_and_names_no_secret(office: Office) -> None:
     """Where the setting names a namespace, its Secret stands in for a namespace's own that is not there."""
     office.default(KEYS)
-    access = office.credentials.access(unnamed())
+    access = office.after(WAIT).credentials.access(unnamed())
     assert access.account
     assert access.account.keys == AccessKey(*KEYS.values())
     assert office.access().account is None  # an object that names its Secret gets that one or none
@@ -307,7 +307,7 @@ def test_a_secret_that_is_being_replaced_is_not_stood_in_for(office: Office) -> 
 def test_refused_default_keys_are_not_called_the_namespaces_own(office: Office) -> None:
     """Who has no Secret is told that the operator's keys are refused, and a namespace with other keys goes on."""
     office.default(OTHER_KEYS)
-    account = office.credentials.access(unnamed()).account
+    account = office.after(WAIT).credentials.access(unnamed()).account
     assert account
     office.credentials.refused(unnamed(), account)
     refused = office.credentials.access(unnamed())

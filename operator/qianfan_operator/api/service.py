@@ -105,7 +105,7 @@ class Switch(Part):
     """A switch to another model version, recorded before it is asked for."""
 
     to: SwitchTarget = Field(SwitchTarget(), description="The model version that is switched to.")
-    since: str | None = Field(None, description="When the switch was recorded (RFC 3339).")
+    since: str | None = Field(None, description="When the cloud was asked to switch (RFC 3339); not set before.")
 
 
 class ServiceStatus(CommonStatus):

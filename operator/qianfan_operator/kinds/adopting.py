@@ -105,9 +105,9 @@ def _completed(account: Account, status: JobStatus, run: Run, ids: Mapping[str, 
     same = run.task_name == status.task_name
     task_uuid = status.task_uuid or ids["task_uuid"]
     if not same or task_uuid is None or len(account.client.fine_tuning_tasks(task_uuid)) != 1:
-        held = f"this attempt is run {status.job_id or status.job_uuid} of task {status.task_name}"
+        held = f"This attempt is run {status.job_id or status.job_uuid} of task {status.task_name}"
         what = f"it cannot be told that this is run {ref.job_id}" if same else f"run {ref.job_id} is another one"
-        return stalled(Reason.ALREADY_BOUND, f"{held}, and {what}."[:1].upper() + f"{held}, and {what}."[1:])
+        return stalled(Reason.ALREADY_BOUND, f"{held}, and {what}.")
     return Record({name: getattr(status, name) or told for name, told in ids.items()})
 
 

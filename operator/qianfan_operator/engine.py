@@ -137,6 +137,7 @@ class Engine:
 
     def _world(self, subject: Subject) -> World:
         key, store, boot = subject.key, self._store, self._clocks.boot()
+        record = store.get(key)
         return World(
             cluster=self._cluster,
             grace=self._grace,
@@ -144,7 +145,8 @@ class Engine:
             now=subject.now,
             fetch=self._fetch,
             first_sight=lambda what: store.first_sight(key, what, self._clocks.boot()),
-            touched=record.touched if (record := store.get(key)) else 0,
+            touched=record.touched if record else 0,
+            claims=record.claims if record else {},
             users_of=store.referrers,
             needing=store.needing,
             listed=self._listed(),
@@ -175,10 +177,7 @@ class Engine:
             subject.confirm()
             first = kind.stop(account, subject.resource, selected=action is Action.STOP)
             return Record(first) if first else Hold(verdict)
-        if FINALIZER not in subject.resource.metadata.finalizers:
-            proven = account.lists_show_v1 or world.witness(account.name) is not None
-            subject.begin(account.name, verdict, first=not proven)
-        subject.hold()
+        subject.begin(account.name, verdict, world, first=not (account.lists_show_v1 or world.witness(account.name)))
         step = (kind.create if action is Action.CREATE else kind.switch)(world, account, subject.resource, plan)
         return self._protocol.pay(subject, account, world, step, verdict) if isinstance(step, Pay) else step
 
@@ -216,6 +215,7 @@ class Engine:
             self._store.forget_body(subject.key)
             record.sights.clear()
         if isinstance(step, Record):
+            record.claims.clear()
             return Again(0.0, Lane.URGENT)
         record.looks = 0 if subject.writes > before else record.looks + 1
         return self._again(record, facts, step, over=is_finished(resource) and not facts.others_working)

@@ -133,6 +133,7 @@ class World:
     fetch: Callable[[Key], Resource | None]  # reads another object as it is now; None if it is not there
     first_sight: Callable[[Hashable], float]  # when this process first saw a thing of this object (boot time)
     touched: int  # the version of the object that somebody else wrote last
+    claims: dict[Hashable, Any]  # what this process has made for it for free, and announced nothing paid for since
     users_of: Callable[[Key], tuple[Key, ...]]  # the objects that refer to a key
     needing: Callable[[Iterable[Hashable]], tuple[Key, ...]]
     """The objects that need one of these things of the cloud, ("model", id) or ("version", id), whoever made it."""

@@ -19,7 +19,7 @@ from qianfan_operator.credentials import Account
 from qianfan_operator.decide import Why
 from qianfan_operator.external import CannotTell, Hold, Pay, Record, Seen, Updates, World, cloud_now
 from qianfan_operator.keys import Key
-from qianfan_operator.kube import Conflict
+from qianfan_operator.kube import Conflict, KubeError
 from qianfan_operator.reasons import Reason
 from qianfan_operator.subject import Subject
 
@@ -68,7 +68,12 @@ class Protocol:
             operation=step.operation, nonce=self._nonce(), attempt=step.attempt, inputs=step.inputs,
             account=account.name, started_at=cloud_now(account) or world.now,
         )  # fmt: skip
-        subject.write({**step.updates, "pending": pending}, verdict, trying=True)
+        try:
+            subject.write({**step.updates, "pending": pending}, verdict, trying=True)
+        except KubeError:  # it may be written all the same
+            self._hand_over(subject, account, pending, None)
+            raise
+        world.claims.clear()
         world.first_sight(("intent", pending.nonce))
         if not self._leading():  # nothing was sent, which is known here and nowhere else
             self._hand_over(subject, account, pending, None)

@@ -36,6 +36,8 @@ class Entry:
     failures: int = 0
     looks: int = 0
     sights: dict[Hashable, float] = field(default_factory=dict)
+    claims: dict[Hashable, Any] = field(default_factory=dict)
+    """What this process has made for free and announced nothing paid for yet."""
     handled: tuple[Hashable, ...] = ()
     """What was already enqueued for it: generation, deletion, annotation."""
     finished: bool = False

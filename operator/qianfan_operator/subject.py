@@ -12,13 +12,14 @@ from qianfan_operator.cloud.errors import CloudError
 from qianfan_operator.conditions import READY, STALLED, Verdict, conditions, find
 from qianfan_operator.decide import Why
 from qianfan_operator.events import Events
-from qianfan_operator.external import Kind, Updates
+from qianfan_operator.external import Kind, Updates, World
 from qianfan_operator.keys import Key
 from qianfan_operator.kube import Conflict, Invalid, Kube
 from qianfan_operator.reasons import Reason
 from qianfan_operator.store import Store
 
 log = logging.getLogger(__name__)
+_BEGUN = "begun"  # when this process put the finalizer on
 _INVITING = frozenset(
     {Reason.PUBLISHING_FAILED, Reason.GONE, Reason.DRIFTED, Reason.UPDATE_FAILED, Reason.REFUSED}
 )  # what a change of the annotation has tried again or undone
@@ -61,16 +62,23 @@ class Subject:
             self._store.forget_body(self.key)
             raise Conflict(f"{self.key} changed since it was read")
 
-    def begin(self, account: str, verdict: Verdict, *, first: bool) -> None:
-        """Record that a new object begins with nothing: a status that does not say so was wiped.
+    def begin(self, account: str, verdict: Verdict, world: World, *, first: bool) -> None:
+        """Hold the object; of a new one record that it begins with nothing: a status that does not say so was wiped.
 
         `first`: in a write of its own before the finalizer. As long as the cloud's lists prove nothing, a kill between
-        the two would leave a question that nobody can answer.
+        the two would leave a question that nobody can answer. A process that was only interrupted between them knows
+        that the object is new, for a grace: a survey of any other takes as long.
         """
-        mark = self.kind.begin(self.resource)
-        self.note({"account": self.resource.status.account or account, **mark})
-        if first and mark:
-            self.write({}, verdict)
+        new = FINALIZER not in self.resource.metadata.finalizers
+        since = world.claims.get(_BEGUN)
+        if new or (since is not None and world.boot - since < world.grace):
+            mark = self.kind.begin(self.resource)
+            self.note({"account": self.resource.status.account or account, **mark})
+            if new and first and mark:
+                self.write({}, verdict)
+        self.hold()
+        if new:
+            world.claims[_BEGUN] = world.boot
 
     def hold(self) -> None:
         """Make sure that the finalizer is there, and with it that the object is as this pass read it."""

@@ -197,6 +197,47 @@ def test_a_conflict_on_the_intent_sends_nothing(worlds: Callable[..., World]) ->
     assert len(paid(world)) == 1
 
 
+@pytest.mark.parametrize("v2", ["on", "denied", "missing"])
+def test_a_task_is_remembered_until_something_is_sent_to_it(v2: str, worlds: Callable[..., World]) -> None:
+    """Somebody writes the object between createTask and the intent: its task is used at once, with or without V2."""
+    world, seen = begin(worlds), []
+    world.sim.configure(v2=v2)
+
+    def interfere(name: str, do: Callable[[], Any]) -> Any:
+        result = do()
+        if name == "createTask" and not seen:
+            seen.append(result)
+            world.kube.annotate(JOB, note="somebody was here")
+        return result
+
+    world.around_cloud = interfere
+    world.kube.apply(job())
+    world.until(JOB, "Training", within=GRACE - 1)
+    assert [task.id for task in world.sim.account().tasks][1:] == [seen[0].id]
+    assert len(paid(world)) == 1
+
+
+@pytest.mark.parametrize("v2", ["on", "denied", "missing"])
+def test_an_intent_whose_write_was_not_answered_was_not_sent(v2: str, worlds: Callable[..., World]) -> None:
+    """The process that wrote it knows that nothing followed: it begins anew at once and asks nobody."""
+    world, lost = begin(worlds), []
+    world.sim.configure(v2=v2)
+
+    def lose(name: str, do: Callable[[], Any]) -> Any:
+        result = do()
+        if name == "patch_status" and "pending" in world.status(JOB) and not lost:
+            lost.append(result)
+            raise KubeError("the reply was lost")
+        return result
+
+    world.kube.around = lose
+    world.kube.apply(job())
+    world.until(JOB, "Training", within=GRACE - 1)
+    assert lost
+    assert len(world.sim.account().tasks) == 2
+    assert len(paid(world)) == 1
+
+
 @pytest.mark.parametrize("meanwhile", ["alive", "killed"])
 def test_no_api_server_right_after_the_create(meanwhile: str, worlds: Callable[..., World]) -> None:
     """For a minute nothing can be written: the living keeps the ids, those of the dead are found again."""

@@ -5,7 +5,9 @@ from functools import cache
 
 from model.passes import begin, put
 from model.state import (
+    BEGUN,
     BLANK,
+    CLAIM,
     IDLE,
     NOBODY,
     Budget,
@@ -40,6 +42,8 @@ def moves(rules: Rules, state: State) -> Iterator[Move]:
     yield from _cloud(rules, state)
     if state.left.crashes:
         yield from _crashes(rules, state)
+    if state.left.losses:
+        yield from _unheard(state)
     if state.left.moves:
         sent = tuple(sorted(one if one.who == NOBODY else one._replace(who=1 - one.who) for one in state.sent))
         left = _less(state.left, moves=1)
@@ -74,7 +78,13 @@ def _older(grace: int, expiry: int, process: Process) -> Process:
         age = hand[-1]
         assert isinstance(age, int)
         hand = (*hand[:-1], min(age + 1, expiry + 1))
-    return Process(at, hand, fresh, tuple((seen, min(ticks + 1, grace)) for seen, ticks in sights))
+    older = ((seen, ticks if _is(CLAIM, seen) else min(ticks + 1, grace)) for seen, ticks in sights)
+    known = (sight for sight in older if not (_is(BEGUN, sight[0]) and sight[1] == grace))
+    return Process(at, hand, fresh, tuple(known))
+
+
+def _is(what: str, seen: object) -> bool:
+    return isinstance(seen, tuple) and seen[0] == what
 
 
 def _cloud(rules: Rules, state: State) -> Iterator[Move]:
@@ -116,6 +126,15 @@ def _cloud(rules: Rules, state: State) -> Iterator[Move]:
             if who != NOBODY and age <= rules.expiry:
                 late = tuple(sorted([*rest, Request(NOBODY, account, attempt, seq, age)]))
                 yield CLOUD, f"{name} hangs", lost._replace(sent=late), False
+
+
+def _unheard(state: State) -> Iterator[Move]:
+    """The API server's answer to an intent is lost: nothing is sent, and its process knows that."""
+    for who in (0, 1):
+        process = state.procs[who]
+        if process.at == "leading" and process.hand[-1] == 0:
+            after = with_process(state, who, process._replace(at="refused", hand=process.hand[:1]))
+            yield who, "does not hear of its intent", after._replace(left=_less(state.left, losses=1)), False
 
 
 def _crashes(rules: Rules, state: State) -> Iterator[Move]:

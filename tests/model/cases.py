@@ -35,6 +35,7 @@ SMALL = (
     Case("unproven lists, a crash", Rules(proven=False, edits=NOTHING), Budget(1, 0, 1)),
     Case("unproven lists, a loss", Rules(proven=False, edits=TOUCH), Budget(1, 1, 1, 1)),
     Case("without V2", Rules(proven=False, v2=False, edits=NOTHING), Budget(0, 1, 1)),
+    Case("edited without V2", Rules(proven=False, v2=False, edits=TOUCH), Budget(0, 0, 0, 2)),
     Case("another account", Rules(edits=SECRET), Budget(0, 1, 0, 2)),
 )
 
@@ -64,8 +65,10 @@ WEAKER = (
     Case("one name for an attempt", Rules(names=1, edits=NOTHING), Budget(1), UNASKED),
     Case("own empty tasks are in doubt", Rules(own_empty=False, proven=False, edits=NOTHING), Budget(1), UNASKED),
     Case("the finalizer before the mark", Rules(mark_first=False, proven=False, edits=NOTHING), Budget(1), UNASKED),
-    Case("edited without V2", Rules(proven=False, v2=False, edits=TOUCH), Budget(0, 0, 0, 1), UNASKED,
-         "a limit: a task whose number was lost to a conflict cannot be told from somebody else's without lists"),
+    Case("a beginning forgotten at a conflict", Rules(keep_begin=False, proven=True, v2=False, edits=TOUCH),
+         Budget(0, 0, 0, 1), UNASKED),
+    Case("a task forgotten at a conflict", Rules(keep_claim=False, proven=False, v2=False, edits=TOUCH),
+         Budget(0, 0, 0, 1), UNASKED),
     Case("let go with Orphan during a create", Rules(edits=ORPHAN), Budget(0, 0, 1, 2), ROBBED,
          "a limit: who asks for that, and applies again, may see the run stopped by a process that was frozen"),
 )  # fmt: skip

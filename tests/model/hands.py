@@ -1,6 +1,6 @@
 """What a process in the middle of a pass can do to itself, and what a list may show it."""
 
-from model.state import Process, Rules, Run, State, with_process
+from model.state import BEGUN, CLAIM, Process, Rules, Run, State, with_process
 
 
 def seen(rules: Rules, runs: tuple[Run, ...]) -> list[tuple[tuple[int, str], ...]]:
@@ -17,6 +17,23 @@ def seen(rules: Rules, runs: tuple[Run, ...]) -> list[tuple[tuple[int, str], ...
 def idle(process: Process) -> Process:
     """End the pass; what was seen stays known."""
     return Process("idle", None, False, process.sights)
+
+
+def claims(state: State, process: Process) -> Process:
+    """Have a process remember the number of the task that it has just made, for the object as it is now."""
+    sights = tuple(sorted([*process.sights, ((CLAIM, state.obj.uid, *process.hand), 0)], key=repr))
+    return process._replace(sights=sights)
+
+
+def claimed(state: State, process: Process, name: tuple[int, int, int]) -> bool:
+    """Say whether a process remembers the number of the task of that name."""
+    return ((CLAIM, state.obj.uid, *name), 0) in process.sights
+
+
+def forgets(process: Process) -> Process:
+    """Have a process forget what it began and claimed: something else is known of the object now."""
+    kept = (one for one in process.sights if not (isinstance(one[0], tuple) and one[0][0] in {BEGUN, CLAIM}))
+    return process._replace(sights=tuple(kept))
 
 
 def go(state: State, who: int, at: str, hand: object) -> State:

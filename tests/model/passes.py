@@ -2,7 +2,23 @@
 
 from typing import Any
 
-from model.state import IDLE, NOBODY, Intent, Object, Process, Rules, State, Status, task_of, with_process, works
+from model.hands import claimed
+from model.state import (
+    BEGUN,
+    BLANK,
+    CLAIM,
+    IDLE,
+    NOBODY,
+    Intent,
+    Object,
+    Process,
+    Rules,
+    State,
+    Status,
+    task_of,
+    with_process,
+    works,
+)
 
 Moves = list[tuple[str, State]]
 
@@ -31,11 +47,12 @@ def _leaving(rules: Rules, state: State, foreign: bool) -> str:
 
 def _staying(rules: Rules, state: State, foreign: bool) -> str:
     obj, status = state.obj, state.status
+    held = obj.held and not (status.account is None and _remembers_beginning(state))
     if status.shelved & obj.attempt:
         return "settle"
     if status.pending:
         return "account" if foreign else "confirm"
-    known, incomplete = status.runs[obj.attempt - 1], status.highest is None and rules.survey and obj.held
+    known, incomplete = status.runs[obj.attempt - 1], status.highest is None and rules.survey and held
     if known is not None and known[2] is not None:
         return "survey" if incomplete and rules.survey_first else "done"
     if known is None and obj.attempt <= (status.highest or 0):
@@ -46,6 +63,11 @@ def _staying(rules: Rules, state: State, foreign: bool) -> str:
         return "repeat"
     again = status.highest is None and rules.survey and obj.attempt > 1  # a manifest that had a life before
     return "survey" if incomplete or again else "claim"
+
+
+def _remembers_beginning(state: State) -> bool:
+    """Say whether the leader put the finalizer on less than a grace ago: nobody can have ended a survey since."""
+    return any(seen == (BEGUN, state.obj.uid) for seen, _ in state.procs[0].sights)
 
 
 def is_stuck(rules: Rules, state: State) -> bool:
@@ -59,6 +81,8 @@ def is_stuck(rules: Rules, state: State) -> bool:
     if what != "claim":
         return False
     for seq in range(1, rules.names + 1):
+        if claimed(state, state.procs[0], (obj.account, obj.attempt, seq)):
+            return False
         task = task_of(state, obj.account, obj.attempt, seq)
         if task is None or not rules.v2:
             return task is not None
@@ -79,7 +103,7 @@ def put(rules: Rules, state: State, obj: Object, status: Status, who: int = NOBO
         if index != who:
             fresh = False
             if rules.grace_restarts:
-                sights = tuple(sight for sight in sights if isinstance(sight[0], int))
+                sights = tuple(sight for sight in sights if isinstance(sight[0], int) or sight[0][0] in {BEGUN, CLAIM})
             if rules.guarded and at in _FAILS_WHEN_STALE:
                 at, hand = "idle", None
         sights = tuple(sight for sight in sights if not isinstance(sight[0], int) or sight[0] == now)
@@ -121,7 +145,10 @@ def begin(rules: Rules, state: State) -> Moves:
     then = Process(at, hand, True, process.sights)
     if obj.held:
         return [("get", with_process(state, 0, then))]
-    then = then if what == "claim" else Process("idle", None, False, process.sights)
+    if what != "claim":
+        then = Process("idle", None, False, process.sights)
+    elif rules.keep_begin and status == BLANK:
+        then = then._replace(sights=tuple(sorted([*process.sights, ((BEGUN, obj.uid), 0)], key=repr)))
     return [("patch_finalizers", put(rules, state, obj._replace(held=True), status, 0, then))]
 
 

@@ -3,7 +3,7 @@
 A step is labelled by the operation that it makes; a write that would only meet a conflict is none.
 """
 
-from model.hands import go, idle, seen
+from model.hands import forgets, go, idle, seen
 from model.passes import Moves, nonce_for, put
 from model.state import Process, Request, Rules, State, recorded, task_of, with_process
 
@@ -25,7 +25,7 @@ def intent(rules: Rules, state: State, who: int, process: Process) -> Moves:
     status = recorded(state.status, attempt, (account, seq, None))
     highest = max(attempt, status.highest or 0)
     status = status._replace(highest=highest, account=account, pending=new)
-    sights = tuple(sorted([*process.sights, (new.nonce, 0)], key=repr))
+    sights = tuple(sorted([*forgets(process).sights, (new.nonce, 0)], key=repr))
     at = "sign" if age is None else "leading"
     then = Process(at, (new.nonce, account, attempt, seq, state.obj.uid, age), True, sights)
     return [("patch_status", put(rules, state, state.obj, status, who, then))]

@@ -13,6 +13,8 @@ Known = tuple[
     int, int, int | None
 ]  # account and sequence number of an attempt's task, and the run in it if there is one
 NOBODY = 2  # waits for the reply of a request
+BEGUN = "begun"  # a process remembers when it put the finalizer on a new object
+CLAIM = "claimed"  # what a process remembers of a task that it has made and announced nothing for
 
 
 class Object(NamedTuple):
@@ -117,6 +119,8 @@ class Rules:
     survey: bool = True  # a status without highestAttempt is completed before anything is created
     survey_first: bool = True  # and before a recorded attempt, which a late reply may have brought, is gone by
     empty_grace: bool = True  # a task of an earlier life is empty only after a grace
+    keep_claim: bool = True  # a process remembers a task that it has made until an intent names it
+    keep_begin: bool = True  # and that the object was new when it put the finalizer on it, for a grace
     own_empty: bool = True  # one of this very object's, which its complete status does not record, is so at once
     grace_restarts: bool = True  # these graces begin again when somebody else writes the object
     look_on_delete: bool = True  # deleting with a wiped status searches by mark

@@ -7,7 +7,7 @@ stop, which are its `release`; the rest is in `paying`.
 from collections.abc import Iterator
 
 from model import paying
-from model.hands import go, idle, seen, stale
+from model.hands import claimed, claims, forgets, go, idle, seen, stale
 from model.passes import Moves, put, sees, waits, working_runs
 from model.state import Process, Rules, State, Status, Task, recorded, task_of, with_process, with_task
 
@@ -25,9 +25,14 @@ def _hold(rules: Rules, state: State, who: int, process: Process) -> Moves:
 
 def _claim(rules: Rules, state: State, who: int, process: Process) -> Moves:
     account, attempt, seq = process.hand
+    if claimed(state, process, process.hand) and not stale(rules, state, process):
+        return [("remembers its task", go(state, who, "prepare", process.hand))]
     if task_of(state, account, attempt, seq):
         return [("createTask: exists", go(state, who, "whose", process.hand))]
     made = state._replace(tasks=with_task(state.tasks, Task(account, attempt, seq, state.obj.uid, ())))
+    if rules.keep_claim:
+        process = claims(state, process)
+        made = with_process(made, who, process)
     if stale(rules, state, process):
         return [("createTask", with_process(made, who, idle(process)))]
     return [("createTask", go(made, who, "prepare", process.hand))]
@@ -97,7 +102,7 @@ def _record(rules: Rules, state: State, who: int, process: Process) -> Moves:
     assert isinstance(process.hand, Status)
     if not state.obj.there:
         return [("patch_status: gone", with_process(state, who, idle(process)))]
-    return [("patch_status", put(rules, state, state.obj, process.hand, who, idle(process)))]
+    return [("patch_status", put(rules, state, state.obj, process.hand, who, idle(forgets(process))))]
 
 
 def _search(rules: Rules, state: State, who: int, process: Process) -> Moves:

@@ -7,12 +7,12 @@ import pytest
 
 _FIGURE = "figure"
 Figures = Callable[[str, object], None]
-_rows: list[tuple[str, object]] = []
+_rows: dict[str, Any] = {}
 
 
 @pytest.fixture
 def figures(request: pytest.FixtureRequest) -> Figures:
-    """Supply what adds a row to the table: what was counted, and how much of it there is."""
+    """Supply what adds a row to the table: what was counted, and how much of it there is; several tests add up."""
     properties = request.node.user_properties  # they find their way here from a worker of xdist, too
 
     def add(what: str, value: object) -> None:
@@ -24,15 +24,16 @@ def figures(request: pytest.FixtureRequest) -> Figures:
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Keep the rows of a test that has ended."""
     if report.when == "call":
-        _rows.extend(row for name, row in report.user_properties if name == _FIGURE)  # type: ignore[misc]
+        for what, value in (row for name, row in report.user_properties if name == _FIGURE):  # type: ignore[misc]
+            _rows[what] = _rows[what] + value if what in _rows and isinstance(value, int) else value
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Print the table."""
     if _rows:
         terminalreporter.section("figures")
-        width = max(len(what) for what, _ in _rows)
-        for what, value in _rows:
+        width = max(len(what) for what in _rows)
+        for what, value in _rows.items():
             terminalreporter.write_line(
                 f"{what:{width}}  {value:>9}" if isinstance(value, str) else f"{what:{width}}  {value:>9,}"
             )

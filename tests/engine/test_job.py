@@ -297,7 +297,7 @@ def test_a_lost_reply_of_create_task_finds_the_task(world: World) -> None:
 
 @pytest.mark.parametrize("v2", ["denied", "missing"])
 def test_without_v2_a_taken_name_stalls(world: World, v2: str) -> None:
-    """If V2 is not to be had, a name that exists cannot be told whose it is: TaskExists, with the ways out."""
+    """If V2 is not to be had, a name that exists cannot be told whose it is: TaskExists, until `attempt` is raised."""
     world.sim.configure(v2=v2)
     world.sim.faults.add(Fault(Effect.LOSE_REPLY, "createTask"))
     key = world.kube.apply(job())
@@ -305,6 +305,9 @@ def test_without_v2_a_taken_name_stalls(world: World, v2: str) -> None:
     assert "spec.adopt" in world.condition(key)["message"]
     world.rest(86400)
     assert not world.calls("createJob")
+    world.kube.patch_spec(key, attempt=2)
+    world.until(key, "Succeeded")
+    assert len(world.calls("createJob")) == 1
 
 
 @pytest.mark.parametrize("v2", ["denied", "missing"])

@@ -71,6 +71,13 @@ def test_the_documents_name_only_targets_that_exist() -> None:
     assert named <= targets
 
 
+def test_the_tests_exist_that_guard_the_protocol() -> None:
+    """Each step of docs/never-pay-twice.md names a test that is there."""
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", read("docs/never-pay-twice.md"))
+    assert len(named) >= 11
+    assert [(path, test) for path, test in named if f"def {test}(" not in read(path)] == []
+
+
 def test_the_picture_needs_nothing_from_elsewhere() -> None:
     """The picture of the demo loads no font and no file from another host, and ends with the endpoint."""
     picture = read("docs/demo.svg")

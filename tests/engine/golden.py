@@ -31,7 +31,7 @@ def play(situation: Situation, kind: str) -> dict[str, Any]:
         world.close()
     assert world.violations == []
     metadata = {name: value for name, value in raw["metadata"].items() if name != "resourceVersion"}
-    return {**raw, "metadata": metadata}
+    return {**raw, "metadata": metadata, "status": dict(sorted(raw["status"].items()))}
 
 
 def render(situation: Situation, kind: str) -> str:

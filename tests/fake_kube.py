@@ -7,7 +7,7 @@ a watch event, and `deliver` hands the events over: what the operator writes com
 import copy
 import itertools
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from qianfan_operator.api.common import FINALIZER, Resource
@@ -42,6 +42,10 @@ class FakeKube:
     def get(self, key: Key) -> Raw:
         """Read an object as it is now."""
         return self.around("get", lambda: copy.deepcopy(self._find(key)))
+
+    def uids(self, plural: str) -> Iterator[tuple[Key, str]]:
+        """Tell every object of a kind, with its uid."""
+        yield from [(key, raw["metadata"]["uid"]) for key, raw in self.objects.items() if key.plural == plural]
 
     def patch_status(self, key: Key, resource_version: str, status: Mapping[str, Any]) -> Raw:
         """Merge into the status."""

@@ -24,6 +24,7 @@ from qianfan_operator.keys import Key
 from qianfan_operator.kinds import BY_PLURAL
 from qianfan_operator.kube import Kube
 from qianfan_operator.leader import RENEW, Alone, Election
+from qianfan_operator.listing import Listing
 from qianfan_operator.protocol import Protocol
 from qianfan_operator.schedule import Schedule
 from qianfan_operator.settings import Settings, explain
@@ -73,18 +74,18 @@ async def _run(settings: Settings) -> int:
     protocol = Protocol(election.leading, nonce=lambda: uuid.uuid4().hex[:16])
     events = Events(kube, lambda: _now("microseconds"))
     intake = Intake(BY_PLURAL, store, queue, schedule, credentials, protocol.unwritten)
-    watch = Watch(BY_PLURAL, intake)
+    watch, listing = Watch(BY_PLURAL, intake), Listing(kube, store, BY_PLURAL)
     engine = Engine(
         kinds=BY_PLURAL, kube=kube, credentials=credentials, store=store, schedule=schedule, protocol=protocol,
         events=events, clocks=Clocks(clock.boottime, _now), cluster=cluster, grace=settings.create_grace_sec,
-        listed=watch.listed,
+        listed=listing.read,
     )  # fmt: skip
     workers = Workers(settings.workers, queue, engine)
     metrics.BUILD.labels(version("qianfan-operator")).set(1)
     runner, port = await health.serve(
         settings.http_port,
         alive=workers.ailing,
-        ready=lambda: "" if watch.listed() else "the first listing is not read yet",
+        ready=lambda: "" if listing.read() else "the first listing is not read yet",
         refresh=lambda: _refresh(store, queue, protocol, election),
     )
     log.info("Started", extra={"port": port, "cloud": cloud.origin, "cluster": cluster, "workers": settings.workers})
@@ -99,10 +100,12 @@ async def _run(settings: Settings) -> int:
         loop.call_soon_threadsafe(lost.set)
 
     election.start(lambda: loop.call_soon_threadsafe(lead), lose)
+    looking = asyncio.create_task(listing.complete())
     try:
         await watch.run(lost)
     finally:
         log.info("Stopping")
+        looking.cancel()
         await asyncio.to_thread(workers.stop)
         await asyncio.to_thread(election.release)
         await runner.cleanup()

@@ -6,9 +6,10 @@ uid, so that ids meant for a deleted object would land on its successor of the s
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import urllib3
 from kubernetes import client as kubernetes
@@ -21,8 +22,11 @@ from qianfan_operator.sealed import Sealed
 
 TIMEOUT = (3.0, 10.0)  # seconds to connect, to read
 _KEYS = (ACCESS_KEY, SECRET_KEY)
+_UIDS = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+_PAGE = 100  # objects of a list
 _MANAGER = "fieldManager=qianfan-operator"
-_ROOT = f"/apis/{GROUP}/{VERSION}/namespaces"
+_GROUP = f"/apis/{GROUP}/{VERSION}"
+_ROOT = f"{_GROUP}/namespaces"
 _NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")  # of the pod that we are
 _LEASES = "/apis/coordination.k8s.io/v1/namespaces"
 
@@ -74,6 +78,19 @@ class Kube:
         """Read an object as it is now."""
         return self._call("GET", _path(key))
 
+    def uids(self, plural: str) -> Iterator[tuple[Key, str]]:
+        """Tell every object of a kind, with its uid; of a kind that is not installed there is none."""
+        more: str | None = ""
+        while more is not None:
+            try:
+                page = self._call("GET", f"{_GROUP}/{plural}?limit={_PAGE}&continue={quote(more)}", accept=_UIDS)
+            except NotFound:
+                return
+            for item in page["items"] or ():  # none is null
+                metadata = item["metadata"]
+                yield Key(plural, metadata["namespace"], metadata["name"]), metadata["uid"]
+            more = page["metadata"].get("continue") or None
+
     def patch_status(self, key: Key, resource_version: str, status: Mapping[str, Any]) -> dict[str, Any]:
         """Merge into the status what differs; a null removes a field."""
         body = {"metadata": {"resourceVersion": resource_version}, "status": status}
@@ -109,8 +126,10 @@ class Kube:
         """Replace a Lease of our own namespace as it was read; its resourceVersion is the guard."""
         return self._call("PUT", f"{self._leases}/{lease['metadata']['name']}", lease)
 
-    def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        headers = {"Accept": "application/json"}
+    def _call(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, accept: str = "application/json"
+    ) -> dict[str, Any]:
+        headers = {"Accept": accept}
         if body is not None:
             kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
             headers["Content-Type"] = kind

@@ -6,7 +6,6 @@ nothing of kopf's is ever written on a user's object (design 4).
 
 import asyncio
 import logging
-import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -22,7 +21,6 @@ from qianfan_operator.kube import decode_secret
 
 log = logging.getLogger(__name__)
 _MISSING = 2.0  # seconds between two looks for a definition that is not there
-_QUIET = 1.0  # seconds without an event of the first listing, after which the listing counts as read
 
 
 class _NoDiffBase(kopf.DiffBaseStorage):
@@ -70,20 +68,11 @@ class Watch:
     def __init__(self, plurals: Iterable[str], intake: Intake) -> None:
         self._plurals, self._intake = tuple(plurals), intake
         self._started = asyncio.Event()
-        self._last_listed = 0.0
-        self._listed = False
         self._insights = Insights()
         self._settings = _settings()
 
-    def listed(self) -> bool:
-        """Say whether the first listing has been read."""
-        quiet = self._started.is_set() and time.monotonic() - self._last_listed > _QUIET
-        self._listed = self._listed or quiet  # a later listing, after a gap of the watch, takes nothing back
-        return self._listed
-
     async def run(self, stop: asyncio.Event) -> None:
         """Watch until a signal or `stop`; raises if a watch cannot go on."""
-        self._last_listed = time.monotonic()
         await kopf.operator(
             registry=self._registry(),
             settings=self._settings,
@@ -104,7 +93,7 @@ class Watch:
         async def secret(event: Mapping[str, Any], **_: Any) -> None:
             raw = event["object"]
             if raw["metadata"]["name"] == SECRET_NAME:
-                self._seen(event)
+                metrics.LAST_EVENT.set_to_current_time()
                 self._intake.secret_seen(event["type"], raw, decode_secret(raw))
 
         async def login(**context: Any) -> kopf.ConnectionInfo | None:
@@ -126,7 +115,7 @@ class Watch:
 
     def _watch(self, registry: kopf.OperatorRegistry, plural: str) -> None:
         async def resource(event: Mapping[str, Any], **_: Any) -> None:
-            self._seen(event)
+            metrics.LAST_EVENT.set_to_current_time()
             self._intake.seen(plural, event["type"], event["object"])
 
         kopf.on.event(GROUP, VERSION, plural, registry=registry, id=plural)(resource)
@@ -151,11 +140,6 @@ class Watch:
                     )
             except Exception:
                 log.exception("Missing definitions could not be looked for")
-
-    def _seen(self, event: Mapping[str, Any]) -> None:
-        metrics.LAST_EVENT.set_to_current_time()
-        if event["type"] is None:
-            self._last_listed = time.monotonic()
 
 
 def _settings() -> kopf.OperatorSettings:

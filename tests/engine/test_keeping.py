@@ -26,15 +26,11 @@ def test_after_a_start_nothing_is_deleted_before_all_is_listed(world: World) -> 
     world.until(serve := world.kube.apply(service()), "PaymentRequired")
     world.kube.delete(PUBLISH)
     world.until(PUBLISH, "InUse")
-    listing = world.kube.listing
-    world.kube.listing = lambda: [(plural, raw) for plural, raw in listing() if plural == "qianfanmodels"]
-    world.listed = False
-    world.restart()
+    world.restart(late=[serve])
     world.rest(3600)
     assert left(world)
     assert "listed" in world.condition(PUBLISH)["message"]
-    world.intake.seen(serve.plural, None, world.kube.objects[serve])
-    world.listed = True
+    world.show(serve)
     world.until(PUBLISH, "InUse")
 
 

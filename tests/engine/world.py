@@ -6,7 +6,7 @@ operator has in memory, as the end of its process does.
 
 import itertools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -25,6 +25,7 @@ from qianfan_operator.events import Events
 from qianfan_operator.intake import Intake
 from qianfan_operator.keys import Key
 from qianfan_operator.kinds import BY_PLURAL
+from qianfan_operator.listing import Listing
 from qianfan_operator.protocol import Protocol
 from qianfan_operator.schedule import Schedule
 from qianfan_operator.sealed import Sealed
@@ -128,7 +129,7 @@ class World:
         self.kube.on_status.append(self._conforms)
         self.sim = Simulator(options, clock=self.clock.cloud).start()
         self.around_cloud: Callable[[str, Callable[[], Any]], Any] = lambda _, do: do()
-        self.leading = self.listed = True
+        self.leading = True
         self.violations: list[str] = []
         self._settings, self._default = CloudSettings(base_url=self.sim.url, use_v2=v2), default
         self._nonces = itertools.count(1)
@@ -138,10 +139,11 @@ class World:
 
     # The operator's life.
 
-    def start(self) -> None:
-        """Begin with nothing in memory, and list what there is."""
+    def start(self, late: Collection[Key] = ()) -> None:
+        """Begin with nothing in memory, and let the watch list what there is; what comes `late` has to be shown."""
         clock = self.clock
         self.store = Store()
+        self.listing = Listing(self.kube, self.store, BY_PLURAL)
         self.schedule = Schedule(jitter=0.0, random=lambda: 0.5)
         self.queue = Queue(clock)
         self.credentials = Credentials(self.kube, self._connect, 120.0, clock.boottime, clock.wall, self._default)
@@ -150,7 +152,7 @@ class World:
             kinds=BY_PLURAL, kube=self.kube, credentials=self.credentials, store=self.store, schedule=self.schedule,
             protocol=self.protocol, events=Events(self.kube, clock.now),
             clocks=Clocks(clock.boottime, clock.now, clock.advance), cluster=self.kube.cluster_uid(), grace=GRACE,
-            listed=lambda: self.listed,
+            listed=self.listing.read,
         )  # fmt: skip
         self.intake = Intake(
             BY_PLURAL, self.store, self.queue, self.schedule, self.credentials, self.protocol.unwritten
@@ -159,12 +161,17 @@ class World:
         for (namespace, name), data in self.kube.secrets.items():
             self.intake.secret_seen(None, {"metadata": {"namespace": namespace, "name": name}}, data)
         for plural, raw in self.kube.listing():
-            self.intake.seen(plural, None, raw)
+            if Key(plural, raw["metadata"]["namespace"], raw["metadata"]["name"]) not in late:
+                self.intake.seen(plural, None, raw)
 
-    def restart(self) -> None:
+    def restart(self, late: Collection[Key] = ()) -> None:
         """End the process and start another; what was only in memory is gone."""
         self.close_wires()
-        self.start()
+        self.start(late)
+
+    def show(self, key: Key) -> None:
+        """Have the watch's first listing come to an object at last."""
+        self.intake.seen(key.plural, None, self.kube.objects[key])
 
     def close_wires(self) -> None:
         while self.wires:
@@ -214,6 +221,7 @@ class World:
     def deliver(self) -> None:
         """Let the watch bring what has changed."""
         self.kube.deliver(self.intake.seen)
+        self.listing.look()
 
     def _connect(self, pair: AccessKey) -> Client:
         wire = _Wire(self._exchange, self._settings, pair, self.clock)

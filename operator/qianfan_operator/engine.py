@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from qianfan_operator.api.common import FINALIZER
+from qianfan_operator.claims import Claims
 from qianfan_operator.cloud.errors import CloudError
-from qianfan_operator.conditions import Synced, Verdict
+from qianfan_operator.conditions import Verdict
 from qianfan_operator.credentials import Access, Account, Credentials
 from qianfan_operator.decide import CHANGES, Action, Decision, Facts, Trouble, Want, decide
 from qianfan_operator.events import Events
@@ -23,7 +24,7 @@ from qianfan_operator.kube import Conflict, Kube, KubeError, NotFound
 from qianfan_operator.protocol import Protocol, Unfinished
 from qianfan_operator.reasons import Reason
 from qianfan_operator.schedule import Schedule
-from qianfan_operator.signals import is_finished, is_settled, note, things
+from qianfan_operator.signals import is_finished, is_settled, note
 from qianfan_operator.store import Entry, Store
 from qianfan_operator.subject import Subject
 from qianfan_operator.workqueue import Lane
@@ -59,7 +60,8 @@ class Engine:
     ) -> None:  # fmt: skip
         self._kinds, self._kube, self._credentials, self._store = kinds, kube, credentials, store
         self._schedule, self._protocol, self._events, self._clocks = schedule, protocol, events, clocks
-        self._gatherer = Gatherer(credentials)
+        self._claims = Claims(store, self._fetch, listed)
+        self._gatherer = Gatherer(credentials, self._claims)
         self._cluster, self._grace, self._listed = cluster, grace, listed
 
     def reconcile(self, key: Key) -> Again:
@@ -77,6 +79,7 @@ class Engine:
         result = "error"
         try:
             again = turn(key)
+            self._store.give_back(key)  # not after an error: what was being recorded may be written
             return again if isinstance(again, Again) else Again(None)
         except Conflict:
             result = "conflict"
@@ -123,9 +126,11 @@ class Engine:
             return Again(None)
         access = self._credentials.access(subject.resource)
         world = self._world(subject)
-        facts, plan = self._gatherer.gather(subject, access, world)
+        facts, plan, held_up = self._gatherer.gather(subject, access, world)
         decision = decide(facts)
         subject.heard = hears(facts, decision)
+        if held_up:
+            return self._finish(subject, facts, decision, held_up)
         try:
             step = self._act(subject, access, world, decision, plan)
         except CloudError as error:
@@ -187,11 +192,16 @@ class Engine:
         if released.done:
             subject.let_go()
             return Hold(verdict)
+        updates = self._claims.claim(subject, released.updates)
+        if isinstance(updates, Hold):
+            if updates.verdict.reason is Reason.ALREADY_MANAGED:
+                subject.let_go()  # what was found is not ours to release
+            return updates
         self._store.wait_for(subject.key, released.waits_for)
         blocked, message = released.stalled, released.why.message
         reason = Reason.DELETION_BLOCKED if blocked else released.why.reason
         said = replace(verdict, reason=reason, message=message, reconciling=not blocked, stalled=blocked)
-        return Hold(said, updates=released.updates)
+        return Hold(said, updates=updates)
 
     # Write, and when again.
     def _finish(self, subject: Subject, facts: Facts, decision: Decision, step: Step) -> Again:
@@ -200,7 +210,7 @@ class Engine:
         if isinstance(step, Pay):
             raise TypeError("a step to pay was not paid")
         if isinstance(step, Record):
-            step = self._unless_held(subject, step)
+            step = self._claims.record(subject, step)
         verdict = decision.verdict if isinstance(step, Record) else step.verdict
         if decision.action in CHANGES:
             verdict = replace(verdict, available=decision.verdict.available)
@@ -210,7 +220,7 @@ class Engine:
         if record is None:
             return Again(None)
         resource = subject.resource
-        note(self._store, record, resource)
+        note(self._store, record, subject.kind, resource)
         if is_settled(subject.kind, resource):
             self._store.forget_body(subject.key)
             record.sights.clear()
@@ -219,18 +229,6 @@ class Engine:
             return Again(0.0, Lane.URGENT)
         record.looks = 0 if subject.writes > before else record.looks + 1
         return self._again(record, facts, step, over=is_finished(resource) and not facts.others_working)
-
-    def _unless_held(self, subject: Subject, step: Record) -> Record | Hold:
-        """Record nothing that another object holds: two would act on one thing (design 5.11)."""
-        holder = self._store.claim(subject.key, things(subject.key.plural, step.updates))
-        if holder is None:
-            return step
-        if subject.resource.metadata.deletion_timestamp:
-            return Record({"pending": None})  # what was found is not ours to release
-        self._store.wait_for(subject.key, [holder])
-        kind = self._kinds[holder.plural].resource.kind
-        message = f"What was found in the cloud is held by {kind} {holder.name} in namespace {holder.namespace}."
-        return Hold(Verdict(False, Reason.ALREADY_MANAGED, message, stalled=True, synced=Synced("False")))
 
     def _again(self, record: Entry, facts: Facts, step: Hold, *, over: bool) -> Again:
         verdict, schedule = step.verdict, self._schedule

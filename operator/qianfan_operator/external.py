@@ -4,9 +4,8 @@ A kind never writes an object: it looks, plans, and says in a `Step` what is to 
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Container, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any, ClassVar, Generic, TypeVar
 
 from qianfan_operator.api.common import Pending, Resource
@@ -16,7 +15,7 @@ from qianfan_operator.cloud.transport import Prepared
 from qianfan_operator.conditions import Synced, Verdict
 from qianfan_operator.credentials import Account
 from qianfan_operator.decide import Phase, Want, Why
-from qianfan_operator.keys import Key
+from qianfan_operator.keys import Key, Thing
 from qianfan_operator.reasons import Reason
 
 R = TypeVar("R", bound=Resource)
@@ -63,10 +62,9 @@ class Hold:
     updates: Updates = field(default_factory=dict)
 
 
-def confirming(seconds: float) -> Hold:
-    """Wait for the grace to be over."""
-    why = Reason.CONFIRMING
-    return Hold(Verdict(False, why, why.sentence, reconciling=True, synced=Synced("Unknown")), seconds)
+def confirming(seconds: float, what: str = Reason.CONFIRMING.sentence) -> Hold:
+    """Wait for the grace to be over, or for what else makes sure."""
+    return Hold(Verdict(False, Reason.CONFIRMING, what, reconciling=True, synced=Synced("Unknown")), seconds)
 
 
 def stalled(reason: Reason, message: str) -> Hold:
@@ -135,29 +133,13 @@ class World:
     touched: int  # the version of the object that somebody else wrote last
     claims: dict[Hashable, Any]  # what this process has made for it for free, and announced nothing paid for since
     users_of: Callable[[Key], tuple[Key, ...]]  # the objects that refer to a key
-    needing: Callable[[Iterable[Hashable]], tuple[Key, ...]]
-    """The objects that need one of these things of the cloud, ("model", id) or ("version", id), whoever made it."""
-    listed: bool
-    """Whether all objects have been seen since the start: only then "nobody refers to it" is true (design 5.11)."""
-    witness: Callable[[str], tuple[str, str] | None]
-    """String ids of a task and its run that V1 made under an account, if any object records them."""
+    needing: Callable[[Iterable[Hashable]], tuple[Key, ...]]  # who needs one of these ("model", id) or ("version", id)
+    listed: bool  # all objects have been seen since the start: only then "nobody refers to it" is true (design 5.11)
+    witness: Callable[[str], tuple[str, str] | None]  # string ids of a task and its run that V1 made under an account
 
     def grace_left(self, *seen: Hashable) -> float:
         """Seconds until a look-up may conclude "none" from what was first seen then (design 5.5); 0 when it may."""
         return max(0.0, self.first_sight(seen) + self.grace - self.boot)
-
-
-def cloud_now(account: Account) -> str | None:
-    """Return the cloud's time as RFC 3339, for deadlines; None as long as it has not told it (design 4)."""
-    seconds = account.client.cloud_time()
-    if seconds is None:
-        return None
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-def seconds_between(since: str, now: str) -> float:
-    """Return the seconds between two times in RFC 3339."""
-    return (datetime.fromisoformat(now) - datetime.fromisoformat(since)).total_seconds()
 
 
 class Kind(ABC, Generic[R]):
@@ -174,6 +156,18 @@ class Kind(ABC, Generic[R]):
     @abstractmethod
     def references(self, resource: R) -> tuple[Key, ...]:
         """The objects that this one refers to."""
+
+    @abstractmethod
+    def holds(self, status: Any) -> frozenset[Thing]:
+        """The things in the cloud that a status records and no other object may act on (design 5.11)."""
+
+    def without(self, resource: R, updates: Updates, lost: Container[Thing]) -> Updates:
+        """Leave out of what is to be recorded what others hold, as far as the rest has a sense without it."""
+        return updates
+
+    def signal(self, status: Any) -> Hashable:
+        """What of a status those that refer to the object care about, besides its conditions."""
+        return ()
 
     @abstractmethod
     def plan(self, world: World, resource: R) -> Plan:
@@ -236,10 +230,7 @@ class Kind(ABC, Generic[R]):
         """Stop or delete in the cloud what deleting the object must not leave behind; asking twice is harmless."""
 
     def stop(self, account: Account, resource: R, *, selected: bool) -> Updates:
-        """Stop what the spec selects, or something that it does not (any more) and that works; only jobs can.
-
-        Returns what has to be recorded before that can be done, if anything.
-        """
+        """Stop what the spec selects, or what it does not and that works, or say what to record first; jobs only."""
         raise AssertionError(f"a {resource.kind} cannot be stopped")
 
     def switch(self, world: World, account: Account, resource: R, plan: Plan) -> Step:

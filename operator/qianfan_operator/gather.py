@@ -4,11 +4,12 @@ import logging
 from dataclasses import replace
 from typing import Any
 
+from qianfan_operator.claims import Claims
 from qianfan_operator.cloud.errors import CloudError, Fate
 from qianfan_operator.conditions import AVAILABLE, READY, SUCCEEDED, is_true
 from qianfan_operator.credentials import Access, Account, Credentials
 from qianfan_operator.decide import Decision, Facts, Phase, Trouble, Want, Why
-from qianfan_operator.external import Observation, Plan, World
+from qianfan_operator.external import Hold, Observation, Plan, Record, Step, Updates, World
 from qianfan_operator.kube import Conflict
 from qianfan_operator.reasons import Reason
 from qianfan_operator.subject import Subject
@@ -19,24 +20,33 @@ log = logging.getLogger(__name__)
 class Gatherer:
     """Gathers the facts of a pass; changes nothing but what is known of the credentials and noted of the object."""
 
-    def __init__(self, credentials: Credentials) -> None:
-        self._credentials = credentials
+    def __init__(self, credentials: Credentials, claims: Claims) -> None:
+        self._credentials, self._claims = credentials, claims
 
-    def gather(self, subject: Subject, access: Access, world: World) -> tuple[Facts, Plan]:
+    def gather(self, subject: Subject, access: Access, world: World) -> tuple[Facts, Plan, Step | None]:
         """Return the facts and the plan behind them, and note what was seen; never raises CloudError.
 
         What the spec selects of what is recorded is selected before anything is decided: it is no change in the cloud.
+        A step comes with them if what was seen is not, or not all, this object's: the pass ends with it.
         """
         facts, plan, updates = self._look(subject, access, world)
-        subject.note(updates)  # before anything is made, so that what is recorded of the new is not taken for the old
+        held_up = self._note(subject, updates)
         free = not (facts.deleting or facts.others_working or subject.invalid) and facts.trouble is Trouble.NONE
-        selected = subject.kind.select(subject.resource) if free else {}
+        selected = subject.kind.select(subject.resource) if free and not held_up else {}
         if selected:
             subject.note(selected)
             facts, plan, updates = self._look(subject, access, world)
-            subject.note(updates)
+            held_up = self._note(subject, updates)
             facts = replace(facts, usable=False)  # what was said of another attempt
-        return facts, plan
+        return facts, plan, held_up
+
+    def _note(self, subject: Subject, updates: Updates) -> Step | None:
+        """Record what was seen, before anything is made: so what is recorded of the new is not taken for the old."""
+        mine = self._claims.claim(subject, updates)
+        if isinstance(mine, Hold):
+            return mine
+        subject.note(mine)
+        return Record({}) if mine != updates else None
 
     def _look(self, subject: Subject, access: Access, world: World) -> tuple[Facts, Plan, dict[str, Any]]:
         resource, kind = subject.resource, subject.kind

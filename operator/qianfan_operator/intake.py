@@ -71,8 +71,8 @@ class Intake:
             return
         self._store.refer(key, kind.references(resource))
         record.secrets = self._credentials.sources(resource)
-        note(self._store, record, resource)
-        signal = signal_of(resource)
+        note(self._store, record, kind, resource)
+        signal = signal_of(kind, resource)
         if signal != record.signal:
             record.signal = signal
             self._wake(key)

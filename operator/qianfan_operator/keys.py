@@ -1,5 +1,6 @@
-"""The name of an object of ours: what the queue, the memory and the writer go by."""
+"""The names of objects of ours and of things of the cloud: what the queue, the memory and the writer go by."""
 
+from collections.abc import Hashable
 from typing import NamedTuple
 
 
@@ -12,3 +13,17 @@ class Key(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.plural}/{self.namespace}/{self.name}"
+
+
+class Thing(NamedTuple):
+    """One thing of the cloud that only one object may act on."""
+
+    what: tuple[Hashable, ...]
+    known_by: str = ""
+    """"integers" or "strings" where only these are known of it, so that `what` is not its id but what both consoles
+    tell: who knows the other ids of it may mean the same thing."""
+
+    @property
+    def rival(self) -> "Thing":
+        """What another object may not hold besides."""
+        return self._replace(known_by={"integers": "strings", "strings": "integers"}.get(self.known_by, self.known_by))

@@ -16,8 +16,9 @@ from qianfan_operator.api.common import Pending
 from qianfan_operator.cloud.errors import CloudError
 from qianfan_operator.conditions import Synced, Verdict
 from qianfan_operator.credentials import Account
+from qianfan_operator.deadlines import cloud_now
 from qianfan_operator.decide import Why
-from qianfan_operator.external import CannotTell, Hold, Pay, Record, Seen, Updates, World, cloud_now
+from qianfan_operator.external import CannotTell, Hold, Pay, Record, Seen, Updates, World
 from qianfan_operator.keys import Key
 from qianfan_operator.kube import Conflict, KubeError
 from qianfan_operator.reasons import Reason

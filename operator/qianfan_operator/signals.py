@@ -1,6 +1,6 @@
 """What an object asks for, and what of it matters to others: pure readings of one object (design 4)."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable
 from typing import Any
 
 from qianfan_operator.api.common import FINALIZER, RECONCILE_ANNOTATION, Resource
@@ -51,7 +51,7 @@ def _unknown(resource: Resource) -> bool:
     return status.pending is not None or any(run.pending for run in getattr(status, "runs", ()))
 
 
-def signal_of(resource: Resource) -> Hashable:
+def signal_of(kind: Kind[Any], resource: Resource) -> Hashable:
     """What others that refer to this object care about."""
     status = resource.status
     return (
@@ -60,26 +60,8 @@ def signal_of(resource: Resource) -> Hashable:
         is_true(status.conditions, READY),
         is_true(status.conditions, STALLED),
         is_true(status.conditions, SUCCEEDED),
-        getattr(status, "attempt", None),
-        getattr(status, "model_id", None),
-        getattr(status, "model_version_id", None),
+        kind.signal(status),
     )
-
-
-_HELD = {
-    "qianfanjobs": ("job_id", "job_uuid"),
-    "qianfanmodels": ("model_version_id", "model_version_id_str"),
-    "qianfanservices": ("service_id", "service_uuid"),
-}
-
-
-def things(plural: str, fields: Mapping[str, Any]) -> frozenset[tuple[str, object]]:
-    """Name what status fields hold in the cloud and no other object may hold: runs, versions, services (5.11).
-
-    Of versions also the earlier ones, which go with the object that published them.
-    """
-    ids = (*(fields.get(name) for name in _HELD[plural]), *(fields.get("published") or ()))
-    return frozenset((plural, number) for number in ids if number is not None)
 
 
 def uses(resource: Resource) -> frozenset[Hashable]:
@@ -100,13 +82,12 @@ def uses(resource: Resource) -> frozenset[Hashable]:
     return frozenset(thing for thing in needed if thing[1] is not None)
 
 
-def note(store: Store, record: Entry, resource: Resource) -> None:
+def note(store: Store, record: Entry, kind: Kind[Any], resource: Resource) -> None:
     """Take from a status what is asked of all objects together: accounts, uses, things that are held, and witnesses."""
     status, metadata = resource.status, resource.metadata
     record.account, record.uses, record.finished = status.account, uses(resource), is_finished(resource)
     key = Key(resource.plural, metadata.namespace, metadata.name)
-    for held in (status, *getattr(status, "runs", ())):  # one by one: another may hold a single earlier run by now
-        store.claim(key, things(resource.plural, vars(held)))
+    store.hold(key, kind.holds(status))
     task, job = getattr(status, "task_uuid", None), getattr(status, "job_uuid", None)
     by_v1 = getattr(status, "job_id", None) is not None
     old = record.finished or store.witness(status.account or "") is None

@@ -11,7 +11,7 @@ from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from qianfan_operator.keys import Key
+from qianfan_operator.keys import Key, Thing
 
 
 @dataclass(slots=True)
@@ -28,8 +28,10 @@ class Entry:
     refers: tuple[Key, ...] = ()
     signal: Hashable = None
     """What others that refer to this object care about; when it changes, they are woken."""
-    holds: set[Hashable] = field(default_factory=set)
-    """The things in the cloud that the object, and no other one, may act on."""
+    holds: frozenset[Thing] = frozenset()
+    """The things in the cloud that the object records, and that it, and no other one, may act on."""
+    reserved: frozenset[Thing] = frozenset()
+    """Those that a pass is about to record."""
     uses: frozenset[Hashable] = frozenset()
     """The models and versions of the cloud that the object needs."""
     account: str | None = None
@@ -51,7 +53,7 @@ class Store:
         self._records: dict[Key, Entry] = {}
         self._referrers: dict[Key, set[Key]] = {}
         self._waiting: dict[Key, set[Key]] = {}
-        self._holders: dict[Hashable, Key] = {}
+        self._holders: dict[Thing, set[Key]] = {}
         self._witnesses: dict[str, tuple[str, str]] = {}
         self._lock = threading.RLock()
 
@@ -77,8 +79,10 @@ class Store:
                 return None
             if record is None or record.uid != metadata["uid"]:
                 self._unrefer(key, record.refers if record else ())
-                holds = record.holds if record else set[Hashable]()
-                record = self._records[key] = Entry(metadata["uid"], version, holds=holds)
+                before, record = record, Entry(metadata["uid"], version)
+                if before:
+                    record.holds, record.reserved = before.holds, before.reserved
+                self._records[key] = record
             if (not ours and version != record.version) or not record.touched:
                 record.touched = version
             record.version = version
@@ -125,8 +129,7 @@ class Store:
         with self._lock:
             if record := self._records.pop(key, None):
                 self._unrefer(key, record.refers)
-                for thing in record.holds:
-                    del self._holders[thing]
+                self._drop(key, record.holds | record.reserved)
 
     def forget_body(self, key: Key) -> None:
         """Have the next pass read the object anew."""
@@ -144,17 +147,31 @@ class Store:
         record = self._records.get(key)
         return record.sights.setdefault(what, now) if record else now
 
-    def claim(self, key: Key, things: Iterable[Hashable]) -> Key | None:
-        """Have an object hold these things of the cloud; return who does, if it is another one (design 5.11)."""
+    def claim(self, key: Key, thing: Thing) -> Key | None:
+        """Reserve a thing of the cloud for an object; return who holds it, if it is another one (design 5.11)."""
         with self._lock:
-            wanted = set(things)
-            others = (self._holders.get(thing, key) for thing in wanted)
-            if other := next((other for other in others if other != key), None):
-                return other
+            if others := self._others(key, thing):
+                return min(others)
             if record := self._records.get(key):
-                self._holders.update(dict.fromkeys(wanted, key))
-                record.holds |= wanted
+                record.reserved |= {thing}
+                self._take(key, [thing])
             return None
+
+    def hold(self, key: Key, things: Iterable[Thing]) -> None:
+        """Have an object hold what it records, and no more; but what another one holds stays with that."""
+        with self._lock:
+            if record := self._records.get(key):
+                before = record.holds
+                record.holds = frozenset(thing for thing in things if not self._others(key, thing))
+                self._drop(key, before - record.holds - record.reserved)
+                self._take(key, record.holds)
+
+    def give_back(self, key: Key) -> None:
+        """End the reservations of a pass; what it has recorded is held."""
+        with self._lock:
+            if record := self._records.get(key):
+                given, record.reserved = record.reserved - record.holds, frozenset()
+                self._drop(key, given)
 
     def testify(self, account: str, task_uuid: str, job_uuid: str) -> None:
         """Remember a run that V1 made, by its string ids: the witness that V2 lists show such runs (design 5.6)."""
@@ -163,6 +180,20 @@ class Store:
     def witness(self, account: str) -> tuple[str, str] | None:
         """Return the string ids of a task and its run that V1 made under an account."""
         return self._witnesses.get(account)
+
+    def _others(self, key: Key, thing: Thing) -> set[Key]:
+        return self._holders.get(thing.rival, set()) - {key}
+
+    def _take(self, key: Key, things: Iterable[Thing]) -> None:
+        for thing in things:
+            self._holders.setdefault(thing, set()).add(key)
+
+    def _drop(self, key: Key, things: Iterable[Thing]) -> None:
+        for thing in things:
+            holders = self._holders[thing]
+            holders.discard(key)
+            if not holders:
+                del self._holders[thing]
 
     def _unrefer(self, key: Key, before: Iterable[Key]) -> None:
         for other in before:

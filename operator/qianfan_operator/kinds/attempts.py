@@ -8,8 +8,9 @@ from qianfan_operator.api.training import SCHEME, inputs_hash
 from qianfan_operator.cloud.errors import CloudError, Fate
 from qianfan_operator.cloud.views import Run, RunItem, TaskItem
 from qianfan_operator.credentials import Account
+from qianfan_operator.deadlines import cloud_now
 from qianfan_operator.decide import MAY_WORK, Phase, Why
-from qianfan_operator.external import CannotTell, Seen, Updates, World, cloud_now
+from qianfan_operator.external import CannotTell, Seen, Updates, World
 from qianfan_operator.kinds import runs
 from qianfan_operator.names import Mark
 from qianfan_operator.reasons import Reason

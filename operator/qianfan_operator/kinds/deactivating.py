@@ -1,6 +1,6 @@
 """Taking an endpoint offline when its object is deleted, by V2 DeactivateService (design 6)."""
 
-from qianfan_operator.api.service import QianfanService, ServiceStatus
+from qianfan_operator.api.service import QianfanService
 from qianfan_operator.cloud.errors import CloudError
 from qianfan_operator.credentials import Account
 from qianfan_operator.decide import Phase, Why
@@ -16,10 +16,7 @@ def release(world: World, account: Account, resource: QianfanService) -> Release
     if not endpoints.recorded(status):
         if world.grace_left("release"):
             return Released(False, Why(Reason.CONFIRMING, Reason.CONFIRMING.sentence))
-        forgotten = _forgotten(world, account, resource)
-        if isinstance(forgotten, Released):
-            return forgotten
-        status = forgotten
+        return _forgotten(world, account, resource)
     service = endpoints.look(account, status)
     if service is None:
         return Released(True)
@@ -43,15 +40,19 @@ def release(world: World, account: Account, resource: QianfanService) -> Release
     return Released(False, Why(Reason.DELETING, f"Taking service {status.service_id} offline."))
 
 
-def _forgotten(world: World, account: Account, service: QianfanService) -> ServiceStatus | Released:
-    """Find by name and mark what a wiped status forgot; without V2 nobody can tell whose a service is."""
+def _forgotten(world: World, account: Account, service: QianfanService) -> Released:
+    """Find by name and mark what a wiped status forgot, and record it before it is taken offline.
+
+    Without V2 nobody can tell whose a service is.
+    """
     mark = Mark.of(world.cluster, service.metadata, service.kind, 1, "")
     for item in endpoints.named(account, service.spec.service_name or "", scans=2):
         if endpoints.is_over(item):
             continue
         theirs = endpoints.mark_of(account, item)
         if mark.same_object(theirs):
-            return ServiceStatus.model_validate(endpoints.found(item))
+            found = {**endpoints.found(item), "account": account.name}
+            return Released(False, Why(Reason.DELETING, "Recording the service to take offline."), updates=found)
         if theirs is None and endpoints.bears(item, service.spec.uri):
             message = f"Whether service {item.name} ({item.service_id}) belongs to this object cannot be told."
             return Released(False, Why(Reason.DELETION_BLOCKED, message), stalled=True)

@@ -1,5 +1,6 @@
 """QianfanJob: createTask, createJob, jobDetail, stopJob (design 2.2, 5)."""
 
+from collections.abc import Container, Hashable
 from typing import Any
 
 from qianfan_operator.api.common import Pending
@@ -22,7 +23,7 @@ from qianfan_operator.external import (
     Updates,
     World,
 )
-from qianfan_operator.keys import Key
+from qianfan_operator.keys import Key, Thing
 from qianfan_operator.kinds import adopting, attempts, bases, outcomes, runs, selecting, tasks
 from qianfan_operator.names import Mark
 from qianfan_operator.reasons import Reason
@@ -40,6 +41,24 @@ class JobKind(Kind[QianfanJob]):
         if base is None or base.job_ref is None:
             return ()
         return (Key(self.plural, resource.metadata.namespace, base.job_ref.name),)
+
+    def holds(self, status: JobStatus) -> frozenset[Thing]:
+        """See Kind: the runs of all attempts."""
+        recorded: tuple[JobStatus | RunRecord, ...] = (status, *status.runs)
+        return frozenset().union(*(runs.things(record, status.account) for record in recorded))
+
+    def without(self, resource: QianfanJob, updates: Updates, lost: Container[Thing]) -> Updates:
+        """See Kind: an earlier run that others hold is not recorded, nor is its attempt begun anew."""
+        status = resource.status
+        if "runs" not in updates or (status.highest_attempt is None and not resource.metadata.deletion_timestamp):
+            return updates  # of a survey it is rather told who holds what was found
+        account = updates.get("account", status.account)
+        kept = (record for record in updates["runs"] if not any(one in lost for one in runs.things(record, account)))
+        return {**updates, "runs": tuple(kept)}
+
+    def signal(self, status: JobStatus) -> Hashable:
+        """See Kind: a model may publish an earlier attempt's run."""
+        return status.attempt, tuple((run.attempt, run.train_status) for run in status.runs)
 
     def plan(self, world: World, resource: QianfanJob) -> Plan:
         """See Kind."""
@@ -196,16 +215,17 @@ class JobKind(Kind[QianfanJob]):
                 verdict = adopting.advise(resource, found).verdict
                 return Released(False, Why(verdict.reason, verdict.message), verdict.stalled)
             if working := attempts.unrecorded(status, found):  # recorded first: only what is still its own is stopped
-                updates = {"highest_attempt": 0, "runs": working}
-                return Released(
-                    False, Why(Reason.DELETING, "Stopping runs that were found by their marks."), False, updates
-                )
-        earlier = [outcomes.earlier(world, account, record) for record in status.runs]
-        recorded: list[JobStatus | RunRecord] = [status, *(record for known, _ in earlier for record in known)]
+                updates = {"highest_attempt": 0, "runs": working, "account": account.name}
+                why = Why(Reason.DELETING, "Recording runs that were found by their marks.")
+                return Released(False, why, updates=updates)
+        found_again, unknown = outcomes.found_again(world, account, status.runs)
+        updates = {"runs": found_again}
+        if self.holds(status.model_copy(update=updates)) - self.holds(status):
+            return Released(False, Why(Reason.DELETING, "Recording runs that were found."), updates=updates)
+        recorded: list[JobStatus | RunRecord] = [status, *found_again]
         at_work = [record for record in recorded if runs.may_work(record) and attempts.is_ours(resource, record)]
         if still := attempts.stopping(account, at_work):
             return Released(False, still, stalled=still.reason is Reason.DELETION_BLOCKED)
-        unknown = next((why for _, why in earlier if why), None)
         if unknown:
             return Released(False, adopting.advised(resource, unknown), unknown.reason is not Reason.CONFIRMING)
         return Released(True)

@@ -1,6 +1,6 @@
 """QianfanModel: publishTrainModel, modelDetail, modelVersionDetail (design 2.3)."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Hashable, Mapping
 from typing import Any
 
 from qianfan_operator.api.common import Pending
@@ -28,7 +28,7 @@ from qianfan_operator.external import (
     World,
     stalled,
 )
-from qianfan_operator.keys import Key
+from qianfan_operator.keys import Key, Thing
 from qianfan_operator.kinds import attempts, removing, targets, versions
 from qianfan_operator.kinds.references import run_of
 from qianfan_operator.names import Mark, source_hash
@@ -49,6 +49,22 @@ class ModelKind(Kind[QianfanModel]):
         if target and target.model_ref:
             found.append(Key(self.plural, namespace, target.model_ref.name))
         return tuple(found)
+
+    def holds(self, status: ModelStatus) -> frozenset[Thing]:
+        """See Kind: also earlier versions, which go with the object that published them."""
+        ids = (status.model_version_id, status.model_version_id_str, *(status.published or ()))
+        return frozenset(Thing(("version", number)) for number in ids if number is not None)
+
+    def without(self, resource: QianfanModel, updates: Updates, lost: Container[Thing]) -> Updates:
+        """See Kind: of several versions that a deletion found, those that nobody has taken over."""
+        if not resource.metadata.deletion_timestamp or "published" not in updates:
+            return updates
+        kept = (number for number in updates["published"] if Thing(("version", number)) not in lost)
+        return {**updates, "published": tuple(kept)}
+
+    def signal(self, status: ModelStatus) -> Hashable:
+        """See Kind: the version, by either id."""
+        return status.model_id, status.model_id_str, status.model_version_id, status.model_version_id_str
 
     def plan(self, world: World, resource: QianfanModel) -> Plan:
         """Publish what is not published: the first version, or the next one when the source is another (design 2.3)."""

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from qianfan_operator.api.common import Pending
 from qianfan_operator.api.job import JobStatus, QianfanJob, RunRecord
-from qianfan_operator.cloud.views import RunIds
+from qianfan_operator.cloud.views import RunIds, RunItem
 from qianfan_operator.credentials import Account
 from qianfan_operator.decide import Phase, Why
 from qianfan_operator.external import CannotTell, Found, Record, Seen, Updates, World
@@ -59,14 +59,22 @@ def look(world: World, account: Account, job: QianfanJob, pending: Pending) -> F
     return _taken(account, job, beside) if adopting.adopts(job) else found
 
 
-def earlier(world: World, account: Account, record: RunRecord) -> tuple[list[RunRecord], Why | None]:
-    """The runs that deleting has to stop of an earlier attempt, and why that may not be all of them."""
-    known, unknown = attempts.look_again(world, account, record)
-    if unknown is None or unknown.reason is not Reason.DUPLICATE_CLOUD_RESOURCE or record.pending is None:
-        return [known], unknown
-    found = runs.look(world, account, record.pending.inputs)
-    several = found.runs if isinstance(found, runs.Several) else ()
-    return [_record(record.pending, run.job_uuid, status=run.status) for run in several], None if several else unknown
+def found_again(
+    world: World, account: Account, recorded: Iterable[RunRecord]
+) -> tuple[tuple[RunRecord, ...], Why | None]:
+    """The earlier runs, with what is found now where that was not known, and why it may not be all of them."""
+    kept, beside, unknown = list[RunRecord](), list[RunRecord](), None
+    for record in recorded:
+        known, why = attempts.look_again(world, account, record)
+        several: Iterable[RunItem] = ()
+        if why and why.reason is Reason.DUPLICATE_CLOUD_RESOURCE and record.pending:
+            found = runs.look(world, account, record.pending.inputs)
+            several = found.runs if isinstance(found, runs.Several) else ()
+            beside += [_record(record.pending, run.job_uuid, status=run.status) for run in several]
+        if not several:
+            kept.append(known)
+            unknown = unknown or why
+    return runs.besides(kept, beside), unknown
 
 
 def _chosen(account: Account, job: QianfanJob, pending: Pending) -> Found:

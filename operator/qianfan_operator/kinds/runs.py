@@ -12,6 +12,7 @@ from qianfan_operator.cloud.views import Run, RunItem, TaskItem
 from qianfan_operator.credentials import Account
 from qianfan_operator.decide import MAY_WORK, Phase, Why
 from qianfan_operator.external import CannotTell, Found, NotThere, Seen, Updates, World
+from qianfan_operator.keys import Thing
 from qianfan_operator.names import Mark
 from qianfan_operator.reasons import Reason
 
@@ -41,6 +42,19 @@ def phase_of(record: JobStatus | RunRecord) -> Phase:
 def may_work(record: JobStatus | RunRecord) -> bool:
     """Say whether a run may still cost something."""
     return phase_of(record) in MAY_WORK
+
+
+def things(record: JobStatus | RunRecord, account: str | None) -> frozenset[Thing]:
+    """Name the recorded run as what one object may act on: by its ids, and its task where one console's are unknown.
+
+    No call tells a run's integers with its strings, but both consoles tell the name of its task.
+    """
+    ids = {"integers": record.job_id, "strings": record.job_uuid}
+    known = [console for console, number in ids.items() if number is not None]
+    named = {Thing(("run", ids[console])) for console in known}
+    if len(known) == 1 and record.task_name is not None:
+        named.add(Thing(("task", account, record.task_name), known[0]))
+    return frozenset(named)
 
 
 def read(account: Account, record: JobStatus | RunRecord) -> Run | None:

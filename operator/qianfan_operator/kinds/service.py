@@ -4,10 +4,11 @@ from dataclasses import replace
 from typing import Any
 
 from qianfan_operator.api.common import Pending
-from qianfan_operator.api.service import QianfanService
+from qianfan_operator.api.service import QianfanService, ServiceStatus
 from qianfan_operator.cloud.views import Applied
 from qianfan_operator.conditions import AVAILABLE
 from qianfan_operator.credentials import Account
+from qianfan_operator.deadlines import cloud_now, seconds_between
 from qianfan_operator.decide import Phase, Want, Why
 from qianfan_operator.external import (
     Found,
@@ -22,12 +23,10 @@ from qianfan_operator.external import (
     Step,
     Updates,
     World,
-    cloud_now,
     confirming,
-    seconds_between,
     stalled,
 )
-from qianfan_operator.keys import Key
+from qianfan_operator.keys import Key, Thing
 from qianfan_operator.kinds import deactivating, endpoints, switching
 from qianfan_operator.kinds.references import version_of
 from qianfan_operator.names import Mark, source_hash
@@ -48,6 +47,12 @@ class ServiceKind(Kind[QianfanService]):
         if source is None or source.model_ref is None:
             return ()
         return (Key("qianfanmodels", resource.metadata.namespace, source.model_ref.name),)
+
+    def holds(self, status: ServiceStatus) -> frozenset[Thing]:
+        """See Kind."""
+        return frozenset(
+            Thing(("service", name)) for name in (status.service_id, status.service_uuid) if name is not None
+        )
 
     def plan(self, world: World, resource: QianfanService) -> Plan:
         """Apply for what is not there; switch when the source is another version (design 2.4)."""

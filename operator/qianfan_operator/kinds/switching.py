@@ -9,8 +9,9 @@ from qianfan_operator.cloud.errors import CloudError, Fate
 from qianfan_operator.cloud.views import Service
 from qianfan_operator.conditions import READY, Verdict, find
 from qianfan_operator.credentials import Account
+from qianfan_operator.deadlines import cloud_now, seconds_between
 from qianfan_operator.decide import Want, Why
-from qianfan_operator.external import Hold, Plan, Record, Step, World, cloud_now, seconds_between
+from qianfan_operator.external import Hold, Plan, Record, Step, World
 from qianfan_operator.names import source_hash
 from qianfan_operator.reasons import Reason
 

@@ -11,7 +11,7 @@ from unit.objects import JOB, MODEL, raw
 from unit.test_intake import Desk
 
 
-class Cluster:
+class Objects:
     """What the API server lists: uids by key; None: it does not answer."""
 
     def __init__(self, *keys: Key) -> None:
@@ -23,14 +23,14 @@ class Cluster:
         return iter([(key, uid) for key, uid in self.listed.items() if key.plural == plural])
 
 
-def listing(desk: Desk, cluster: Cluster) -> Listing:
-    return Listing(cluster, desk.store, ("qianfanjobs", "qianfanmodels"))
+def listing(desk: Desk, objects: Objects) -> Listing:
+    return Listing(objects, desk.store, ("qianfanjobs", "qianfanmodels"))
 
 
 def test_it_is_read_when_the_watch_has_brought_every_object() -> None:
     """One object that the watch has not brought is enough for "not yet", of whatever kind it is."""
     desk = Desk()
-    listed = listing(desk, Cluster(JOB, MODEL))
+    listed = listing(desk, Objects(JOB, MODEL))
     for key in (JOB, MODEL):
         assert not listed.look()
         assert not listed.read()
@@ -41,26 +41,26 @@ def test_it_is_read_when_the_watch_has_brought_every_object() -> None:
 
 def test_an_object_that_goes_unseen_is_waited_for_no_more() -> None:
     """Every look lists anew, so that nothing has to be seen which is there no more."""
-    cluster = Cluster(JOB)
-    listed = listing(Desk(), cluster)
+    objects = Objects(JOB)
+    listed = listing(Desk(), objects)
     assert not listed.look()
-    cluster.listed = {}
+    objects.listed = {}
     assert listed.look()
 
 
 def test_a_predecessor_of_the_same_name_is_another_object() -> None:
     """An object that was made again under its name must be seen itself."""
-    desk, cluster = Desk(), Cluster(JOB)
+    desk, objects = Desk(), Objects(JOB)
     desk.intake.seen(JOB.plural, None, raw(JOB))
-    cluster.listed = {JOB: "uid-2"}
-    assert not listing(desk, cluster).look()
+    objects.listed = {JOB: "uid-2"}
+    assert not listing(desk, objects).look()
 
 
 def test_nothing_is_read_while_the_api_server_does_not_answer() -> None:
     """An API server that lists nothing because it fails is not one that has nothing."""
-    cluster = Cluster()
-    cluster.listed = None
-    listed = listing(Desk(), cluster)
+    objects = Objects()
+    objects.listed = None
+    listed = listing(Desk(), objects)
     with pytest.raises(KubeError):
         listed.look()
     assert not listed.read()
@@ -68,8 +68,8 @@ def test_nothing_is_read_while_the_api_server_does_not_answer() -> None:
 
 def test_what_was_read_once_stays_so() -> None:
     """An object that comes later takes nothing back, and the API server is asked no more."""
-    cluster = Cluster()
-    listed = listing(Desk(), cluster)
+    objects = Objects()
+    listed = listing(Desk(), objects)
     assert listed.look()
-    cluster.listed = None
+    objects.listed = None
     assert listed.look()

@@ -190,4 +190,6 @@ def test_a_leader_frozen_before_it_pays_does_not_pay(
     first.signal(signal.SIGCONT)
 
     assert first.until_ended() == 1
-    assert place.calls("createJob", outcome="") == []
+    before = place.until_waiting(JOB, "Training")  # the other one need not wait: nothing was sent, and this was written
+    assert [call.outcome for call in place.calls("createJob", outcome="")] == ["ok"]
+    goes_on(place, before)

@@ -169,6 +169,10 @@ class Kind(ABC, Generic[R]):
         """What of a status those that refer to the object care about, besides its conditions."""
         return ()
 
+    def evidence(self, status: Any) -> tuple[str, str] | None:
+        """Return the strings of a task and its run that V1 made: a list that shows them shows runs; jobs only."""
+        return None
+
     @abstractmethod
     def plan(self, world: World, resource: R) -> Plan:
         """Say what the spec asks beyond what is recorded. Reads referenced objects only if it must."""

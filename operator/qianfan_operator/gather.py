@@ -60,8 +60,8 @@ class Gatherer:
             trouble=access.trouble,
             trouble_why=access.why,
             intent=intent,
-            stop_wanted=getattr(spec, "desired_state", "") == "Stopped",
-            replace=getattr(spec, "concurrency_policy", "") == "Replace",
+            stop_wanted=spec.wants_stop,
+            replace=spec.replaces,
             usable=is_true(status.conditions, SUCCEEDED if kind.condition == SUCCEEDED else READY),
             serving=is_true(status.conditions, AVAILABLE),
         )

@@ -7,7 +7,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from qianfan_operator.api.common import FINALIZER, RECONCILE_ANNOTATION, Condition, LastError, Resource, explain
+from qianfan_operator.api.common import FINALIZER, RECONCILE_ANNOTATION, Condition, LastError, Resource
+from qianfan_operator.api.mistakes import explain
 from qianfan_operator.cloud.errors import CloudError
 from qianfan_operator.conditions import READY, STALLED, Verdict, conditions, find
 from qianfan_operator.decide import Why

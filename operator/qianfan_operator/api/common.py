@@ -6,7 +6,6 @@ user wrote it is in `model_fields_set`, and the generated schema mentions the de
 written into objects would show up as a difference in GitOps tools (design 2).
 """
 
-import re
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -33,6 +32,7 @@ UpdatePolicy = Literal["Manual", "Follow"]
 Int32 = Annotated[int, Field(json_schema_extra={"format": "int32"})]
 Int64 = Annotated[int, Field(json_schema_extra={"format": "int64"})]
 OpenObject = Mapping[str, Any]
+Need = tuple[Literal["model", "version"], int | str]  # by whichever id is known
 Description = Annotated[str, Field(max_length=400), characters(400)]
 
 LIST_MAP = "x-kubernetes-list-map-keys"
@@ -150,6 +150,16 @@ class CommonSpec(Part):
         """Resolve the policy: as written, else by kind; what others made is not destroyed unasked (design 2.1)."""
         return self.deletion_policy or ("Orphan" if adopted else self.created_policy)
 
+    @property
+    def wants_stop(self) -> bool:
+        """Whether what works is to be stopped."""
+        return False
+
+    @property
+    def replaces(self) -> bool:
+        """Whether what works is stopped for what is to come."""
+        return False
+
 
 class CommonStatus(Part):
     """The fields that every status has."""
@@ -176,9 +186,10 @@ class CommonStatus(Part):
     last_error: LastError | None = Field(None, description="The last error of the cloud; kept until another one.")
     console_url: str | None = Field(None, description="The page of the Qianfan console that shows the cloud resource.")
 
-    def condition(self, type_: str) -> Condition | None:
-        """Return the condition of this type, if there is one."""
-        return next((condition for condition in self.conditions if condition.type == type_), None)
+    @property
+    def in_doubt(self) -> bool:
+        """Whether the outcome of a create is not known yet."""
+        return self.pending is not None
 
 
 class Column(Part):
@@ -211,9 +222,14 @@ class Resource(Part):
         asked = self.metadata.annotations.get(RECONCILE_ANNOTATION)
         return asked is not None and asked != self.status.last_handled_reconcile_at
 
+    @property
+    def needs(self) -> tuple[Need, ...]:
+        """The things of the cloud that must not be removed as long as this object is there (design 6)."""
+        return ()
+
     @classmethod
     def parse(cls, raw: Mapping[str, Any]) -> Self:
-        """Read an object of any version of the operator; raises pydantic.ValidationError (see `explain`)."""
+        """Read an object of any version of the operator; raises pydantic.ValidationError (see `mistakes`)."""
         return cls.model_validate(raw)
 
     @classmethod
@@ -232,17 +248,3 @@ class Resource(Part):
         if bad & {"adopt", "deletionPolicy"} or not isinstance(spec, Mapping):
             kept["deletionPolicy"] = "Orphan"
         return cls.parse({**raw, "spec": kept})
-
-
-_OPENING = re.compile(r"^\w+ should")
-
-
-def explain(error: ValidationError) -> str:
-    """One line for a condition's message: what must be mended, in the user's own field names, in a fixed order."""
-    found: dict[str, str] = {}
-    for detail in error.errors(include_url=False, include_input=False):
-        at = [part for part in detail["loc"] if part not in ("int", "str")]  # the branches of an id
-        path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in at).lstrip(".")
-        words = "must be set" if detail["type"] == "missing" else _OPENING.sub("must", detail["msg"])
-        found.setdefault(path, words if len(at) == len(detail["loc"]) else "must be an integer or a string")
-    return "; ".join(f"{path} {words}" for path, words in sorted(found.items()))

@@ -112,6 +112,16 @@ class JobSpec(CommonSpec):
         " first.",
     )
 
+    @property
+    def wants_stop(self) -> bool:
+        """See CommonSpec."""
+        return self.desired_state == "Stopped"
+
+    @property
+    def replaces(self) -> bool:
+        """See CommonSpec."""
+        return self.concurrency_policy == "Replace"
+
 
 class RunRecord(Part):
     """An earlier attempt: its run as it was last seen, and what it was trained with."""
@@ -178,6 +188,11 @@ class JobStatus(CommonStatus):
         description="Earlier attempts, at most ten; one that may work, or whose outcome is unknown, is never dropped.",
         json_schema_extra={LIST_TYPE: "map", LIST_MAP: ["attempt"]},
     )
+
+    @property
+    def in_doubt(self) -> bool:
+        """See CommonStatus; also of an earlier attempt."""
+        return self.pending is not None or any(run.pending for run in self.runs)
 
 
 _SENT_NOTHING = f"!({recorded('inputsHash')})"

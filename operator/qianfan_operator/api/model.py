@@ -14,6 +14,7 @@ from qianfan_operator.api.common import (
     DeletionPolicy,
     Int32,
     Int64,
+    Need,
     Part,
     Resource,
     UpdatePolicy,
@@ -169,3 +170,9 @@ class QianfanModel(Resource):
 
     spec: ModelSpec
     status: ModelStatus = ModelStatus()
+
+    @property
+    def needs(self) -> tuple[Need, ...]:
+        """See Resource: the model that its version goes into."""
+        target = self.spec.target
+        return (("model", target.model_id),) if target and target.model_id is not None else ()

@@ -13,6 +13,7 @@ from qianfan_operator.api.common import (
     Description,
     Int32,
     Int64,
+    Need,
     Part,
     Resource,
     UpdatePolicy,
@@ -164,3 +165,16 @@ class QianfanService(Resource):
 
     spec: ServiceSpec
     status: ServiceStatus = ServiceStatus()
+
+    @property
+    def needs(self) -> tuple[Need, ...]:
+        """See Resource: the version that it serves, and those that it is to serve."""
+        source, status = self.spec.source, self.status
+        ids: list[int | str | None] = [status.model_version_id]
+        if source and source.model_version:
+            ids.append(source.model_version.model_version_id)
+        if status.switch:
+            ids += [status.switch.to.model_version_id, status.switch.to.model_version_id_str]
+        if status.pending:
+            ids.append(status.pending.inputs.get("modelVersionId"))
+        return tuple(("version", number) for number in ids if number is not None)

@@ -60,6 +60,12 @@ class JobKind(Kind[QianfanJob]):
         """See Kind: a model may publish an earlier attempt's run."""
         return status.attempt, tuple((run.attempt, run.train_status) for run in status.runs)
 
+    def evidence(self, status: JobStatus) -> tuple[str, str] | None:
+        """See Kind: a run with both ids."""
+        if status.job_id is None or status.task_uuid is None or status.job_uuid is None:
+            return None
+        return status.task_uuid, status.job_uuid
+
     def plan(self, world: World, resource: QianfanJob) -> Plan:
         """See Kind."""
         return selecting.plan(world, resource)

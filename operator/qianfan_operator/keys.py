@@ -1,6 +1,6 @@
 """The names of objects of ours and of things of the cloud: what the queue, the memory and the writer go by."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import NamedTuple
 
 
@@ -27,3 +27,8 @@ class Thing(NamedTuple):
     def rival(self) -> "Thing":
         """What another object may not hold besides."""
         return self._replace(known_by={"integers": "strings", "strings": "integers"}.get(self.known_by, self.known_by))
+
+
+def same(one: Sequence[object], other: Sequence[object]) -> bool:
+    """Say whether the integer and the string id of two things name one: by either that both know [wire 3.4]."""
+    return any(a == b and a is not None for a, b in zip(one, other, strict=True))

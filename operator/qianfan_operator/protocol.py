@@ -19,7 +19,7 @@ from qianfan_operator.credentials import Account
 from qianfan_operator.deadlines import cloud_now
 from qianfan_operator.decide import Why
 from qianfan_operator.external import CannotTell, Hold, Pay, Record, Seen, Updates, World
-from qianfan_operator.keys import Key
+from qianfan_operator.keys import Key, same
 from qianfan_operator.kube import Conflict, KubeError
 from qianfan_operator.reasons import Reason
 from qianfan_operator.subject import Subject
@@ -184,7 +184,8 @@ class Protocol:
         resource = subject.resource
         if resource.metadata.uid != landing.uid:  # a successor of the same name: only what it holds by now is left
             made = subject.kind.ids_of(subject.kind.landed(resource, landing.pending, landing.reply))
-            if not _same(subject.kind.bound(resource, landing.pending), made):
+            bound = subject.kind.bound(resource, landing.pending)
+            if bound is None or not same(bound, made):
                 self.abandon(subject.key)
             return False
         now = resource.status.pending
@@ -194,7 +195,7 @@ class Protocol:
         if bound is None:
             subject.write({**updates, **ended, **repeating.made_something(resource)}, verdict)
             return True
-        if _same(bound, subject.kind.ids_of(updates)):
+        if same(bound, subject.kind.ids_of(updates)):
             if ended:
                 subject.write(ended, verdict)
             return bool(ended)
@@ -207,11 +208,6 @@ class Protocol:
             raise Conflict(f"{subject.key} has another intent; what was made besides is recorded after it")
         subject.write({"pending": kept}, _stalled(why))
         return False
-
-
-def _same(bound: tuple[object, ...] | None, made: tuple[object, ...]) -> bool:
-    """Say whether both name one thing: what was found through V2 lacks its integer [wire 3.4]."""
-    return bound is not None and any(a == b and a is not None for a, b in zip(bound, made, strict=True))
 
 
 def _about(key: Key, landing: Landing) -> dict[str, str]:

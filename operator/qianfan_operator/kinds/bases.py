@@ -59,7 +59,7 @@ def _published(account: Account) -> Iterator[ModelVersion]:
     models = account.client.user_models()
     yield from (model.latest for model in models if model.latest)
     for model in models:
-        number = model.model_id if model.model_id is not None else model.model_id_str
+        number = model.model_id or model.model_id_str
         if number is not None and model.version_count != 1:
             yield from account.client.model_detail(number).versions
 

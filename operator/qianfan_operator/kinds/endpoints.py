@@ -12,6 +12,7 @@ from qianfan_operator.conditions import AVAILABLE, find
 from qianfan_operator.credentials import Account
 from qianfan_operator.decide import Phase, Why
 from qianfan_operator.external import Record, Step, stalled
+from qianfan_operator.keys import same
 from qianfan_operator.names import Mark, source_hash
 from qianfan_operator.reasons import Reason
 
@@ -74,8 +75,7 @@ def look(account: Account, status: ServiceStatus) -> Service | None:
 
 
 def _is(item: ServiceItem, status: ServiceStatus) -> bool:
-    by_id = item.service_id is not None and item.service_id == status.service_id
-    return by_id or (item.service_uuid is not None and item.service_uuid == status.service_uuid)
+    return same((item.service_id, item.service_uuid), (status.service_id, status.service_uuid))
 
 
 def drifted(seen: Service, service: QianfanService) -> Why | None:
@@ -97,12 +97,10 @@ def facts(service: Service, status: ServiceStatus) -> dict[str, Any]:
         "service_name": service.name or status.service_name,
         "uri": service.uri or status.uri,
         "url": service.url or status.url,
-        "service_id": status.service_id if status.service_id is not None else service.service_id,
+        "service_id": status.service_id or service.service_id,
         "service_uuid": status.service_uuid or service.service_uuid,
-        "model_id": service.model_id if service.model_id is not None else status.model_id,
-        "model_version_id": (
-            service.model_version_id if service.model_version_id is not None else status.model_version_id
-        ),
+        "model_id": service.model_id or status.model_id,
+        "model_version_id": (service.model_version_id or status.model_version_id),
         "replicas": service.replicas if service.replicas is not None else status.replicas,
         "pool_type": _POOLS.get(service.pool_type or 0, status.pool_type),
         "online_time": service.online_time or status.online_time,

@@ -118,7 +118,7 @@ class ModelKind(Kind[QianfanModel]):
             return Observation(Phase.GONE, versions.why(Phase.GONE, status, None), looked=True)
         updates = dict(versions.version_facts(detail, status))
         phase = versions.STATES.get(detail.state, Phase.UNKNOWN)
-        model = status.model_id if status.model_id is not None else updates["model_id"] or updates["model_id_str"]
+        model = status.model_id or updates["model_id"] or updates["model_id_str"]
         if phase is Phase.READY and model is not None:
             updates |= versions.model_facts(account.client.model_detail(model))
         return Observation(phase, versions.why(phase, status, detail.state), updates, looked=True)

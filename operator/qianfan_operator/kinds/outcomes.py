@@ -80,7 +80,7 @@ def found_again(
 def _chosen(account: Account, job: QianfanJob, pending: Pending) -> Found:
     """Two runs were made where one was wanted: the one that a person has named in `adopt` is the attempt's."""
     status, adopt, made = job.status, job.spec.adopt, _record(pending, *pending.inputs["made"])
-    held = status.job_id if status.job_id is not None else status.job_uuid
+    held = status.job_id or status.job_uuid
     kept = adopt is not None and adopt.job_id in {status.job_id, status.job_uuid}
     if kept or job.metadata.deletion_timestamp or job.spec.attempt != pending.attempt:
         return Seen({"runs": runs.besides(status.runs, [made])})

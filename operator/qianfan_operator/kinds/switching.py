@@ -12,6 +12,7 @@ from qianfan_operator.credentials import Account
 from qianfan_operator.deadlines import cloud_now, seconds_between
 from qianfan_operator.decide import Want, Why
 from qianfan_operator.external import Hold, Plan, Record, Step, World
+from qianfan_operator.keys import same
 from qianfan_operator.names import source_hash
 from qianfan_operator.reasons import Reason
 
@@ -40,8 +41,7 @@ def leads_to(status: ServiceStatus, ids: Mapping[str, Any]) -> bool:
     """Say whether a version is the one that is recorded, or that a switch under way leads to."""
     wanted = SwitchTarget.model_validate(dict(ids))
     to = status.switch.to if status.switch else SwitchTarget(model_version_id=status.model_version_id)
-    by_id = to.model_version_id is not None and to.model_version_id == wanted.model_version_id
-    return by_id or (to.model_version_id_str is not None and to.model_version_id_str == wanted.model_version_id_str)
+    return same((to.model_version_id, to.model_version_id_str), (wanted.model_version_id, wanted.model_version_id_str))
 
 
 def complete(account: Account, ids: Mapping[str, Any], *, strings: bool = False) -> SwitchTarget | None:
@@ -50,7 +50,7 @@ def complete(account: Account, ids: Mapping[str, Any], *, strings: bool = False)
     integers = known.model_id is not None and known.model_version_id is not None
     if integers and (not strings or (known.model_id_str and known.model_version_id_str)):
         return known
-    version = known.model_version_id if known.model_version_id is not None else known.model_version_id_str
+    version = known.model_version_id or known.model_version_id_str
     if version is None:
         return None
     try:

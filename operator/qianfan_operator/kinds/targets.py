@@ -57,7 +57,7 @@ def candidates(world: World, account: Account, model: QianfanModel) -> Iterator[
         yield known
     elif target.model_ref:
         for item in account.client.user_models():
-            if (number := item.model_id if item.model_id is not None else item.model_id_str) is not None:
+            if (number := item.model_id or item.model_id_str) is not None:
                 yield number
 
 

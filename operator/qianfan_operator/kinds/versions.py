@@ -11,6 +11,7 @@ from qianfan_operator.conditions import READY, find
 from qianfan_operator.credentials import Account
 from qianfan_operator.decide import Phase, Why
 from qianfan_operator.external import Record, Step, stalled
+from qianfan_operator.keys import same
 from qianfan_operator.names import source_hash
 from qianfan_operator.reasons import Reason
 
@@ -46,7 +47,7 @@ def published(status: ModelStatus) -> bool:
 
 def model_id_of(status: ModelStatus) -> int | str | None:
     """Return the recorded id of the model, rather the integer."""
-    return status.model_id if status.model_id is not None else status.model_id_str
+    return status.model_id or status.model_id_str
 
 
 def asked_again(model: QianfanModel) -> bool:
@@ -71,7 +72,7 @@ def make_way(account: Account, status: ModelStatus) -> Step:
 
     Nothing is lost: it cannot be used, and publishing is free. What this object did not publish is left alone.
     """
-    version = status.model_version_id if status.model_version_id is not None else status.model_version_id_str
+    version = status.model_version_id or status.model_version_id_str
     try:
         if has_failed(status) and version not in status.published:
             account.client.model_version_detail(version or 0)
@@ -112,33 +113,29 @@ def kept_run(model: QianfanModel) -> dict[str, Any] | None:
 
 def same_run(source: PublishedFrom | None, inputs: Mapping[str, Any]) -> bool:
     """Say whether a version was published from the run that is asked for."""
-    if source is None:
-        return False
-    by_id = source.job_id is not None and source.job_id == inputs.get("jobId")
-    return by_id or (source.job_uuid is not None and source.job_uuid == inputs.get("jobUuid"))
+    return source is not None and same((source.job_id, source.job_uuid), (inputs.get("jobId"), inputs.get("jobUuid")))
 
 
 def is_run(version: views.ModelVersion, inputs: Mapping[str, Any]) -> bool:
     """Say whether a version of the cloud was published from the run that is asked for."""
-    by_id = version.job_id is not None and version.job_id == inputs.get("jobId")
-    return by_id or (version.job_uuid is not None and version.job_uuid == inputs.get("jobUuid"))
+    return same((version.job_id, version.job_uuid), (inputs.get("jobId"), inputs.get("jobUuid")))
 
 
 def model_named(account: Account, name: str) -> int | str | None:
     """Find the account's own model of a name."""
     for item in account.client.user_models(name):
         if item.model_name == name:
-            return item.model_id if item.model_id is not None else item.model_id_str
+            return item.model_id or item.model_id_str
     return None
 
 
 def version_facts(version: views.ModelVersion, status: ModelStatus) -> dict[str, Any]:
     """What a look at a version adds to the status; what a reply leaves out stays."""
     return {
-        "model_id": version.model_id if version.model_id is not None else status.model_id,
+        "model_id": version.model_id or status.model_id,
         "model_id_str": version.model_id_str or status.model_id_str,
         "model_name": version.model_name or status.model_name,
-        "model_version_id": version.version_id if version.version_id is not None else status.model_version_id,
+        "model_version_id": version.version_id or status.model_version_id,
         "model_version_id_str": version.version_id_str or status.model_version_id_str,
         "version": version.version or status.version,
         "state": version.state,
@@ -166,7 +163,7 @@ def model_of(account: Account, model_id: int | str) -> views.Model | None:
 
 def look(account: Account, status: ModelStatus) -> views.ModelVersion | None:
     """Read the current version; None if it is gone, by the same evidence: its model does not list it, twice."""
-    version = status.model_version_id if status.model_version_id is not None else status.model_version_id_str
+    version = status.model_version_id or status.model_version_id_str
     model_id = model_id_of(status)
     if version is None:
         raise AssertionError("no version is recorded")
@@ -208,7 +205,7 @@ def adopt(account: Account, model: QianfanModel) -> Step:
             versions = account.client.model_detail(adopt.model_id).versions
             if not versions:
                 return stalled(Reason.GONE, f"Model {adopt.model_id} has no version.")
-            version_id = versions[0].version_id if versions[0].version_id is not None else versions[0].version_id_str
+            version_id = versions[0].version_id or versions[0].version_id_str
         if version_id is None:
             return stalled(Reason.INVALID_SPEC, "spec.adopt must name a model or a model version.")
         detail = account.client.model_version_detail(version_id)

@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 import requests
@@ -10,6 +11,7 @@ import requests
 from e2e.history import History
 from e2e.place import Place
 from e2e.process import OperatorProcess
+from e2e.shell import Shell
 from plugins.cluster import install
 from qianfan_devcluster.cluster import Cluster
 from qianfan_devcluster.keeper import Keeper
@@ -91,6 +93,13 @@ def story(place: Place) -> Iterator[Story]:
     with requests.Session() as session:
         session.trust_env = False
         yield Story(Console(place.cloud, place.key.access_key, place.key.secret_key, session))
+
+
+@pytest.fixture
+def shell(place: Place, tmp_path: Path, tools: Path) -> Iterator[Shell]:
+    """Supply a terminal whose context is the place."""
+    with closing(Shell(place, tmp_path, tools)) as shell:
+        yield shell
 
 
 @pytest.fixture

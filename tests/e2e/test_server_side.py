@@ -5,7 +5,7 @@ import subprocess
 from typing import Any
 
 from e2e.history import Object
-from e2e.place import JOB, TRAINING, Place, is_so, job, manifest
+from e2e.place import JOB, MODEL, SERVICE, TRAINING, Place, is_so, job, manifest, model, service
 
 
 def applied(place: Place, manager: str, spec: dict[str, Any], *more: str) -> Object:
@@ -61,6 +61,31 @@ def test_two_managers_share_an_object_with_the_operator(place: Place) -> None:
     assert "f:trainset" not in owned(taken, "platform")["f:spec"]
     place.until(JOB, lambda body: body["status"].get("attempt") == 2 and is_so(body, "Ready", "True"))
     assert place.paid() == {"createTask": 2, "createJob": 2}
+
+
+def test_applying_the_same_again_changes_nothing(place: Place) -> None:
+    """`kubectl diff` finds nothing, a second apply writes nothing, and the cloud is not asked about the job again."""
+    chain = "\n---\n".join(map(json.dumps, (job(), model(), service())))
+    place.kubectl("apply", "--server-side", "-f", "-", input=chain)
+    for plural in (SERVICE, MODEL, JOB):
+        place.until_ready(plural)
+
+    def versions() -> list[str]:
+        words = (
+            "get",
+            "qianfan",
+            "-o",
+            "jsonpath={range .items[*]}{.metadata.generation} {.metadata.resourceVersion},",
+        )
+        return place.kubectl(*words).split(",")
+
+    before, asked = versions(), len(place.calls("jobDetail", outcome=""))
+    assert place.kubectl("diff", "--server-side", "-f", "-", input=chain) == ""
+    told = place.kubectl("apply", "--server-side", "-f", "-", input=chain)
+    assert told.count(" serverside-applied") == 3
+    place.until_called("serviceDetail", 2)  # the operator goes on looking at what serves
+    assert versions() == before
+    assert len(place.calls("jobDetail", outcome="")) == asked
 
 
 def test_a_forced_change_is_paid_once_and_the_way_back_is_free(place: Place) -> None:

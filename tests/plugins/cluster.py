@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from qianfan_devcluster.binaries import BinariesError, find
+from qianfan_devcluster.build import Say
 from qianfan_devcluster.cluster import Cluster
+from status_tools.program import programs
 
 _CHECKOUT = Path(__file__).parents[2]
 _numbers = itertools.count(1)
@@ -16,14 +18,19 @@ _numbers = itertools.count(1)
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Get the programs before the first test: a first build takes minutes, and a test's timeout must not cut it off."""
-    if session.config.option.collectonly or not any("cluster" in getattr(i, "fixturenames", ()) for i in session.items):
+    wanted = {name for item in session.items for name in getattr(item, "fixturenames", ())}
+    if session.config.option.collectonly or not wanted & {"cluster", "tools"}:
         return
     plugins = session.config.pluginmanager
     terminal: Any = plugins.getplugin("terminalreporter")  # a worker of xdist has none, and shows nothing meanwhile
     capture: Any = plugins.getplugin("capturemanager")
+    say: Say = terminal.write_line if terminal else lambda _: None
     try:
         with capture.global_and_fixture_disabled():
-            find(say=terminal.write_line if terminal else None)
+            if "cluster" in wanted:
+                find(say=say)
+            if "tools" in wanted:
+                programs(say)
     except BinariesError as error:
         raise pytest.UsageError(str(error)) from error
 
@@ -49,3 +56,9 @@ def namespace(cluster: Cluster) -> Iterator[str]:
     cluster.kubectl("create", "namespace", name)
     yield name
     cluster.kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")
+
+
+@pytest.fixture(scope="session")
+def tools() -> Path:
+    """Supply the folder with Helm and the program that speaks for kstatus and Flux."""
+    return programs(lambda _: None)

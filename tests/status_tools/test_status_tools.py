@@ -1,19 +1,14 @@
 """The Python rules of tests/conformance.py against the tools' own code, built from Go modules in main.go."""
 
 import copy
-import json
 import re
-import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
-
-import pytest
 
 from conformance import check, kstatus
 from engine.golden import kept
-from status_tools.program import program
-
-pytestmark = pytest.mark.timeout(1200)  # without `make test-cluster` the first run builds the program
+from status_tools.program import ask
 
 Raw = dict[str, Any]
 Change = Callable[[Raw], object]
@@ -90,20 +85,6 @@ BROKEN: dict[str, Change] = {
 """What could be wrong with a status, done to each object of the golden set."""
 
 
-@pytest.fixture(scope="module")
-def tools() -> Callable[[list[Raw]], list[Raw]]:
-    """Ask the program, which is built if it is not there."""
-    path = program()
-
-    def ask(objects: list[Raw]) -> list[Raw]:
-        words = json.dumps(objects)
-        done = subprocess.run([path], input=words, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        return list(json.loads(done.stdout))
-
-    return ask
-
-
 def ours(raw: Raw, final: bool) -> set[str]:
     """The rules of Flux that our checker says an object breaks."""
     return set(re.findall(r"(?:FAIL|WARN)\d{4}", " ".join(check(raw, final))))
@@ -115,17 +96,17 @@ def theirs(complaints: list[str]) -> set[str]:
     return {names[words] for words in complaints}
 
 
-def test_the_tools_have_nothing_against_what_the_engine_writes(tools: Callable[[list[Raw]], list[Raw]]) -> None:
+def test_the_tools_have_nothing_against_what_the_engine_writes(tools: Path) -> None:
     """kstatus decides of the whole golden set as our transcription does, and Flux's checker finds no fault in it."""
     golden = [(f"{kind} {situation.name}", raw) for situation, kind, raw in kept()]
-    for (name, raw), told in zip(golden, tools([raw for _, raw in golden]), strict=True):
+    for (name, raw), told in zip(golden, ask(tools, [raw for _, raw in golden]), strict=True):
         assert told["kstatus"] == kstatus(raw), name
         if name.endswith((" fresh", " changed")):
             continue  # the operator has not judged these
         assert (told["midway"], told["final"]) == ([], []), name
 
 
-def test_our_rules_are_the_tools_rules(tools: Callable[[list[Raw]], list[Raw]]) -> None:
+def test_our_rules_are_the_tools_rules(tools: Path) -> None:
     """Of every object that is broken in every way kstatus says what we say, and what Flux finds, we find."""
     broken: list[tuple[str, Raw]] = []
     for situation, kind, raw in kept():
@@ -135,7 +116,7 @@ def test_our_rules_are_the_tools_rules(tools: Callable[[list[Raw]], list[Raw]]) 
                 change(changed)
                 broken.append((f"{kind} {situation.name}: {what}", changed))
     found: set[str] = set()
-    for (name, raw), told in zip(broken, tools([raw for _, raw in broken]), strict=True):
+    for (name, raw), told in zip(broken, ask(tools, [raw for _, raw in broken]), strict=True):
         assert told["kstatus"] == kstatus(raw), name
         for final in (False, True):
             rules = theirs(told["final" if final else "midway"])

@@ -64,8 +64,8 @@ class AfterSeconds:
     seconds: float
 
     def share(self, looks: int, seconds: float) -> float:
-        """Count seconds."""
-        return seconds / self.seconds if self.seconds > 0 else 1.0
+        """Count seconds; none before the begin, where a clock that was set back may stand."""
+        return max(0.0, seconds / self.seconds) if self.seconds > 0 else 1.0
 
     def end(self, begun: float, now: float) -> float:
         """To the second."""

@@ -202,7 +202,7 @@ class World:
             try:
                 self.step(end)
             except Idle:
-                self.clock.advance(end - self.clock.boot)
+                self.clock.advance(max(0.0, end - self.clock.boot))  # less, if it was frozen meanwhile
                 return
         raise AssertionError(f"the operator does not come to rest:\n{self.told()}")
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 from pathlib import Path
 
@@ -30,15 +31,16 @@ class Shell:
         self._started: list[subprocess.Popen[str]] = []
 
     def close(self) -> None:
-        """End what is still running."""
+        """End what is still running, and what that has started."""
         for process in self._started:
-            process.kill()
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
 
     def start(self, *words: str) -> subprocess.Popen[str]:
         """Start a program and go on; `ended` waits for it."""
         process = subprocess.Popen(
-            words, cwd=self.folder, env=self._environment,
+            words, cwd=self.folder, env=self._environment, start_new_session=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
         self._started.append(process)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from e2e.place import JOB, MODEL, SERVICE, Place, job, model, service
+from e2e.place import JOB, Place, job, model, service
 from e2e.shell import HOURS, Shell
 from qianfan_simulator import AfterLooks
 
@@ -38,8 +38,8 @@ def test_kubectl_waits_for_a_chain_to_its_ends(place: Place, shell: Shell) -> No
 
     gone = shell.start(*waiting("delete"))
     place.kubectl("delete", "qianfan", "--all", "--wait=false")
-    assert shell.ended(gone).splitlines() == THREE
-    assert [place.get(plural) for plural in (JOB, MODEL, SERVICE)] == [{}, {}, {}]
+    shell.ended(gone)
+    assert place.kubectl("get", "qianfan", "--output=name") == ""
 
 
 @pytest.mark.usefixtures("endless")

@@ -67,6 +67,10 @@ class FakeKube:
         """Keep an Event."""
         self.around("post_event", lambda: self.events.append(copy.deepcopy(event)))
 
+    def patch_event(self, namespace: str, name: str, change: Mapping[str, Any]) -> None:
+        """Merge into an Event that is kept."""
+        self.around("patch_event", lambda: self._patch_event(name, change))
+
     # What the user does.
 
     def apply(self, manifest: Mapping[str, Any]) -> Key:
@@ -196,6 +200,12 @@ class FakeKube:
         if (namespace, name) not in self.secrets:
             raise NotFound(f"Secret {namespace}/{name} is not there")
         return Sealed(self.secrets[namespace, name])
+
+    def _patch_event(self, name: str, change: Mapping[str, Any]) -> None:
+        found = [event for event in self.events if event["metadata"]["name"] == name]
+        if not found:
+            raise NotFound(f"Event {name} is not there")
+        found[0].update(change)
 
     def _changed(self, key: Key, event: str = "MODIFIED") -> None:
         raw = self.objects[key]

@@ -65,7 +65,7 @@ def conditions(
 ) -> list[Condition]:
     """Turn a verdict into the whole list; `extra` is the kind's own condition type (Succeeded, Available or None).
 
-    Every condition carries the generation; `lastTransitionTime` (`now`, RFC 3339) moves only with `status`.
+    Every condition has a message and the generation; `lastTransitionTime` (`now`, RFC 3339) moves only with `status`.
     """
 
     def make(kind: str, status: str, reason: str, message: str) -> Condition:
@@ -87,18 +87,18 @@ def conditions(
             make(kind, before.status, before.reason, before.message) if before else make(kind, status, reason, message)
         )
 
-    put = carry if verdict.keep else make
-    result = [put(READY, str(verdict.ready), verdict.reason, verdict.message)]
+    put, message = carry if verdict.keep else make, verdict.message or verdict.reason.sentence
+    result = [put(READY, str(verdict.ready), verdict.reason, message)]
     synced = verdict.synced
-    result.append(make(SYNCED, synced.status, synced.reason or verdict.reason, synced.message or verdict.message))
+    result.append(make(SYNCED, synced.status, synced.reason or verdict.reason, synced.message or message))
     if verdict.reconciling:
         reason = Reason.PROGRESSING_WITH_RETRY if verdict.retrying else verdict.reason
-        result.append(make(RECONCILING, "True", reason, verdict.retrying or verdict.message))
+        result.append(make(RECONCILING, "True", reason, verdict.retrying or message))
     if verdict.stalled:
-        result.append(make(STALLED, "True", verdict.reason, verdict.message))
+        result.append(make(STALLED, "True", verdict.reason, message))
     if extra == SUCCEEDED:
         status = "Unknown" if verdict.ended is None else str(verdict.ended)
-        result.append(put(SUCCEEDED, status, verdict.reason, verdict.message))
+        result.append(put(SUCCEEDED, status, verdict.reason, message))
     elif extra == AVAILABLE:
-        result.append(put(AVAILABLE, str(verdict.available), verdict.reason, verdict.message))
+        result.append(put(AVAILABLE, str(verdict.available), verdict.reason, message))
     return result

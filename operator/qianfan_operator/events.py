@@ -3,39 +3,94 @@
 import logging
 import re
 import socket
+import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from qianfan_operator.api.common import API_VERSION, GROUP, Condition, Resource
-from qianfan_operator.conditions import Verdict
-from qianfan_operator.kube import Kube, KubeError
+from qianfan_operator.conditions import READY, STALLED, SYNCED, find, is_true
+from qianfan_operator.kube import Kube, KubeError, NotFound
+from qianfan_operator.reasons import Reason
 
 log = logging.getLogger(__name__)
 NOTE_LIMIT = 1024  # characters, the API's own limit
+REMEMBERED = 1000  # events that are counted up instead of posted again; more are only told less tersely
+_WANTED = frozenset({Reason.PAYMENT_REQUIRED, Reason.ACCOUNT_CHANGED, Reason.UNKNOWN_STATE})
+"""What is not Stalled, for it may end without us, and yet waits for a person."""
+
+
+@dataclass
+class _Told:
+    name: str
+    times: int = 1
 
 
 class Events:
-    """Posts what changed; `now` gives RFC 3339 with microseconds, as an Event wants it."""
+    """Posts what changed; `now` gives RFC 3339 with microseconds, as an Event wants it. Thread-safe.
+
+    What is told again of the same object is counted up in the event that told it first, as long as the API server
+    keeps that (an hour, by default).
+    """
 
     def __init__(self, kube: Kube, now: Callable[[], str]) -> None:
         self._kube, self._now = kube, now
         self._instance = socket.gethostname() or "operator"
+        self._told: dict[tuple[str, ...], _Told] = {}
+        self._lock = threading.Lock()
 
-    def transition(self, resource: Resource, before: Condition | None, verdict: Verdict) -> None:
-        """Post that Ready has another reason or status than before; nothing if it has not."""
-        if verdict.keep or (before and (before.status, before.reason) == (str(verdict.ready), verdict.reason)):
+    def transition(self, resource: Resource, before: Sequence[Condition]) -> None:
+        """Post what the conditions of an object say and did not say `before`; nothing if that is nothing.
+
+        It goes by Ready and Stalled; of an object that stays usable, by Synced turning False.
+        """
+        now = resource.status.conditions
+        ready, synced = find(now, READY), find(now, SYNCED)
+        if ready is None or synced is None:
             return
-        kind = "Warning" if verdict.stalled else "Normal"
-        self.post(resource, kind, verdict.reason, verdict.message or verdict.reason.sentence)
+        if _gist(now, READY) != _gist(before, READY) or _gist(now, STALLED) != _gist(before, STALLED):
+            self._tell(resource, ready, warning=is_true(now, STALLED) or ready.reason in _WANTED)
+        elif ready.status == "True" and synced.status == "False" and _gist(now, SYNCED) != _gist(before, SYNCED):
+            self._tell(resource, synced, warning=True)
+
+    def _tell(self, resource: Resource, condition: Condition, *, warning: bool) -> None:
+        self.post(resource, "Warning" if warning else "Normal", condition.reason, condition.message)
 
     def post(self, resource: Resource, kind: str, reason: str, note: str) -> None:
         """Post one event (`kind` is Normal or Warning) about an object."""
-        metadata = resource.metadata
-        moment = self._now()
+        words = (resource.metadata.uid, kind, reason, note)
+        try:
+            if not self._counted_up(resource.metadata.namespace, words):
+                event = self._event(resource, kind, reason, note)
+                self._kube.post_event(event)
+                self._remember(words, _Told(event["metadata"]["name"]))
+        except KubeError as error:
+            log.info("An event was not posted", extra={"event": reason, "error": str(error)})
+
+    def _counted_up(self, namespace: str, words: tuple[str, ...]) -> bool:
+        told = self._told.get(words)
+        if told is None:
+            return False
+        series = {"count": told.times + 1, "lastObservedTime": self._now()}
+        try:
+            self._kube.patch_event(namespace, told.name, {"series": series})
+        except NotFound:
+            return False
+        told.times += 1
+        return True
+
+    def _remember(self, words: tuple[str, ...], told: _Told) -> None:
+        with self._lock:
+            self._told[words] = told
+            if len(self._told) > REMEMBERED:
+                del self._told[next(iter(self._told))]
+
+    def _event(self, resource: Resource, kind: str, reason: str, note: str) -> dict[str, Any]:
+        metadata, moment = resource.metadata, self._now()
         # By name is how kubectl orders events of one second: so the name begins with the time.
         name = f"{metadata.name[:200].rstrip('-.')}.{re.sub(r'[^0-9]', '', moment)}-{uuid.uuid4().hex[:6]}"
-        event: dict[str, Any] = {
+        return {
             "apiVersion": "events.k8s.io/v1",
             "kind": "Event",
             "metadata": {"name": name, "namespace": metadata.namespace},
@@ -55,7 +110,8 @@ class Events:
                 "resourceVersion": metadata.resource_version,
             },
         }
-        try:
-            self._kube.post_event(event)
-        except KubeError as error:
-            log.info("An event was not posted", extra={"event": reason, "error": str(error)})
+
+
+def _gist(conditions: Sequence[Condition], kind: str) -> tuple[str, str] | None:
+    found = find(conditions, kind)
+    return (found.status, found.reason) if found else None

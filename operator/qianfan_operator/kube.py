@@ -114,6 +114,10 @@ class Kube:
         namespace = event["metadata"]["namespace"]
         self._call("POST", f"/apis/events.k8s.io/v1/namespaces/{namespace}/events", event)
 
+    def patch_event(self, namespace: str, name: str, change: Mapping[str, Any]) -> None:
+        """Merge into an Event; of one that is there, only its series can change."""
+        self._call("PATCH", f"/apis/events.k8s.io/v1/namespaces/{namespace}/events/{name}", change)
+
     def lease(self, name: str) -> dict[str, Any]:
         """Read a Lease of our own namespace."""
         return self._call("GET", f"{self._leases}/{name}")

@@ -23,7 +23,7 @@ CALLS = {
     **{("qianfan.dev", f"{kind}/status", ()): {"patch"} for kind in KINDS},
     ("", "secrets", ("qianfan-credentials",)): {"get", "list", "watch"},
     ("", "namespaces", ("kube-system",)): {"get"},
-    ("events.k8s.io", "events", ()): {"create"},
+    ("events.k8s.io", "events", ()): {"create", "patch"},
     ("apiextensions.k8s.io", "customresourcedefinitions", ()): {"list", "watch"},
 }
 # And in its own namespace only: `create` cannot be limited to a name.

@@ -2,14 +2,15 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from fake_kube import FakeKube
-from qianfan_operator.api.common import Resource
-from qianfan_operator.conditions import Verdict, conditions, find
-from qianfan_operator.events import NOTE_LIMIT, Events
+from qianfan_operator.api.common import Condition, Resource
+from qianfan_operator.conditions import Synced, Verdict, conditions
+from qianfan_operator.events import NOTE_LIMIT, REMEMBERED, Events
 from qianfan_operator.kinds import BY_PLURAL
 from qianfan_operator.kube import Forbidden
 from qianfan_operator.reasons import Reason
@@ -36,38 +37,78 @@ def a_job(name: str = "faq") -> Resource:
     return BY_PLURAL[JOB.plural].resource.parse(raw(JOB, 7) | {"metadata": raw(JOB, 7)["metadata"] | {"name": name}})
 
 
-def pass_over(events: Events, before: Verdict | None, after: Verdict) -> None:
-    """What a pass tells whose Ready went from one verdict to another."""
-    existing = conditions(before, [], 1, BORN, None) if before else []
-    events.transition(a_job(), find(existing, "Ready"), after)
+def pass_over(events: Events, *story: Verdict) -> None:
+    """What is told of an object that is judged so, one pass after the other."""
+    said: list[Condition] = []
+    for verdict in story:
+        before, said = said, conditions(verdict, said, 1, BORN, None)
+        status = a_job().status.model_copy(update={"conditions": tuple(said)})
+        events.transition(a_job().model_copy(update={"status": status}), before)
+
+
+def told(kube: FakeKube) -> list[tuple[str, str]]:
+    """The types and reasons of the events that there are."""
+    return [(event["type"], event["reason"]) for event in kube.events]
 
 
 def test_a_story_is_one_event_per_transition(kube: FakeKube, events: Events) -> None:
-    """Whoever describes the object reads its history, each step once."""
-    story = [None, TRAINING, TRAINING, FINISHED, BLIND, FINISHED, FAILED]
-    for before, after in zip(story[:4] + story[3:], story[1:], strict=False):
-        assert after
-        pass_over(events, before, after)
-    told = [(event["type"], event["reason"]) for event in kube.events]
-    assert told == [("Normal", "Training"), ("Normal", "Succeeded"), ("Warning", "TrainingFailed")]
+    """Whoever describes the object reads its history, each step once; that the cloud cannot be asked is no step."""
+    pass_over(events, TRAINING, TRAINING, FINISHED, BLIND, FINISHED, FAILED)
+    assert told(kube) == [("Normal", "Training"), ("Normal", "Succeeded"), ("Warning", "TrainingFailed")]
 
 
 def test_another_message_is_no_transition(kube: FakeKube, events: Events) -> None:
     """The same reason with other words is the same situation."""
-    pass_over(events, TRAINING, Verdict(False, Reason.TRAINING, "Run 2 is training.", reconciling=True))
-    assert kube.events == []
+    pass_over(events, TRAINING, replace(TRAINING, message="Run 2 is training."))
+    assert told(kube) == [("Normal", "Training")]
+
+
+def test_what_is_left_to_a_person_is_a_warning(kube: FakeKube, events: Events) -> None:
+    """A wait that a person must end warns at once, and one that has become hopeless when it has: each once."""
+    missing = Verdict(False, Reason.CREDENTIALS_NOT_FOUND, "It is missing.", reconciling=True)
+    pass_over(events, missing, replace(missing, reconciling=False, stalled=True))
+    pass_over(events, Verdict(False, Reason.PAYMENT_REQUIRED, "Pay for it.", reconciling=True))
+    assert told(kube) == [
+        ("Normal", "CredentialsNotFound"), ("Warning", "CredentialsNotFound"), ("Warning", "PaymentRequired"),
+    ]  # fmt: skip
+
+
+def test_what_is_usable_warns_of_what_a_person_must_mend(kube: FakeKube, events: Events) -> None:
+    """Ready stays, and so Synced is what tells that the keys are refused; that they are good again is no news."""
+    refused = replace(BLIND, synced=Synced("False", Reason.CREDENTIALS_INVALID, "Correct them."))
+    pass_over(events, FINISHED, refused, refused, FINISHED)
+    assert told(kube) == [("Normal", "Succeeded"), ("Warning", "CredentialsInvalid")]
+    assert kube.events[-1]["note"] == "Correct them."
+
+
+def test_what_comes_again_is_counted_up(kube: FakeKube, events: Events) -> None:
+    """Back and forth is one event each, with how often; one that the API server has dropped is posted anew."""
+    pass_over(events, TRAINING, FAILED, TRAINING, FAILED, TRAINING)
+    assert [event.get("series", {}).get("count") for event in kube.events] == [3, 2]
+    assert kube.events[0]["series"]["lastObservedTime"] == MICROSECONDS
+    kube.events.clear()
+    pass_over(events, TRAINING)
+    assert ["series" in event for event in kube.events] == [False]
+
+
+def test_what_is_remembered_of_events_is_bounded(kube: FakeKube, events: Events) -> None:
+    """However many objects there are: what was told first is forgotten first, and then told anew."""
+    for number in range(REMEMBERED + 1):
+        events.post(a_job(), "Normal", "Training", f"Run {number} is training.")
+    for number in (REMEMBERED, 0):
+        events.post(a_job(), "Normal", "Training", f"Run {number} is training.")
+    assert len(kube.events) == REMEMBERED + 2
 
 
 def test_an_event_says_what_the_condition_says(kube: FakeKube, events: Events) -> None:
     """Reason and message are the condition's; without a message it is the reason's own sentence."""
-    pass_over(events, None, FAILED)
-    pass_over(events, None, Verdict(True, Reason.STOPPED))
+    pass_over(events, FAILED, Verdict(True, Reason.STOPPED))
     assert [event["note"] for event in kube.events] == [FAILED.message, Reason.STOPPED.sentence]
 
 
 def test_an_event_is_about_its_object(kube: FakeKube, events: Events) -> None:
     """`kubectl describe` finds it by kind, name and uid; its time has microseconds, as the API wants it."""
-    pass_over(events, None, TRAINING)
+    pass_over(events, TRAINING)
     (event,) = kube.events
     assert event["regarding"] == {
         "apiVersion": "qianfan.dev/v1alpha1", "kind": "QianfanJob", "namespace": "team", "name": "faq",
@@ -80,8 +121,8 @@ def test_an_event_is_about_its_object(kube: FakeKube, events: Events) -> None:
 @pytest.mark.parametrize("name", ["a" * 253, "a" * 199 + "-b", "a" * 199 + ".b", "faq"])
 def test_an_event_has_a_name_that_the_api_takes(kube: FakeKube, events: Events, name: str) -> None:
     """However long the object's name is and wherever it is cut, and each event has its own."""
-    for _ in range(2):
-        events.post(a_job(name), "Normal", "Training", "x" * 5000)
+    for letter in "xy":
+        events.post(a_job(name), "Normal", "Training", letter * 5000)
     names = {event["metadata"]["name"] for event in kube.events}
     assert len(names) == 2
     for one in names:
@@ -98,5 +139,5 @@ def test_a_refused_event_fails_no_pass(kube: FakeKube, events: Events, caplog: p
 
     kube.around = refuse
     caplog.set_level("INFO")
-    pass_over(events, None, TRAINING)
+    pass_over(events, TRAINING)
     assert "An event was not posted" in caplog.text

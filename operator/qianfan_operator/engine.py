@@ -18,7 +18,7 @@ from qianfan_operator.credentials import Access, Account, Credentials
 from qianfan_operator.decide import CHANGES, Action, Decision, Facts, Trouble, Want, decide
 from qianfan_operator.events import Events
 from qianfan_operator.external import Hold, Kind, Pay, Plan, Record, Step, World
-from qianfan_operator.gather import Gatherer, hears
+from qianfan_operator.gather import Gatherer, Unsure, hears
 from qianfan_operator.keys import Key
 from qianfan_operator.kube import Conflict, Kube, KubeError, NotFound
 from qianfan_operator.protocol import Protocol, Unfinished
@@ -83,6 +83,8 @@ class Engine:
             return again if isinstance(again, Again) else Again(None)
         except Conflict:
             result = "conflict"
+        except Unsure:
+            pass  # logged, and told if it happens again
         except NotFound:
             return self._gone(key)
         except Unfinished:
@@ -200,6 +202,7 @@ class Engine:
         self._store.wait_for(subject.key, released.waits_for)
         blocked, message = released.stalled, released.why.message
         reason = Reason.DELETION_BLOCKED if blocked else released.why.reason
+        verdict = replace(verdict, available=verdict.available and blocked)  # nobody relies on what is taken offline
         said = replace(verdict, reason=reason, message=message, reconciling=not blocked, stalled=blocked)
         return Hold(said, updates=updates)
 

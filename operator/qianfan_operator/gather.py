@@ -6,7 +6,7 @@ from typing import Any
 
 from qianfan_operator.claims import Claims
 from qianfan_operator.cloud.errors import CloudError, Fate
-from qianfan_operator.conditions import AVAILABLE, READY, SUCCEEDED, is_true
+from qianfan_operator.conditions import AVAILABLE, READY, SUCCEEDED, SYNCED, is_true
 from qianfan_operator.credentials import Access, Account, Credentials
 from qianfan_operator.decide import Decision, Facts, Phase, Trouble, Want, Why
 from qianfan_operator.external import Hold, Observation, Plan, Record, Step, Updates, World
@@ -15,6 +15,11 @@ from qianfan_operator.reasons import Reason
 from qianfan_operator.subject import Subject
 
 log = logging.getLogger(__name__)
+_FAILED = "failed"  # set while the last look failed, be it told or not
+
+
+class Unsure(Exception):
+    """A look failed for the first time: the cloud is asked again, soon, before anything is told or changed."""
 
 
 class Gatherer:
@@ -75,7 +80,9 @@ class Gatherer:
                 seen = kind.observe(world, access.account, resource)
             except CloudError as error:
                 facts = self.troubled(subject, facts, error, access.account)
+                _ask_again(subject, facts, world)
             else:
+                world.claims.pop(_FAILED, None)
                 updates = self._looked(subject, access.account, seen)
                 if seen.warning and world.first_sight(("warned", seen.warning)) >= world.boot:
                     subject.warn(seen.warning)
@@ -137,6 +144,15 @@ class Gatherer:
         # GONE, and a free create whose outcome is unknown: the next pass sees what is there.
         reason = error.reason if error.fate in {Fate.WAIT, Fate.GONE} else Reason.CLOUD_UNAVAILABLE
         return replace(facts, trouble=Trouble.RETRY, trouble_why=Why(reason, str(error)))
+
+
+def _ask_again(subject: Subject, facts: Facts, world: World) -> None:
+    """Raise Unsure if the last look had found all well: a cloud that comes and goes must not be heard at each turn."""
+    status, first = subject.resource.status, _FAILED not in world.claims
+    world.claims[_FAILED] = True
+    known = status.observed_generation == subject.resource.metadata.generation and is_true(status.conditions, SYNCED)
+    if first and known and facts.trouble in {Trouble.RETRY, Trouble.STALL}:
+        raise Unsure(facts.trouble_why.message)
 
 
 def hears(facts: Facts, decision: Decision, *, tried: bool = False) -> bool:

@@ -52,7 +52,8 @@ class Claims:
     def _managed(self, subject: Subject, holder: Key) -> Hold:
         self._store.wait_for(subject.key, [holder])
         kind = subject.resource.kind  # a thing is held by objects of one kind only
-        message = f"What was found in the cloud is held by {kind} {holder.name} in namespace {holder.namespace}."
+        held = f"What was found in the cloud is held by {kind} {holder.name} in namespace {holder.namespace}."
+        message = f"{held} Delete this object; to have it here, delete that one, with deletionPolicy: Orphan."
         return Hold(Verdict(False, Reason.ALREADY_MANAGED, message, stalled=True, synced=Synced("False")))
 
 

@@ -118,7 +118,7 @@ class Credentials:
                 return Access(account)
             lasting = secret.refusals >= REFUSALS and self._boot() - secret.refused_at >= REFUSED_FOR
             whose = f"keys in Secret {where[1]}" if where[0] == resource.metadata.namespace else "operator's own keys"
-            why = Why(Reason.CREDENTIALS_INVALID, f"The cloud refuses the {whose}.")
+            why = Why(Reason.CREDENTIALS_INVALID, f"The cloud refuses the {whose}; correct them.")
             return Access(account, Trouble.STALL if lasting else Trouble.WAIT, why)
         if resource.metadata.deletion_timestamp:
             kept = (self._last.get(source) for source in self.sources(resource))
@@ -228,7 +228,7 @@ def _absent(where: Where, secret: _Secret) -> Why:
         )
         return Why(Reason.CREDENTIALS_FORBIDDEN, message)
     if secret.data is None:
-        message = f"Secret {name} is missing; create it with the keys {ACCESS_KEY} and {SECRET_KEY}."
+        message = f"Secret {name} is missing in namespace {namespace}; create it with {ACCESS_KEY} and {SECRET_KEY}."
         return Why(Reason.CREDENTIALS_NOT_FOUND, message)
     if missing := [key for key in (ACCESS_KEY, SECRET_KEY) if not secret.data.get(key)]:
         return Why(Reason.CREDENTIALS_NOT_FOUND, f"Secret {name} lacks {' and '.join(missing)}.")

@@ -6,6 +6,7 @@ The first rule that applies decides. What protects money is proved in tests/unit
 import enum
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 from qianfan_operator.conditions import Synced, Verdict
 from qianfan_operator.reasons import Reason
@@ -118,16 +119,17 @@ def _say(why: Why, action: Action = Action.NOTHING, /, **more: object) -> Decisi
 def _deleting(facts: Facts) -> Decision | None:
     if not facts.deleting:
         return None
+    say = partial(_say, available=facts.serving)  # as last seen, until it is taken offline
     if facts.orphan:
-        return _say(Why(Reason.DELETING, "Leaving the cloud resource as it is."), Action.FORGET, reconciling=True)
+        return say(Why(Reason.DELETING, "Leaving the cloud resource as it is."), Action.FORGET, reconciling=True)
     if facts.trouble is Trouble.STALL:
         why = Why(Reason.DELETION_BLOCKED, facts.trouble_why.message)
-        return _say(why, stalled=True, synced=_not_synced(facts))
+        return say(why, stalled=True, synced=_not_synced(facts))
     if facts.trouble is not Trouble.NONE:
-        return _say(_DELETING, reconciling=True, retrying=facts.trouble_why.message, synced=_not_synced(facts))
+        return say(_DELETING, reconciling=True, retrying=facts.trouble_why.message, synced=_not_synced(facts))
     if facts.intent:
         return _confirm(facts)
-    return _say(_DELETING, Action.RELEASE, reconciling=True)
+    return say(_DELETING, Action.RELEASE, reconciling=True)
 
 
 def _paused(facts: Facts) -> Decision | None:
@@ -179,13 +181,14 @@ def _stop(facts: Facts) -> Decision | None:
         action = Action.STOP if facts.phase in MAY_WORK else Action.STOP_OTHER
         return _stopping(facts, action, "Stopping the run, as spec.desiredState asks.")
     if facts.stop_wanted and facts.phase in {Phase.ABSENT, Phase.STOPPED}:
-        message = "Stopped, as spec.desiredState asks."
+        nothing = "Nothing is trained, as spec.desiredState asks."
+        message = facts.phase_why.message if facts.phase is Phase.STOPPED else nothing
         return Decision(Action.NOTHING, Verdict(True, Reason.STOPPED, message, ended=False))
     return decide(replace(facts, want=Want.NOTHING)) if facts.stop_wanted and facts.want in _BEGINS else None
 
 
 def _stopping(facts: Facts, action: Action, message: str) -> Decision:
-    if action is Action.STOP and facts.phase is Phase.UNKNOWN:  # which may be why it takes long
+    if action is Action.STOP:  # which one it is; what is not known of it may be why it takes long
         message = f"{message} {facts.phase_why.message}".rstrip()
     ended = True if facts.phase is Phase.READY else None  # what has finished has, whatever else is being stopped
     return _say(Why(Reason.STOPPING, message), action, reconciling=True, ended=ended)
@@ -197,9 +200,6 @@ def _deadline(facts: Facts) -> Decision | None:
         return _stopping(facts, Action.STOP, f"Stopping the run: {late}")
     if facts.others_overdue:
         return _stopping(facts, Action.STOP_OTHER, f"Stopping the run of another attempt: {late}")
-    if facts.deadline_passed and facts.phase is Phase.STOPPED:
-        message = "Stopped after spec.activeDeadlineSeconds; raise it, and raise spec.attempt to train again."
-        return _say(Why(Reason.DEADLINE_EXCEEDED, message), stalled=True, ended=False)
     return None
 
 
@@ -208,7 +208,8 @@ def _other_runs(facts: Facts) -> Decision | None:
         return None
     if facts.replace:
         return _stopping(facts, Action.STOP_OTHER, "Stopping the run of another attempt.")
-    return _say(Why(Reason.WAITING_FOR_RUN, "Waiting for the end of the run of another attempt."), reconciling=True)
+    message = "Waiting for the end of the run of another attempt; with spec.concurrencyPolicy Replace it is stopped."
+    return _say(Why(Reason.WAITING_FOR_RUN, message), reconciling=True)
 
 
 def _blocked(facts: Facts) -> Decision | None:

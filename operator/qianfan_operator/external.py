@@ -62,7 +62,7 @@ class Hold:
     updates: Updates = field(default_factory=dict)
 
 
-def confirming(seconds: float, what: str = Reason.CONFIRMING.sentence) -> Hold:
+def confirming(seconds: float, what: str) -> Hold:
     """Wait for the grace to be over, or for what else makes sure."""
     return Hold(Verdict(False, Reason.CONFIRMING, what, reconciling=True, synced=Synced("Unknown")), seconds)
 

@@ -18,7 +18,7 @@ from qianfan_operator.conditions import Synced, Verdict
 from qianfan_operator.credentials import Account
 from qianfan_operator.deadlines import cloud_now
 from qianfan_operator.decide import Why
-from qianfan_operator.external import CannotTell, Hold, Pay, Record, Seen, Updates, World
+from qianfan_operator.external import CannotTell, Hold, Pay, Record, Seen, Updates, World, confirming
 from qianfan_operator.keys import Key, same
 from qianfan_operator.kube import Conflict, KubeError
 from qianfan_operator.reasons import Reason
@@ -106,7 +106,7 @@ class Protocol:
         if pending is None:
             return Record({})
         left = world.grace_left("intent", pending.nonce)
-        waiting = Hold(_confirming(), left)
+        waiting = confirming(left, Reason.CONFIRMING.sentence)
         if left and not now_if_there:
             return waiting
         found = subject.kind.look(world, account, resource, pending)
@@ -212,11 +212,6 @@ class Protocol:
 
 def _about(key: Key, landing: Landing) -> dict[str, str]:
     return {"object": str(key), "ids": repr(landing.reply)}
-
-
-def _confirming() -> Verdict:
-    reason = Reason.CONFIRMING
-    return Verdict(False, reason, reason.sentence, reconciling=True, synced=Synced("Unknown"))
 
 
 def _stalled(why: Why) -> Verdict:

@@ -25,7 +25,7 @@ class Reason(enum.StrEnum):
     DEPLOYING = "Deploying", "The endpoint is being deployed."
     CONFIRMING = (
         "Confirming",
-        "A create may or may not have arrived; the cloud is being searched before anything is repeated.",
+        "What came of an earlier create is not known; the cloud is searched before anything is made or repeated.",
     )
     UPDATING = "Updating", "The endpoint is switching to another model version and goes on serving."
     STOPPING = "Stopping", "The run is being stopped."

@@ -148,8 +148,7 @@ class Subject:
         self.writes += 1
         self._noted.clear()
         self._take(raw, ours=True)
-        if not told:
-            self._events.transition(self.resource, find(before.conditions, READY), verdict)
+        self._events.transition(self.resource, before.conditions)
 
     def _with_way_out(self, verdict: Verdict) -> Verdict:
         """Tell with every block of a deletion how to let the object go all the same (design 6)."""
@@ -157,8 +156,10 @@ class Subject:
             return verdict
         what = f"-n {self.key.namespace} patch {self.resource.singular} {self.key.name}"
         way = f"""kubectl {what} --type=merge -p '{{"spec":{{"deletionPolicy":"Orphan"}}}}'"""
-        said = f"{verdict.message.removesuffix('.')}. What is in the cloud may go on costing"
-        return replace(verdict, message=f"{said}; to let it go without the cloud: {way}")
+        said = (
+            f"{verdict.message.removesuffix('.')}. To let it go without the cloud, end in the console what may still be"
+        )
+        return replace(verdict, message=f"{said} billed, then: {way}")
 
     def _unanswered(self, verdict: Verdict) -> Verdict:
         """Keep Ready's reason until a pass gets to what it invites to ask for: nothing else remembers that."""

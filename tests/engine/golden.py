@@ -5,7 +5,8 @@ uids and the names are those of the fake world, so that the same code gives the 
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import yaml
 
 from engine.situations import SITUATIONS, Situation
 from engine.world import World
+from qianfan_operator.keys import Key
 
 FOLDER = Path(__file__).parents[1] / "golden"
 
@@ -22,21 +24,22 @@ def path(situation: Situation, kind: str) -> Path:
     return FOLDER / kind / f"{situation.name}.yaml"
 
 
-def play(situation: Situation, kind: str) -> dict[str, Any]:
-    """Play a story and return the object as an API server would; every status on the way must conform."""
+@contextmanager
+def played(situation: Situation, kind: str) -> Iterator[tuple[World, Key]]:
+    """Play a story and supply the world in which it ends; every status, also of what comes then, must conform."""
     world = World()
     try:
-        raw = world.kube.objects[situation.story(world, kind)]
+        yield world, situation.story(world, kind)
     finally:
         world.close()
     assert world.violations == []
+
+
+def render(situation: Situation, raw: Mapping[str, Any]) -> str:
+    """Write an object down as an API server shows it, under the sentence that says what it is an example of."""
     metadata = {name: value for name, value in raw["metadata"].items() if name != "resourceVersion"}
-    return {**raw, "metadata": metadata, "status": dict(sorted(raw["status"].items()))}
-
-
-def render(situation: Situation, kind: str) -> str:
-    """Write the object down, under the sentence that says what it shows."""
-    words = yaml.safe_dump(play(situation, kind), sort_keys=False, allow_unicode=True, width=120)
+    shown = {**raw, "metadata": metadata, "status": dict(sorted(raw["status"].items()))}
+    words = yaml.safe_dump(shown, sort_keys=False, allow_unicode=True, width=120)
     return f"# {situation.sentence}\n{words}"
 
 
@@ -53,7 +56,8 @@ def main() -> None:
     for stray in set(FOLDER.rglob("*.yaml")) - set(wanted):
         stray.unlink()
     for target, (situation, kind) in wanted.items():
-        text = render(situation, kind)
+        with played(situation, kind) as (world, key):
+            text = render(situation, world.kube.objects[key])
         if not target.exists() or target.read_text(encoding="utf-8") != text:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(text, encoding="utf-8")

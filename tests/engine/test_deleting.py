@@ -446,7 +446,9 @@ def test_without_any_keys_the_way_out_is_told(world: World) -> None:
     world.kube.delete(key)
     world.until(key, "DeletionBlocked", within=10)
     command = """kubectl -n default patch qianfanjob train --type=merge -p '{"spec":{"deletionPolicy":"Orphan"}}'"""
-    assert world.condition(key)["message"].endswith(f"; to let it go without the cloud: {command}")
+    assert world.condition(key)["message"].endswith(
+        f"To let it go without the cloud, end in the console what may still be billed, then: {command}"
+    )
     world.set_secret("demo-access-key")
     world.until_gone(key, within=600)
     assert states(world)[0] in {"STOP", "FINISH"}

@@ -35,7 +35,7 @@ def test_nothing_is_created(kind: str, world: World) -> None:
     if kind == "service":
         published(world)
     key = world.kube.apply({"job": job, "model": model, "service": service}[kind](paused=True))
-    waits(world, key, {"job": "Creating the task", "model": "Publishing the run", "service": "Applying for"}[kind])
+    waits(world, key, {"job": "Creating the task", "model": "Publishing run", "service": "Applying for"}[kind])
     assert not world.kube.objects[key]["metadata"].get("finalizers")
     world.kube.patch_spec(key, paused=None)
     world.until(key, {"job": "Succeeded", "model": "Available", "service": "PaymentRequired"}[kind])

@@ -10,7 +10,7 @@ from conformance import kstatus
 from engine.golden import kept
 
 GOLDEN = [(situation.name, kind, raw) for situation, kind, raw in kept()]
-SUSPENDED = {"paused", "unpaid"}
+SUSPENDED = {"paused", "paused-serving", "unpaid"}
 """Where nothing goes on before a person does something that is no repair."""
 
 

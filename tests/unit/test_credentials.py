@@ -312,7 +312,7 @@ def test_refused_default_keys_are_not_called_the_namespaces_own(office: Office) 
     office.credentials.refused(unnamed(), account)
     refused = office.credentials.access(unnamed())
     assert told(refused) == (Trouble.WAIT, Reason.CREDENTIALS_INVALID)
-    assert refused.why.message == "The cloud refuses the operator's own keys."
+    assert refused.why.message == "The cloud refuses the operator's own keys; correct them."
     office.watch(KEYS)
     assert office.credentials.access(unnamed()).trouble is Trouble.NONE
 

@@ -209,7 +209,14 @@ def test_ready_is_never_claimed_for_what_was_not_seen(space: Space) -> None:
 def test_an_endpoint_that_is_down_is_not_called_available(space: Space) -> None:
     """Having answered before is no claim to answer now: what was seen stopped, failed, unpaid or gone does not."""
     down = {Phase.UNPAID, Phase.OVERDUE, Phase.FAILED, Phase.STOPPED, Phase.GONE}
-    assert first(space, lambda facts, decision: decision.verdict.available and facts.phase in down) is None
+    seen = [(facts, decision) for facts, decision in space if not facts.deleting]  # nobody looks at what is
+    assert first(seen, lambda facts, decision: decision.verdict.available and facts.phase in down) is None
+
+
+def test_an_endpoint_is_called_available_until_it_is_taken_offline(space: Space) -> None:
+    """While its object is being deleted, a service that has answered still does."""
+    deleting = [(facts, decision) for facts, decision in space if facts.deleting and decision.action in ENDS]
+    assert first(deleting, lambda facts, decision: decision.verdict.available != facts.serving) is None
 
 
 def test_an_end_is_not_undone_by_trouble(space: Space) -> None:
@@ -327,8 +334,8 @@ CASES = [
         seen(Phase.UNKNOWN, Reason.UNKNOWN_STATE, stop_wanted=True), Action.STOP,
         "False Stopping | True | Reconciling Stopping", own="Unknown"),
     job("stopped for its deadline", "the user must decide whether to train again",
-        seen(Phase.STOPPED, Reason.STOPPED_EXTERNALLY, deadline_passed=True), Action.NOTHING,
-        "False DeadlineExceeded | True | Stalled DeadlineExceeded", own="False"),
+        seen(Phase.STOPPED, Reason.DEADLINE_EXCEEDED), Action.NOTHING,
+        "False DeadlineExceeded | False | Stalled DeadlineExceeded", own="False"),
     job("failed in the cloud", "only a person can mend the data or the parameters",
         seen(Phase.FAILED, Reason.TRAINING_FAILED), Action.NOTHING,
         "False TrainingFailed | False | Stalled TrainingFailed", own="False"),

@@ -111,15 +111,20 @@ _ROWS: Final[tuple[tuple[Iterable[str], tuple[str, ...], Rule], ...]] = (
 )
 _TABLE: Final = {(operation, code): rule for row, codes, rule in _ROWS for operation in row for code in codes}
 
-_REMEDIES: Final = {
+_REMEDIES: Final[dict[str | Reason, str]] = {
+    Reason.ACCESS_DENIED: "give the user of the access key the right for it in the console's access management",
+    "21002": "choose a run that has finished",
+    "70128": "choose a model that was not imported, or a new one, in spec.target",
+    "70130": "choose a model of the same trainType as the run, or a new one, in spec.target",
     "510101": "a training needs at least 32 samples",
     "510102": "every data set must be released and fit the kind of training",
     "510203": "delete tasks in the console, or have the limit raised",
     "510401": "change spec.trainConfig to what this trainType and peftType allow",
+    "510402": "it begins when another training of the account has ended",
     "510403": "top up the account, or have its quota raised",
     "510404": "the base must be a finished run of peftType ALL, of a trainType that can be gone on from",
 }
-"""What a person can do about an answer whose own words do not tell [wire 1.5]."""
+"""What a person can do about an answer whose own words do not tell, by its code or its reason [wire 1.5]."""
 
 _UNSUPPORTED: Final = frozenset(
     {"SwitchedOff", "AccessDenied", "OptInRequired", "InvalidURI", "InvalidVersion", "HTTP 404", "HTTP 405", "3", "6"}
@@ -177,8 +182,10 @@ class CloudError(Exception):
         self.fate = rule.fate
         self.reason = rule.reason
         self.refused = rule.refused
-        remedy = f"; {_REMEDIES[self.code]}" if self.code in _REMEDIES else ""
-        super().__init__(f"{operation}: {self.message or 'failed'} ({self.code}){remedy}")
+        remedy = _REMEDIES.get(self.code) or _REMEDIES.get(self.reason)
+        if remedy is None and self.reason is Reason.REFUSED and operation in CREATES:
+            remedy = "change in the spec what the cloud refuses"
+        super().__init__(f"{operation}: {self.message or 'failed'} ({self.code}){f'; {remedy}' if remedy else ''}")
 
     @property
     def exists(self) -> bool:

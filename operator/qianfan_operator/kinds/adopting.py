@@ -117,7 +117,7 @@ def _not_there(ref: JobAdopt, phase: Phase) -> Hold:
         hint = "taskId is the task's (job-...), jobId the run's (task-...)"
         return stalled(Reason.GONE, f"{message}; {hint}.")
     message = "must be given by two integers or by the string of the run"
-    return stalled(Reason.INVALID_SPEC, f"Run {ref.job_id} of task {ref.task_id} {message}.")
+    return stalled(Reason.INVALID_SPEC, f"Run {ref.job_id} of task {ref.task_id} in spec.adopt {message}.")
 
 
 def _wanted(ref: JobAdopt) -> JobStatus:

@@ -12,6 +12,7 @@ from qianfan_operator.deadlines import cloud_now
 from qianfan_operator.decide import MAY_WORK, Phase, Why
 from qianfan_operator.external import CannotTell, Seen, Updates, World
 from qianfan_operator.kinds import runs
+from qianfan_operator.kinds.words import unknown
 from qianfan_operator.names import Mark
 from qianfan_operator.reasons import Reason
 
@@ -26,17 +27,24 @@ def why(phase: Phase, job: QianfanJob, word: str | None) -> Why:
     texts: Mapping[Phase, Why] = {
         Phase.WORKING: Why(Reason.TRAINING, f"{run} is training."),
         Phase.READY: Why(Reason.SUCCEEDED, f"{run} has finished."),
-        Phase.FAILED: Why(
-            Reason.TRAINING_FAILED, f"{run} failed; see its log in the console, mend the cause, and {RAISE}"
-        ),
+        Phase.FAILED: Why(Reason.TRAINING_FAILED, f"{run} failed; mend the cause, and {RAISE} {_pages(job)}"),
         Phase.STOPPED: _stopped(job, run),
         Phase.GONE: Why(Reason.GONE, f"{run} is no longer in the cloud; {RAISE}"),
-        Phase.UNKNOWN: Why(Reason.UNKNOWN_STATE, f"{run} is in a state that this version does not know: {word!r}."),
+        Phase.UNKNOWN: unknown(run, word, status.console_url),
     }
     return texts.get(phase, Why(Reason.CREATING))
 
 
+def _pages(job: QianfanJob) -> str:
+    """Say where a person sees what went wrong, as far as that is known [wire 5.6]."""
+    log, curves = job.status.console_url, job.status.vdl_link
+    where = f"Its log: {log}" if log else "Its log is in the console"
+    return f"{where} and its curves: {curves}" if curves else where
+
+
 def _stopped(job: QianfanJob, run: str) -> Why:
+    if job.spec.desired_state == "Stopped":
+        return Why(Reason.STOPPED, f"{run} is stopped, as spec.desiredState asks.")
     if job.status.stop_reason == Reason.DEADLINE_EXCEEDED:
         return Why(
             Reason.DEADLINE_EXCEEDED, f"{run} was stopped after spec.activeDeadlineSeconds; raise it, and {RAISE}"

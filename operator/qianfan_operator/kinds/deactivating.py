@@ -15,7 +15,7 @@ def release(world: World, account: Account, resource: QianfanService) -> Release
     status = resource.status
     if not endpoints.recorded(status):
         if world.grace_left("release"):
-            return Released(False, Why(Reason.CONFIRMING, Reason.CONFIRMING.sentence))
+            return Released(False, Why(Reason.CONFIRMING, "Looking for the service of this object."))
         return _forgotten(world, account, resource)
     service = endpoints.look(account, status)
     if service is None:
@@ -24,19 +24,16 @@ def release(world: World, account: Account, resource: QianfanService) -> Release
     if phase in {Phase.STOPPED, Phase.UNPAID}:
         return Released(True)
     uuid = service.service_uuid or status.service_uuid
-    billed = "It may still be billed: release it in the console first."
     if uuid is None:
-        return Released(False, Why(Reason.DELETION_BLOCKED, f"The cloud gave the service no string id. {billed}"), True)
+        return _blocked("The cloud gave the service no string id, which its call to take it offline needs.")
     try:
         taken = account.client.deactivate_service(uuid)
     except CloudError as error:
         if not error.unsupported:
             raise
-        message = f"The cloud refuses to take the service offline. {billed}"
-        return Released(False, Why(Reason.DELETION_BLOCKED, message), True)
+        return _blocked("The cloud refuses to take the service offline.")
     if phase is Phase.FAILED and not taken:  # one that is deploying is refused, too, and can be taken when it serves
-        message = f"The cloud does not take offline what was paid for and failed to deploy. {billed}"
-        return Released(False, Why(Reason.DELETION_BLOCKED, message), True)
+        return _blocked("The cloud does not take offline what was paid for and failed to deploy.")
     return Released(False, Why(Reason.DELETING, f"Taking service {status.service_id} offline."))
 
 
@@ -54,6 +51,9 @@ def _forgotten(world: World, account: Account, service: QianfanService) -> Relea
             found = {**endpoints.found(item), "account": account.name}
             return Released(False, Why(Reason.DELETING, "Recording the service to take offline."), updates=found)
         if theirs is None and endpoints.bears(item, service.spec.uri):
-            message = f"Whether service {item.name} ({item.service_id}) belongs to this object cannot be told."
-            return Released(False, Why(Reason.DELETION_BLOCKED, message), stalled=True)
+            return _blocked(f"Whether service {item.name} ({item.service_id}) belongs to this object cannot be told.")
     return Released(True)
+
+
+def _blocked(message: str) -> Released:
+    return Released(False, Why(Reason.DELETION_BLOCKED, message), stalled=True)

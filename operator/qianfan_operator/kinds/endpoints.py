@@ -13,6 +13,7 @@ from qianfan_operator.credentials import Account
 from qianfan_operator.decide import Phase, Why
 from qianfan_operator.external import Record, Step, stalled
 from qianfan_operator.keys import same
+from qianfan_operator.kinds.words import unknown
 from qianfan_operator.names import Mark, source_hash
 from qianfan_operator.reasons import Reason
 
@@ -30,6 +31,7 @@ PREFIX = 9
 """Characters that the cloud puts in front of a uri: eight and `_` [wire 2.10]."""
 
 _PAGE = "https://console.bce.baidu.com/qianfan/ais/console/onlineService"  # the vendor's documentation names it
+_ANEW = "delete this object and apply it again to have another one, which is paid for anew."
 _POOLS = {1: "Public", 2: "Private"}  # [wire 2.9, trap 8]
 
 
@@ -199,11 +201,12 @@ def why(phase: Phase, service: QianfanService, word: str | None) -> Why:
             f"{what} was not paid for within spec.paymentDeadlineSeconds; pay for it: {_PAGE}",
         ),
         Phase.READY: Why(Reason.AVAILABLE, f"{what} is serving."),
-        Phase.FAILED: Why(Reason.DEPLOYING_FAILED, f"{what} failed to deploy; see it in the console: {_PAGE}"),
+        Phase.FAILED: Why(Reason.DEPLOYING_FAILED, f"{what} failed to deploy; {_ANEW} See why in the console: {_PAGE}"),
         Phase.STOPPED: Why(
-            Reason.SERVICE_STOPPED if served else Reason.STOPPED_EXTERNALLY, f"{what} is stopped in the cloud."
+            Reason.SERVICE_STOPPED if served else Reason.STOPPED_EXTERNALLY,
+            f"{what} is stopped in the cloud; start or renew it in the console: {_PAGE}",
         ),
-        Phase.GONE: Why(Reason.GONE, f"{what} is no longer in the cloud."),
-        Phase.UNKNOWN: Why(Reason.UNKNOWN_STATE, f"{what} is in a state that this version does not know: {word!r}."),
+        Phase.GONE: Why(Reason.GONE, f"{what} is no longer in the cloud; {_ANEW}"),
+        Phase.UNKNOWN: unknown(what, word, _PAGE),
     }
     return texts.get(phase, Why(Reason.DEPLOYING))

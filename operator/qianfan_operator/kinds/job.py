@@ -75,8 +75,7 @@ class JobKind(Kind[QianfanJob]):
         status = resource.status
         phase = runs.phase_of(status) if status.attempt == resource.spec.attempt else Phase.ABSENT
         why, others = attempts.why(phase, resource, status.train_status), bool(attempts.others(resource))
-        deadline = phase is Phase.STOPPED and status.stop_reason == Reason.DEADLINE_EXCEEDED
-        return Observation(phase, why, others_working=others, deadline_passed=deadline)
+        return Observation(phase, why, others_working=others)
 
     def observe(self, world: World, account: Account, resource: QianfanJob) -> Observation:
         """Look at every recorded run that may still work, the selected one and the others."""
@@ -86,22 +85,22 @@ class JobKind(Kind[QianfanJob]):
         if run:
             updates, word = {**runs.facts(run, status), "console_url": runs.page(status)}, run.status
         overdue = run is not None and current in MAY_WORK and attempts.overdue(account, resource, run)
-        exceeded = current is Phase.STOPPED and status.stop_reason == Reason.DEADLINE_EXCEEDED
         unseen = current is Phase.GONE and status.account != account.name  # others may not see what is there (5.10)
         earlier = [attempts.seen_again(world, account, resource, record) for record in status.runs]
         others = [one for one in earlier if runs.may_work(one.record) and one.record.attempt != spec.attempt]
         if earlier:
             updates["runs"] = tuple(one.record for one in earlier)
         late = {one.record.attempt for one in others if one.overdue} | ({status.attempt} if overdue else set())
-        first = attempts.others(resource.model_copy(update={"status": status.model_copy(update=updates)}))[:1]
+        seen = resource.model_copy(update={"status": status.model_copy(update=updates)})
+        first = attempts.others(seen)[:1]
         phase = current if selected else Phase.ABSENT
         return Observation(
             phase,
-            attempts.why(phase, resource, word),
+            attempts.why(phase, seen, word),
             updates,
             others_working=bool(others) or (not selected and (unseen or current in MAY_WORK)),
             others_overdue=any(record.attempt in late for record in first),
-            deadline_passed=selected and (overdue or exceeded),
+            deadline_passed=selected and overdue,
             looked=run is not None or any(one.looked for one in earlier) or (selected and current is Phase.GONE),
             warning=attempts.unseen(run, status),
         )

@@ -31,6 +31,7 @@ from qianfan_operator.external import (
 from qianfan_operator.keys import Key, Thing
 from qianfan_operator.kinds import attempts, removing, targets, versions
 from qianfan_operator.kinds.references import run_of
+from qianfan_operator.kinds.words import already_bound
 from qianfan_operator.names import Mark, source_hash
 from qianfan_operator.reasons import Reason
 
@@ -74,8 +75,8 @@ class ModelKind(Kind[QianfanModel]):
                 return Plan(Want.CREATE, Why(Reason.CREATING, "Taking over the model version."))
             return self._publish(world, resource)
         if spec.adopt and not versions.is_named(status, spec.adopt):
-            message = f"spec.adopt names another version than {status.model_version_id}, which this object holds."
-            return Plan(Want.BLOCKED, Why(Reason.ALREADY_BOUND, message))
+            held = f"version {status.model_version_id or status.model_version_id_str}"
+            return Plan(Want.BLOCKED, already_bound(held, "another one"))
         if spec.adopt or spec.source is None:
             return Plan(Want.NOTHING)
         wanted, again = source_hash(spec.source), versions.asked_again(resource)
@@ -100,7 +101,9 @@ class ModelKind(Kind[QianfanModel]):
         plan = run_of(world, model, source, target.why)
         if plan.want is not Want.CREATE:
             return plan
-        return Plan(Want.CREATE, plan.why, {**plan.inputs["run"], **target.inputs})
+        run = plan.inputs["run"]
+        why = Why(Reason.PUBLISHING, f"Publishing run {run['jobId'] or run['jobUuid']}.")
+        return Plan(Want.CREATE, why, {**run, **target.inputs})
 
     def recall(self, resource: QianfanModel) -> Observation:
         """See Kind."""
@@ -121,7 +124,8 @@ class ModelKind(Kind[QianfanModel]):
         model = status.model_id or updates["model_id"] or updates["model_id_str"]
         if phase is Phase.READY and model is not None:
             updates |= versions.model_facts(account.client.model_detail(model))
-        return Observation(phase, versions.why(phase, status, detail.state), updates, looked=True)
+        seen = status.model_copy(update=updates)
+        return Observation(phase, versions.why(phase, seen, detail.state), updates, looked=True)
 
     def create(self, world: World, account: Account, resource: QianfanModel, plan: Plan) -> Step:
         """See Kind."""
@@ -135,8 +139,7 @@ class ModelKind(Kind[QianfanModel]):
         if None in run:
             run = (inputs["taskUuid"], inputs["jobUuid"])
         if None in run:
-            message = "The run must be given by two integers or by two strings."
-            return stalled(Reason.INVALID_SPEC, message)
+            return stalled(Reason.INVALID_SPEC, "spec.source.run must name the run by two integers or by two strings.")
         if spec.source and spec.source.run and (hold := _unfinished(account, inputs)):
             return hold
         mark = Mark.of(world.cluster, resource.metadata, resource.kind, 1, f"{run[0]}/{run[1]}")
@@ -209,8 +212,9 @@ class ModelKind(Kind[QianfanModel]):
             return None
         if any(mark.same_object(Mark.read(version.description)) for version in model.versions):
             return Seen({"model_id": model.model_id, "model_id_str": model.model_id_str, "model_name": name})
-        message = f"A model named {name} exists and is not ours; choose another modelName, or set modelId."
-        return CannotTell(Why(Reason.NAME_TAKEN, message), nothing_made=True)
+        message = f"A model named {name} exists and is not ours."
+        ways = f"Choose another spec.target.modelName, or set spec.target.modelId: {model.model_id} to publish into it."
+        return CannotTell(Why(Reason.NAME_TAKEN, f"{message} {ways}"), nothing_made=True)
 
     def has_left(self, resource: QianfanModel) -> bool:
         """See Kind: no version is recorded that deleting would delete."""

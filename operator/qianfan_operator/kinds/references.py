@@ -66,7 +66,7 @@ def _attempt_of(job: QianfanJob, ref: JobRef, why: Why) -> Plan:
     if record and phase is Phase.READY:
         return Plan(Want.CREATE, why, {"run": _ids(record)})
     if phase in {Phase.FAILED, Phase.STOPPED}:
-        return failed(f"{what} did not succeed.")
+        return failed(f"{what} did not succeed; choose another one.")
     return _wait(f"{what} has not succeeded yet.")
 
 
@@ -83,7 +83,7 @@ def not_met(other: Resource, condition: str) -> Plan | None:
     ended = find(status.conditions, SUCCEEDED)
     if is_true(status.conditions, STALLED) or (ended and ended.status == "False"):
         ready = find(status.conditions, READY)
-        return failed(f"{what} is {ready.reason}." if ready else f"{what} cannot be used.")
+        return failed(f"{what} is {ready.reason if ready else 'not usable'}; this goes on when that is mended.")
     return _wait(f"{what} is not ready yet.")
 
 

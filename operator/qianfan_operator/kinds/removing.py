@@ -48,7 +48,7 @@ def release(world: World, account: Account, resource: QianfanModel) -> Released:
 def _forgotten(world: World, account: Account, resource: QianfanModel) -> Released:
     """Find by the object's mark what a wiped status forgot, and record it before anything of it is deleted."""
     if world.grace_left("release"):
-        return Released(False, Why(Reason.CONFIRMING, Reason.CONFIRMING.sentence))
+        return Released(False, Why(Reason.CONFIRMING, "Looking for the versions that this object published."))
     mark = Mark.of(world.cluster, resource.metadata, resource.kind, 1, "")
     for where in targets.candidates(world, account, resource):
         model = versions.model_of(account, where)

@@ -185,10 +185,8 @@ def look(world: World, account: Account, inputs: Mapping[str, Any]) -> Found:
             runs = account.client.fine_tuning_tasks(uuid)
             if len(runs) > 1:
                 ids = ", ".join(run.job_uuid for run in runs)
-                why = Why(
-                    Reason.DUPLICATE_CLOUD_RESOURCE, f"Task {uuid} holds several runs: {ids}. Set spec.adopt to one."
-                )
-                return Several(why, runs=tuple(runs))
+                several = f"Task {uuid} holds several runs: {ids}. Set spec.adopt to the one to keep."
+                return Several(Why(Reason.DUPLICATE_CLOUD_RESOURCE, several), runs=tuple(runs))
             if runs:
                 return Seen({"job_id": None, "job_uuid": runs[0].job_uuid, "train_status": runs[0].status})
         if prove_lists(world, account):

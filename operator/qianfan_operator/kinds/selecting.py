@@ -11,6 +11,7 @@ from qianfan_operator.external import Plan, Updates, World
 from qianfan_operator.kinds import adopting, runs
 from qianfan_operator.kinds.attempts import FRESH, RAISE
 from qianfan_operator.kinds.bases import base_of
+from qianfan_operator.kinds.words import already_bound
 from qianfan_operator.reasons import Reason
 
 
@@ -35,9 +36,8 @@ def _current(world: World, job: QianfanJob) -> Plan:
         return _changed(status) if changed and not adopting.adopts(job) else _new(world, job)
     if ref and adopting.adopts(job) and not adopting.names(status, ref):
         if adopting.contradicts(status, ref):
-            held = status.job_id or status.job_uuid
-            why = f"spec.adopt names run {ref.job_id} of task {ref.task_id}, but this attempt is run {held}."
-            return Plan(Want.BLOCKED, Why(Reason.ALREADY_BOUND, why))
+            held, named = f"run {status.job_id or status.job_uuid}", f"run {ref.job_id} of task {ref.task_id}"
+            return Plan(Want.BLOCKED, already_bound(held, named))
         return _new(world, job)  # the ids of the other console: they may be the same run's
     if status.inputs_hash and not same_inputs(status.inputs_hash, job.spec):
         return _changed(status)

@@ -29,9 +29,11 @@ from qianfan_operator.external import (
 from qianfan_operator.keys import Key, Thing
 from qianfan_operator.kinds import deactivating, endpoints, switching
 from qianfan_operator.kinds.references import version_of
+from qianfan_operator.kinds.words import already_bound
 from qianfan_operator.names import Mark, source_hash
 from qianfan_operator.reasons import Reason
 
+_NO_VERSION = "The model version of spec.source is not in the cloud; correct its ids."
 _POOL = {"Public": 1, "Private": 2}  # [wire 2.9, trap 8]
 
 
@@ -61,8 +63,7 @@ class ServiceKind(Kind[QianfanService]):
             return self._new(world, resource)
         if spec.adopt and spec.adopt.service_id not in {status.service_id, status.service_uuid}:
             held = status.service_id or status.service_uuid
-            message = f"spec.adopt names service {spec.adopt.service_id}, but this object holds service {held}."
-            return Plan(Want.BLOCKED, Why(Reason.ALREADY_BOUND, message))
+            return Plan(Want.BLOCKED, already_bound(f"service {held}", f"service {spec.adopt.service_id}"))
         if spec.source is None:
             return Plan(Want.NOTHING)
         wanted, going_on = source_hash(spec.source), switching.going_on(resource)
@@ -134,7 +135,7 @@ class ServiceKind(Kind[QianfanService]):
             return endpoints.adopt(account, spec.adopt.service_id)
         ids = switching.complete(account, plan.inputs)
         if ids is None:
-            return stalled(Reason.INVALID_SPEC, "The model version of spec.source is not in the cloud.")
+            return stalled(Reason.INVALID_SPEC, _NO_VERSION)
         mark = Mark.of(world.cluster, resource.metadata, resource.kind, 1, f"{ids.model_id}/{ids.model_version_id}")
         wiped = resource.status.account is None
         named = endpoints.named(account, spec.service_name or "", scans=2 if wiped else 1)
@@ -149,7 +150,8 @@ class ServiceKind(Kind[QianfanService]):
                 way = f"Choose another spec.serviceName, or set spec.adopt.serviceId: {item.service_id}."
                 return stalled(Reason.NAME_TAKEN, f"A service named {spec.service_name} exists and is not ours. {way}")
         if wiped and (left := world.grace_left("wiped", world.touched)):
-            return confirming(left)  # an apply that the status forgot may still be on its way (design 5.9)
+            # An apply that the status forgot may still be on its way (design 5.9).
+            return confirming(left, "Looking for a service of this object before another one is applied for.")
         body = {
             "modelId": ids.model_id, "modelVersionId": ids.model_version_id, "name": spec.service_name, "uri": spec.uri,
             "replicas": spec.replicas, "poolType": _POOL[spec.pool_type],
@@ -198,7 +200,7 @@ class ServiceKind(Kind[QianfanService]):
         """Bring another version behind the address: recorded first, then called for, then waited for (design 2.4)."""
         ids = switching.complete(account, plan.inputs, strings=True)
         if ids is None:
-            return stalled(Reason.INVALID_SPEC, "The model version of spec.source is not in the cloud.")
+            return stalled(Reason.INVALID_SPEC, _NO_VERSION)
         return switching.switch(world, account, resource, ids)
 
     def has_left(self, resource: QianfanService) -> bool:

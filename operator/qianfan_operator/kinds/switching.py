@@ -7,7 +7,7 @@ from qianfan_operator.api.common import RECONCILE_ANNOTATION
 from qianfan_operator.api.service import QianfanService, ServiceStatus, Switch, SwitchTarget
 from qianfan_operator.cloud.errors import CloudError, Fate
 from qianfan_operator.cloud.views import Service
-from qianfan_operator.conditions import READY, Verdict, find
+from qianfan_operator.conditions import READY, Synced, Verdict, find
 from qianfan_operator.credentials import Account
 from qianfan_operator.deadlines import cloud_now, seconds_between
 from qianfan_operator.decide import Want, Why
@@ -137,4 +137,4 @@ def _unsupported(what: str) -> Hold:
 
 
 def _stays(reason: Reason, message: str) -> Hold:
-    return Hold(Verdict(False, reason, message, stalled=True, available=True))
+    return Hold(Verdict(False, reason, message, stalled=True, synced=Synced("False"), available=True))

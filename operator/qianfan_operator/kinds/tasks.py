@@ -65,7 +65,7 @@ def _whose(world: World, account: Account, job: QianfanJob, mark: Mark, name: st
         if item is None:
             left = world.grace_left("unlisted", name, world.touched)
             if left:
-                return confirming(left)
+                return confirming(left, f"A task {name} exists; waiting for the cloud's lists to show whose it is.")
             return stalled(Reason.TASK_EXISTS, f"A task {name} exists, but the cloud's lists do not show it.")
         theirs = Mark.read(item.description)
         if mark.ours(theirs):
@@ -95,7 +95,7 @@ def _mine(world: World, account: Account, mark: Mark, theirs: Mark | None, item:
     # A createJob of an earlier life may be on its way: only after the grace, and a second look, is the task empty. The
     # count starts again whenever the object changes, because then somebody else may have had it in hand.
     if left := world.grace_left("empty", item.name, world.touched):
-        return confirming(left)
+        return confirming(left, f"Task {item.name} was made before; waiting whether a run shows in it.")
     if again := account.client.fine_tuning_tasks(item.task_uuid):
         return Found(item.name, item.task_uuid, again[0])
     if prove_lists(world, account):
@@ -116,7 +116,7 @@ def survey(world: World, account: Account, mark: Mark) -> list[tuple[Mark, TaskI
     For an object whose status may have been wiped, or whose attempt says that it had a life before.
     """
     if left := world.grace_left("survey", world.touched):
-        return confirming(left)
+        return confirming(left, "Looking for earlier runs of this object before another one is created.")
     try:
         found = {
             run.job_uuid: (theirs, item, run)

@@ -12,6 +12,7 @@ from qianfan_operator.credentials import Account
 from qianfan_operator.decide import Phase, Why
 from qianfan_operator.external import Record, Step, stalled
 from qianfan_operator.keys import same
+from qianfan_operator.kinds.words import unknown
 from qianfan_operator.names import source_hash
 from qianfan_operator.reasons import Reason
 
@@ -30,7 +31,7 @@ def why(phase: Phase, status: ModelStatus, word: str | None) -> Why:
         Phase.READY: Why(Reason.AVAILABLE, f"{version}{where} is ready."),
         Phase.FAILED: Why(Reason.PUBLISHING_FAILED, f"{version} failed to publish; {_try_again(status)}"),
         Phase.GONE: Why(Reason.GONE, f"{version} is no longer in the cloud; {_PUBLISH_AGAIN}"),
-        Phase.UNKNOWN: Why(Reason.UNKNOWN_STATE, f"{version} is in a state that this version does not know: {word!r}."),
+        Phase.UNKNOWN: unknown(version, word, _CONSOLE),
     }
     return texts.get(phase, Why(Reason.PUBLISHING))
 

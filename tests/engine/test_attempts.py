@@ -230,9 +230,10 @@ def test_going_back_while_the_next_run_works_waits(world: World) -> None:
     assert world.status(key)["runs"][0]["trainStatus"] == "FINISH"
 
 
-def test_raising_the_attempt_leaves_an_unknown_outcome_behind(world: World) -> None:
+@pytest.mark.parametrize("v2", ["denied", "missing"])
+def test_raising_the_attempt_leaves_an_unknown_outcome_behind(v2: str, world: World) -> None:
     """CreateOutcomeUnknown ends by raising `attempt`; the unknown one moves to `runs` and is found when V2 answers."""
-    world.sim.configure(v2="denied")
+    world.sim.configure(v2=v2)
     key = world.kube.apply(job())
     world.sim.faults.add(Fault(Effect.LOSE_REPLY, "createJob"))
     world.until(key, "CreateOutcomeUnknown")
@@ -273,9 +274,10 @@ def test_every_run_is_stopped_in_its_turn(world: World, wish: str) -> None:
     assert [run.life.state for run in world.sim.account().runs] == ["STOP", "STOP"]
 
 
-def test_adopt_resolves_an_unknown_outcome(world: World) -> None:
+@pytest.mark.parametrize("v2", ["denied", "missing"])
+def test_adopt_resolves_an_unknown_outcome(v2: str, world: World) -> None:
     """CreateOutcomeUnknown ends by naming the run that was made; nothing is sent again."""
-    world.sim.configure(v2="denied")
+    world.sim.configure(v2=v2)
     key = world.kube.apply(job())
     world.sim.faults.add(Fault(Effect.LOSE_REPLY, "createJob"))
     world.until(key, "CreateOutcomeUnknown")

@@ -11,7 +11,7 @@ ENGINE ?= $(firstword $(foreach engine,docker podman buildah,$(shell command -v 
 ON_CONTROL_PLANE := $(wildcard tests/status_tools tests/storm tests/admission tests/devcluster tests/e2e tests/packaging/cluster)
 
 # The tests of never paying twice; `crash-test` runs them in their long forms, too.
-PROOFS := tests/storm $(addprefix tests/engine/,test_crash.py test_pairs.py test_sequences.py)
+PROOFS := tests/model tests/storm $(addprefix tests/engine/,test_crash.py test_pairs.py test_sequences.py)
 
 .DEFAULT_GOAL := help
 # Checks in the order written, also with -j.
@@ -44,9 +44,7 @@ test-cluster: $(READY)  ## Run the tests on a real control plane (the first time
 	$(BIN)/python -m pytest -n 3 $(ON_CONTROL_PLANE)
 
 crash-test: $(READY)  ## Prove that nothing is paid twice: model, every two points, sequences, 200 kills (minutes)
-	PYTHONPATH=tests $(BIN)/python -m model
 	@$(BIN)/python -m qianfan_devcluster.binaries
-	@PYTHONPATH=tests $(BIN)/python -m status_tools.program
 	$(BIN)/python -m pytest -n 2 -m "" $(PROOFS)
 
 lint: $(READY)  ## Check style, formatting and the contracts between modules

@@ -76,8 +76,12 @@ class OperatorProcess:
 
     def kill(self) -> None:
         """Kill it as a node's power failure does, and delete its Lease; returns when both are gone."""
-        self._keeper.kill(self.name)
+        self.die()
         self._cluster.kubectl("delete", *LEASE, "--ignore-not-found")
+
+    def die(self) -> None:
+        """Kill it; returns when it is gone, and its Lease is not."""
+        self._keeper.kill(self.name)
 
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal."""

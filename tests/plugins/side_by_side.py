@@ -1,4 +1,7 @@
-"""Which tests may run side by side (`pytest -n`): all, but that the stories of tests/e2e share one stage."""
+"""Which tests may run side by side (`pytest -n`): all, but that the stories of tests/e2e share one stage.
+
+The proofs, which take minutes, begin first, and of them the storm, so that no worker ends with one of them alone.
+"""
 
 from typing import Any
 
@@ -12,6 +15,11 @@ class Stages(LoadScopeScheduling):
     def _split_scope(self, nodeid: str) -> str:
         """Name the scope of a test: the last stories judge what all of them left, every other test is on its own."""
         return "e2e" if nodeid.startswith("tests/e2e/") else nodeid
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest first; all others stay in their order."""
+    items.sort(key=lambda item: (item.get_closest_marker("proof") is None, "test_storm" not in item.nodeid))
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Stages:

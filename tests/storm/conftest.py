@@ -14,6 +14,13 @@ from qianfan_devcluster.cluster import Cluster
 from qianfan_devcluster.keeper import Keeper
 from qianfan_simulator import AfterLooks, AfterSeconds, Key, Options, Simulator
 
+SETTINGS = {
+    "LEADER_ELECTION": "false",
+    "CREATE_EXPIRY_SEC": "12",  # longer than any request is late: only the grace keeps it from being repeated
+    "CREATE_GRACE_SEC": "50",  # the least that goes with that
+    "RESYNC_SEC": "10",
+    "LOG_LEVEL": "INFO",
+}
 OPTIONS = Options(
     training=AfterSeconds(2),
     stopping=AfterLooks(1),
@@ -42,6 +49,4 @@ def place() -> Iterator[Place]:
 def operator(place: Place) -> Iterator[OperatorProcess]:
     """Supply an operator that does not run yet. One process replaces the other at once: nobody waits for a Lease."""
     with closing(Keeper()) as keeper:
-        yield OperatorProcess(
-            keeper, place.history, place.cluster, place.cloud.url, LEADER_ELECTION="false", LOG_LEVEL="INFO"
-        )
+        yield OperatorProcess(keeper, place.history, place.cluster, place.cloud.url, **SETTINGS)

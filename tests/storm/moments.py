@@ -1,7 +1,7 @@
-"""The moments at which a process is killed: drawn by chance, and counted in what it does, so that none needs a clock.
+"""The moments at which a process is killed: dealt by chance, and counted in what it does, so that none needs a clock.
 
-The worst are those in which a create is under way: just after its intent was written, just after the cloud executed it
-and before the reply goes out, just after the reply. All others are as good as any.
+The worst are those in which a create is under way: just after its intent was written, while its request is on the way,
+just after the cloud executed it and before the reply goes out, just after the reply. All others are as good as any.
 """
 
 import logging
@@ -10,58 +10,68 @@ import threading
 from collections import Counter
 from enum import StrEnum
 
-from e2e.history import History, Object
+from e2e.history import Object
+from e2e.place import Place
+from qianfan_simulator import Effect
 
+_PAID = "[cpa]*[bly]"  # createJob, publishTrainModel, apply
 _CREATES = frozenset({"createTask", "createJob", "publishTrainModel", "apply", "ModifyService"})
+_LATE = 10.0  # seconds that a request is on its way: its process is dead by then, and another one looks around
 _LONGEST_HOLD = 10  # seconds
-_START, _PATIENCE = 15, 2  # seconds for a process to make its first call, and then for the moment to come
+_START, _PATIENCE = 15, 4  # seconds for a process to make its first call, and then for the moment to come
 
 
 class Kind(StrEnum):
     """What is counted until the kill."""
 
     CALL = "after a call"
-    REPLY = "after a create"
-    NO_REPLY = "before a create's reply"
-    INTENT = "after an intent"
     STATUS = "after a status"
+    INTENT = "after an intent"
+    REQUEST = "before a create arrives"
+    NO_REPLY = "before a create's reply"
+    REPLY = "after a create"
 
 
-_UP_TO = {Kind.CALL: 60, Kind.REPLY: 3, Kind.NO_REPLY: 3, Kind.INTENT: 3, Kind.STATUS: 15}
+_UP_TO = {Kind.CALL: 20, Kind.STATUS: 8, Kind.INTENT: 2, Kind.REQUEST: 1, Kind.NO_REPLY: 3, Kind.REPLY: 3}
+_CARDS = (*Kind, Kind.REQUEST, Kind.NO_REPLY)
 
 
 class Moments(logging.Handler):
-    """Draws moments and waits for them; listens to the cloud's access log and to what the API server tells.
+    """Deals moments and waits for them; listens to the cloud's access log and to what the API server tells.
 
-    `met` counts the moments that came, `missed` those that did not come in time.
+    `dealt` counts all, `met` those that came; the process was killed at some other moment when one did not.
     """
 
-    def __init__(self, history: History, chance: random.Random) -> None:
+    def __init__(self, place: Place, chance: random.Random) -> None:
         super().__init__(logging.INFO)
-        self._history, self._chance = history, chance
+        self._place, self._chance = place, chance
+        self._cards: list[Kind] = []
         self._left, self._kind = 0, Kind.CALL
         self._begun, self._reached, self._over = threading.Event(), threading.Event(), threading.Event()
         self._counting = threading.Lock()
+        self.dealt: Counter[Kind] = Counter()
         self.met: Counter[Kind] = Counter()
-        self.missed = 0
         self._intents: set[str] = set()
-        history.on_told.append(self._told)
+        place.history.on_told.append(self._told)
 
-    def draw(self) -> None:
-        """Choose the next moment, and begin to count."""
+    def deal(self) -> None:
+        """Choose the next moment, and begin to count; what the dead process had sent is executed by now."""
+        if not self._cards:
+            self._cards = self._chance.sample(_CARDS, len(_CARDS))
         for event in (self._begun, self._reached, self._over):
             event.clear()
+        kind = self._cards.pop()
+        if kind is Kind.REQUEST:
+            self._place.spoil(Effect.DELIVER_LATE, _PAID, seconds=_LATE)
         with self._counting:
-            self._kind = self._chance.choice(list(Kind))
-            self._left = self._chance.randint(1, _UP_TO[self._kind])
+            self._kind, self._left = kind, self._chance.randint(1, _UP_TO[kind])
+        self.dealt[kind] += 1
 
     def wait(self) -> None:
         """Return when the moment has come; what waits for the kill waits until `over`. Or when patience ends."""
         self._begun.wait(_START)
         if self._reached.wait(_PATIENCE):
             self.met[self._kind] += 1
-        else:
-            self.missed += 1
 
     def over(self) -> None:
         """Let the cloud go on: the process is dead."""
@@ -71,14 +81,20 @@ class Moments(logging.Handler):
 
     def close(self) -> None:
         """Listen no more."""
-        self._history.on_told.remove(self._told)
+        self._place.history.on_told.remove(self._told)
         super().close()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Count a call that the cloud has executed and not answered yet."""
+        """Count a call: one that is held on its way, or one that the cloud has executed and not answered yet."""
+        if not isinstance(record.args, tuple):
+            return
+        _, _, operation, _, outcome, trouble = record.args
+        late = Effect.DELIVER_LATE in str(trouble)
+        if late and outcome != "held":
+            return  # it is from another life
         self._begun.set()
-        self._counted(Kind.CALL)
-        if isinstance(record.args, tuple) and record.args[2] in _CREATES:
+        self._counted(Kind.REQUEST if late else Kind.CALL)
+        if operation in _CREATES and not late:
             self._counted(Kind.REPLY)
             if self._counted(Kind.NO_REPLY):
                 self._over.wait(_LONGEST_HOLD)

@@ -6,10 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from e2e.place import JOB, MODEL, SERVICE, Place, job, model, service
+from e2e.history import Object
+from e2e.place import JOB, KINDS, Place, job, model, service
 from qianfan_simulator import Effect
+from storm.books import is_settled
+from storm.hands import Hands
 
-_HIGHEST = 4  # attempts of one job
+_HIGHEST = 6  # attempts of one job
 
 
 @dataclass
@@ -24,40 +27,48 @@ class Chain:
 
 
 class People:
-    """They do one thing at a time, the next that chance chooses. `done` counts what they did."""
+    """They do what chance chooses. `done` counts what they did."""
 
-    def __init__(self, place: Place, chance: random.Random, chains: int) -> None:
-        self._place, self._chance = place, chance
-        self._unborn = chains
+    def __init__(self, place: Place, hands: Hands, chance: random.Random, chains: int) -> None:
+        self._place, self._hands, self._chance = place, hands, chance
+        self._all = chains
         self.chains: list[Chain] = []
         self.done: Counter[str] = Counter()
 
+    def can_begin(self) -> bool:
+        """Whether there is something that the operator would begin at once; else too much of it is in doubt."""
+        return len(self.chains) < self._all or any(map(self._is_over, self.chains))
+
     def act(self, share: float) -> None:
-        """Do something; `share` of the storm is over, and by then that share of the chains is to be there."""
-        begun = len(self.chains)
-        if self._unborn and begun <= share * (begun + self._unborn):
-            self._do(self._apply_new)
-        doing: list[Callable[[], bool]] = [
-            self._train_again,
-            self._train_again,
-            self._delete,
-            self._apply_again,
-            self._fail,
-            self._doom,
-        ]
-        self._do(self._chance.choice(doing))
+        """Do something that the operator begins at once, and every other time something that crosses its work.
+
+        `share` of the storm is over, and by then that share of the chains is there.
+        """
+        due = len(self.chains) < share * self._all
+        beginning = (self._apply_new, self._train_the_next) if due else (self._train_the_next, self._apply_new)
+        any(map(self._do, beginning))
+        if self._chance.random() < 0.5:
+            crossing = [self._train_again, self._delete, self._apply_again, self._fail, self._doom, self._wipe]
+            self._do(self._chance.choice(crossing))
 
     def finish(self) -> None:
         """Apply the chains that are not there yet."""
-        while self._unborn:
-            self._do(self._apply_new)
+        while self._do(self._apply_new):
+            pass
 
-    def _do(self, what: Callable[[], bool]) -> None:
-        if what():
+    def wanted(self) -> set[str]:
+        """Name the chains that are to be there."""
+        return {chain.name for chain in self.chains if chain.wanted}
+
+    def _do(self, what: Callable[[], bool]) -> bool:
+        acted = what()
+        if acted:
             self.done[what.__name__.strip("_").replace("_", " ")] += 1
+        return acted
 
     def _apply_new(self) -> bool:
-        self._unborn -= 1
+        if len(self.chains) == self._all:
+            return False
         name = f"chain-{len(self.chains) + 1:02}"
         chain = Chain(name, self._chance.random() < 0.5, self._chance.choice(["Forbid", "Replace"]))
         self.chains.append(chain)
@@ -67,44 +78,67 @@ class People:
     def _apply(self, chain: Chain) -> None:
         follow: dict[str, Any] = {"updatePolicy": "Follow"} if chain.follow else {}
         training = job(chain.name, attempt=chain.attempt, concurrencyPolicy=chain.policy)
-        self._place.apply(training, model(chain.name, **follow), service(chain.name, **follow))
+        self._hands.apply(training, model(chain.name, **follow), service(chain.name, **follow))
 
     def _some(self, fits: Callable[[Chain], bool]) -> Chain | None:
         fitting = [chain for chain in self.chains if fits(chain)]
         return self._chance.choice(fitting) if fitting else None
 
-    def _train_again(self) -> bool:
-        if chain := self._some(lambda chain: chain.wanted and chain.attempt < _HIGHEST):
+    def _object(self, plural: str, chain: Chain) -> Object | None:
+        return self._place.history.get(plural, self._place.namespace, chain.name)
+
+    def _train(self, fits: Callable[[Chain], bool]) -> bool:
+        if chain := self._some(fits):
             chain.attempt += 1
             self._apply(chain)
         return chain is not None
 
+    def _train_the_next(self) -> bool:
+        """Raise the attempt of a job that has come to its end, so that a new run begins at once."""
+        return self._train(self._is_over)
+
+    def _train_again(self) -> bool:
+        """Raise the attempt of any job, whatever it is doing."""
+        return self._train(self._may_train)
+
+    def _may_train(self, chain: Chain) -> bool:
+        return chain.wanted and chain.attempt < _HIGHEST
+
+    def _is_over(self, chain: Chain) -> bool:
+        body = self._object(JOB, chain)
+        there = body is not None and is_settled(body) and body["spec"]["attempt"] == chain.attempt
+        return there and self._may_train(chain)
+
     def _delete(self) -> bool:
         if chain := self._some(lambda chain: chain.wanted):
             chain.wanted = False
-            self._place.kubectl("delete", f"{JOB},{MODEL},{SERVICE}", chain.name, "--wait=false")
+            for plural in KINDS:
+                self._hands.delete(plural, chain.name)
         return chain is not None
 
     def _apply_again(self) -> bool:
-        def gone(chain: Chain) -> bool:
-            return not any(
-                self._place.history.get(kind, self._place.namespace, chain.name) for kind in (JOB, MODEL, SERVICE)
-            )
+        def is_gone(chain: Chain) -> bool:
+            return not any(self._object(plural, chain) for plural in KINDS)
 
-        if chain := self._some(lambda chain: not chain.wanted and gone(chain)):
+        if chain := self._some(lambda chain: not chain.wanted and is_gone(chain)):
             chain.wanted = True
             self._apply(chain)
+        return chain is not None
+
+    def _wipe(self) -> bool:
+        """Take the status of an object away, as a restore from a backup does."""
+        if chain := self._some(lambda chain: chain.wanted):
+            self._hands.wipe(self._chance.choice(list(KINDS)), chain.name)
         return chain is not None
 
     def _fail(self) -> bool:
         """Have a training fail, as a bad data set makes it."""
         with self._place.cloud.lock:
-            runs = [
-                run for run in self._place.cloud.account(self._place.key.access_key).runs if run.life.state == "RUNNING"
-            ]
-            if runs:
-                self._place.cloud.fail(self._chance.choice(runs).id)
-        return bool(runs)
+            runs = self._place.cloud.account(self._place.key.access_key).runs
+            working = [run for run in runs if run.life.state == "RUNNING"]
+            if working:
+                self._place.cloud.fail(self._chance.choice(working).id)
+        return bool(working)
 
     def _doom(self) -> bool:
         """Have the next training fail when it would be done."""

@@ -3,7 +3,7 @@
 from typing import Any
 
 from e2e.history import Object
-from e2e.place import KINDS, Place, condition, is_so
+from e2e.place import JOB, KINDS, MODEL, Place, condition, is_so
 from qianfan_operator.reasons import Reason
 
 _ENDS = (Reason.TRAINING_FAILED, Reason.DEPENDENCY_FAILED)
@@ -12,7 +12,8 @@ _UNKNOWN = (Reason.CREATE_OUTCOME_UNKNOWN, Reason.TASK_EXISTS)
 
 def is_settled(body: Object) -> bool:
     """Whether an object is where it would be without a crash, or says that it cannot know what it has made."""
-    return is_so(body, "Ready", "True") or any(is_so(body, "Stalled", "True", why) for why in (*_ENDS, *_UNKNOWN))
+    ended = is_so(body, "Ready", "True") or any(is_so(body, "Stalled", "True", why) for why in _ENDS)
+    return ended or _says_unknown(body)
 
 
 class Books:
@@ -34,14 +35,23 @@ class Books:
         return [
             f"{body['kind']} {body['metadata']['name']}: {condition(body, 'Ready')}"
             for body in self.objects()
-            if body["metadata"].get("deletionTimestamp") or not is_settled(body)
+            if body["metadata"].get("deletionTimestamp") or not is_settled(body) or self._is_behind(body)
         ]
+
+    def _is_behind(self, body: Object) -> bool:
+        """Whether an object that follows another, or waits for it, has not taken up yet what that one has come to."""
+        if body["spec"].get("updatePolicy") != "Follow" and is_so(body, "Ready", "True"):
+            return False
+        of = self._place.history.get(*_followed(body)) if body["kind"] != KINDS[JOB] else None
+        if of is None or not is_so(of, "Ready", "True") or _says_unknown(body):
+            return False
+        has = body["status"].get("source", body["status"])
+        return not _ids(has) & _ids(of["status"])
 
     def figures(self) -> dict[str, int]:
         """Count what there is."""
         account, calls = self.account, self._place.calls()
         told = [body for plural in KINDS for body in self._place.history.told(plural)]
-        unknown = [is_so(body, "Stalled", "True", reason) for body in self.objects() for reason in _UNKNOWN]
         return {
             "objects": len({body["metadata"]["uid"] for body in told}),
             "tasks": len(account.tasks),
@@ -51,5 +61,19 @@ class Books:
             "services": len(account.services),
             "calls": len(calls),
             "statuses": len(told),
-            "stalls that say what is unknown": sum(unknown),
+            "stalls that say what is unknown": sum(map(_says_unknown, self.objects())),
         }
+
+
+def _says_unknown(body: Object) -> bool:
+    return any(is_so(body, "Stalled", "True", reason) for reason in _UNKNOWN)
+
+
+def _followed(body: Object) -> tuple[str, str, str]:
+    """Where the object stands that a model or a service of a chain follows."""
+    return JOB if body["kind"] == KINDS[MODEL] else MODEL, body["metadata"]["namespace"], body["metadata"]["name"]
+
+
+def _ids(status: dict[str, Any]) -> set[Any]:
+    """What is handed on: a run, or a model version."""
+    return {status[name] for name in ("jobId", "jobUuid", "modelVersionId") if name in status}

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from engine.manifests import job, model
-from engine.test_crash import FAST, Killed, another, slow
+from engine.test_crash import FAST, Killed, another, paid_once, slow
 from engine.world import DAY, FIRST, GRACE, OTHER, SECOND, World
 from qianfan_operator.keys import Key
 from qianfan_operator.kube import Conflict, KubeError
 from qianfan_simulator import Effect, Fault
+from qianfan_simulator.things import Run
 
 JOB = Key("qianfanjobs", "default", "train")
 LOST = Fault(Effect.LOSE_REPLY, "createJob")
@@ -69,10 +70,9 @@ def begin(worlds: Callable[..., World], lag: float = 0.0) -> World:
     return world
 
 
-def paid(world: World) -> list[Any]:
-    """The runs of the job, in whatever account, that were not stopped."""
-    runs = [run for key in (FIRST, OTHER) for run in world.sim.account(key).runs]
-    return [run for run in runs if run.life.state != "STOP" and not run.task.name.startswith("witness")]
+def paid(world: World) -> list[Run]:
+    """The runs of the job, in whatever account, that were not stopped; of those that were there are no doubles."""
+    return [run for run in paid_once(world) if run.life.state != "STOP" and not run.task.name.startswith("witness")]
 
 
 def recorded(world: World) -> tuple[int, ...]:

@@ -490,3 +490,21 @@ def late(world: World, key, reply) -> None:
     uid = world.kube.objects[key]["metadata"]["uid"]
     world.protocol._landings[key] = Landing(uid, pending, reply, lambda: None)
     world.queue.add(key)
+
+
+def test_a_stopped_run_is_its_attempt_also_when_a_survey_left_it_out(world: World) -> None:
+    """Wiped, edited to what the cloud refuses, and edited back: the run that others stopped is not paid for again."""
+    key = world.kube.apply(job())
+    world.until(key, "Training")
+    (run,) = world.sim.account().runs
+    world.sim.stop_run(run.id)
+    world.until(key, "StoppedExternally")
+    world.kube.wipe_status(key)
+    world.sim.faults.add(Fault(Effect.ERROR, "createJob", code=500001))
+    world.kube.patch_spec(key, trainConfig=OTHER)
+    world.until(key, "Refused")
+    world.kube.patch_spec(key, trainConfig=TRAINING["trainConfig"])
+    world.until(key, "StoppedExternally")
+    world.rest(DAY)
+    assert list(world.sim.account().runs) == [run]
+    assert world.status(key)["jobUuid"] == run.uid

@@ -179,12 +179,13 @@ def _edits(rules: Rules, state: State) -> Iterator[Move]:
 
 
 def _ends(state: State) -> Iterator[Move]:
+    """Runs finish, or somebody stops them in the console."""
     for task in state.tasks:
         for index, (word, age) in enumerate(task.runs):
-            if word == "W":
-                runs = (*task.runs[:index], ("F", age), *task.runs[index + 1 :])
+            for end, how in (("F", "finishes"), ("S", "is stopped by others")) if word == "W" else ():
+                runs = (*task.runs[:index], (end, age), *task.runs[index + 1 :])
                 after = state._replace(tasks=with_task(state.tasks, task._replace(runs=runs)))
-                name = f"the run in {task.attempt}.{task.seq} finishes"
+                name = f"the run in {task.attempt}.{task.seq} {how}"
                 yield CLOUD, name, after._replace(left=_less(state.left, ends=1)), False
 
 

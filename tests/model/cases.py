@@ -62,6 +62,7 @@ WEAKER = (
     Case("deleting does not wait for an outcome", Rules(wait_on_delete=False), Budget(1, 1, 0, 1), LEFT),
     Case("deleting stops the current run only", Rules(stop_all=False), Budget(0, 0, 0, 2), LEFT),
     Case("the account is not compared", Rules(compare_accounts=False, edits=SECRET), Budget(0, 0, 0, 2), LEFT),
+    Case("an end by others does not count", Rules(own_end=False), Budget(0, 0, 0, 1, 1), TWICE),
     Case("one name for an attempt", Rules(names=1, edits=NOTHING), Budget(1), UNASKED),
     Case("own empty tasks are in doubt", Rules(own_empty=False, proven=False, edits=NOTHING), Budget(1), UNASKED),
     Case("the finalizer before the mark", Rules(mark_first=False, proven=False, edits=NOTHING), Budget(1), UNASKED),

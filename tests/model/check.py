@@ -80,8 +80,9 @@ def at_rest(rules: Rules, state: State) -> bool:
 
 
 def _broken(rules: Rules, state: State, left: Budget) -> Iterable[str]:
-    paid = [task.attempt for task in state.tasks for word, _ in task.runs if word != "S"]
-    if len(paid) != len(set(paid)):
+    paid = [(task.uid, task.attempt) for task in state.tasks for _ in task.runs]
+    kept = [task.attempt for task in state.tasks for word, _ in task.runs if word != "S"]  # an heir adopts these
+    if len(paid) != len(set(paid)) or len(kept) != len(set(kept)):
         yield TWICE
     if not at_rest(rules, state):
         return

@@ -8,7 +8,7 @@ time needs no bound.
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-Run = tuple[str, int]  # W(orking), F(inished) or S(topped); its age, in ticks, up to the lag of the lists
+Run = tuple[str, int]  # W(orking), F(inished) or S(topped), by whomever; its age, in ticks, up to the lag of the lists
 Known = tuple[
     int, int, int | None
 ]  # account and sequence number of an attempt's task, and the run in it if there is one
@@ -121,6 +121,7 @@ class Rules:
     empty_grace: bool = True  # a task of an earlier life is empty only after a grace
     keep_claim: bool = True  # a process remembers a task that it has made until an intent names it
     keep_begin: bool = True  # and that the object was new when it put the finalizer on it, for a grace
+    own_end: bool = True  # a stopped run of this very object is its attempt, too
     own_empty: bool = True  # one of this very object's, which its complete status does not record, is so at once
     grace_restarts: bool = True  # these graces begin again when somebody else writes the object
     look_on_delete: bool = True  # deleting with a wiped status searches by mark

@@ -49,7 +49,7 @@ def _decided(rules: Rules, state: State, who: int, task: Task, shown: tuple[tupl
     process, same = state.procs[who], task.uid == state.obj.uid
     name = "look: " + (", ".join(word for _, word in shown) or "no run")
     for index, word in shown:
-        if word != "S" or same:
+        if word != "S" or (same and rules.own_end):
             if stale(rules, state, process):
                 return name, with_process(state, who, idle(process))
             status = recorded(state.status, task.attempt, (task.account, task.seq, index))
@@ -77,7 +77,7 @@ def _survey(rules: Rules, state: State, who: int, process: Process) -> Moves:
         status, highest = state.status, 0
         runs = list(status.runs)
         for task, index, word in sorted(found, key=lambda one: (one[2] == "W", one[0].uid)):
-            if word != "S" or task.uid == state.obj.uid:
+            if word != "S" or (task.uid == state.obj.uid and rules.own_end):
                 runs[task.attempt - 1], highest = (account, task.seq, index), max(highest, task.attempt)
         name = "look: " + (", ".join(word for _, _, word in found) or "no run")
         if found or rules.proven:

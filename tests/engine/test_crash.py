@@ -326,9 +326,14 @@ def end(world: World) -> dict[str, Any]:
 
 
 def paid_once(world: World) -> list[Run]:
-    """Return the runs of all accounts: one at most for each object, attempt and inputs, whatever became of it."""
-    runs = [run for key in (FIRST, OTHER) for run in world.sim.account(key).runs]
-    assert max(Counter(Mark.read(run.task.description) for run in runs).values(), default=0) <= 1
+    """Return the runs of all accounts: one at most for each object, attempt and inputs, whatever became of it.
+
+    The services, too, are one at most for each object and version.
+    """
+    accounts = [world.sim.account(key) for key in (FIRST, OTHER)]
+    runs = [run for account in accounts for run in account.runs]
+    marked = (*(run.task for run in runs), *(service for account in accounts for service in account.services))
+    assert max(Counter(Mark.read(thing.description) for thing in marked).values(), default=0) <= 1
     return runs
 
 

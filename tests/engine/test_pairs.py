@@ -9,15 +9,14 @@ from typing import Any
 
 import pytest
 
-from engine.manifests import job, model
-from engine.test_crash import FAST, Killed, another, paid_once, slow
+from engine.manifests import job, model, service
+from engine.test_crash import FAST, JOB, MODEL, SERVICE, Killed, another, paid_once, publish_by_hand, slow
 from engine.world import DAY, FIRST, GRACE, OTHER, SECOND, World
 from qianfan_operator.keys import Key
 from qianfan_operator.kube import Conflict, KubeError
 from qianfan_simulator import Effect, Fault
 from qianfan_simulator.things import Run
 
-JOB = Key("qianfanjobs", "default", "train")
 LOST = Fault(Effect.LOSE_REPLY, "createJob")
 LATE = Fault(Effect.DELIVER_LATE, "createJob", seconds=40, hang_up=True)
 
@@ -238,33 +237,6 @@ def test_an_intent_whose_write_was_not_answered_was_not_sent(v2: str, worlds: Ca
     assert len(paid(world)) == 1
 
 
-@pytest.mark.parametrize("meanwhile", ["alive", "killed"])
-def test_no_api_server_right_after_the_create(meanwhile: str, worlds: Callable[..., World]) -> None:
-    """For a minute nothing can be written: the living keeps the ids, those of the dead are found again."""
-    world, since = begin(worlds), []
-
-    def unreachable(name: str, do: Callable[[], Any]) -> Any:
-        if len(world.calls("createJob")) == 2 and not since:
-            since.append(world.clock.boot)
-            if meanwhile == "killed":
-                raise Killed
-        if since and world.clock.boot < since[0] + 60 and name != "post_event":
-            raise KubeError("connection refused")
-        return do()
-
-    world.kube.around = unreachable
-    world.kube.apply(job())
-    try:
-        world.until(JOB, "Succeeded")
-    except Killed:
-        world.restart()
-        world.until(JOB, "Succeeded")
-    assert since
-    assert len(paid(world)) == 1
-    looked = [call for call in world.sim.calls if call.operation == "DescribeFineTuningTasks"]
-    assert bool(looked) is (meanwhile == "killed")
-
-
 def test_a_grace_begins_again_when_somebody_writes_the_object(worlds: Callable[..., World]) -> None:
     """An empty task of an earlier life is believed a whole grace after the last write that was not our own."""
     world = begin(worlds)
@@ -303,56 +275,132 @@ def test_what_a_search_at_delete_finds_is_recorded_before_it_is_stopped(worlds: 
     assert paid(world) == []
 
 
-def wiped(world: World) -> None:
-    if world.there(JOB):
-        world.kube.wipe_status(JOB)
+@dataclass(frozen=True)
+class Made:
+    """Something that is paid for: its object, and how the cloud and a status name it."""
+
+    key: Key
+    manifest: Callable[[World], dict[str, Any]]
+    end: str
+    in_cloud: Callable[[World], list[object]]
+    in_status: str
+
+    def is_one(self, world: World) -> bool:
+        """Say whether one is there that was not ended, and is what the object has recorded."""
+        paid_once(world)
+        status = world.status(self.key)
+        known = [one[self.in_status] for one in (status, *status.get("runs", ())) if self.in_status in one]
+        return len(known) == 1 and self.in_cloud(world) == known
 
 
-def applied_again(world: World) -> None:
-    if world.there(JOB):
-        world.kube.delete(JOB)
+def versions(world: World) -> list[object]:
+    return [one.id for key in (FIRST, OTHER) for one in world.sim.account(key).versions if one.run]
 
 
-def switched(world: World) -> None:
+def services(world: World) -> list[object]:
+    everywhere = [one for key in (FIRST, OTHER) for one in world.sim.account(key).services]
+    return [one.id for one in everywhere if one.life.state != "Stopped"]
+
+
+def of_a_version(world: World) -> dict[str, Any]:
+    source = publish_by_hand(world, "made")
+    world.rest(10)
+    return service(source=source)
+
+
+MADE = {
+    "createJob": Made(JOB, lambda _: job(), "Succeeded", lambda world: [run.uid for run in paid(world)], "jobUuid"),
+    "publishTrainModel": Made(
+        MODEL, lambda _: model(source={"jobRef": {"name": "witness"}}), "Available", versions, "modelVersionId"
+    ),
+    "apply": Made(SERVICE, of_a_version, "Available", services, "serviceId"),
+}
+
+
+@pytest.mark.parametrize("meanwhile", ["alive", "killed"])
+@pytest.mark.parametrize("operation", MADE)
+def test_no_api_server_right_after_the_create(operation: str, meanwhile: str, worlds: Callable[..., World]) -> None:
+    """For a minute nothing can be written: the living keeps the ids, those of the dead are found again."""
+    world, made, since = begin(worlds), MADE[operation], list[float]()
+    manifest, before = made.manifest(world), len(world.calls(operation))
+
+    def unreachable(name: str, do: Callable[[], Any]) -> Any:
+        if len(world.calls(operation)) > before and not since:
+            since.append(world.clock.boot)
+            if meanwhile == "killed":
+                raise Killed
+        if since and world.clock.boot < since[0] + 60 and name != "post_event":
+            raise KubeError("connection refused")
+        return do()
+
+    world.kube.around = unreachable
+    world.kube.apply(manifest)
+    try:
+        world.until(made.key, made.end, within=GRACE - 1)
+    except Killed:
+        world.restart()
+        world.until(made.key, "Confirming")
+        world.until(made.key, made.end)
+    assert since
+    assert made.is_one(world)
+    assert len(world.calls(operation)) == before + 1
+
+
+def wiped(world: World, key: Key) -> None:
+    if world.there(key):
+        world.kube.wipe_status(key)
+
+
+def applied_again(world: World, key: Key) -> None:
+    if world.there(key):
+        world.kube.delete(key)
+
+
+def switched(world: World, key: Key) -> None:
     world.set_secret(OTHER)
 
 
 @pytest.mark.parametrize("lost", [False, True], ids=["", "and a lost reply"])
 @pytest.mark.parametrize("edit", [wiped, applied_again, switched])
-def test_at_every_stage(edit: Callable[[World], None], lost: bool, worlds: Callable[..., World]) -> None:
-    """Before whichever operation the user interferes: the job is trained once, and its run is recorded."""
-    stage, count = 0, 1
+@pytest.mark.parametrize("operation", MADE)
+def test_at_every_stage(
+    operation: str, edit: Callable[[World, Key], None], lost: bool, worlds: Callable[..., World]
+) -> None:
+    """Before whichever operation the user interferes: one thing is paid for, and it is recorded."""
+    made, stage, count = MADE[operation], 0, 1
     while stage < count:
         world = begin(worlds)
+        manifest = made.manifest(world)
         if lost:
-            world.sim.faults.add(LOST)
-        count = max(count, trained(world, edit, stage))
-        assert len(paid(world)) == 1, f"stage {stage}"
-        assert recorded(world) == (1,), f"stage {stage}"
+            world.sim.faults.add(Fault(Effect.LOSE_REPLY, operation))
+        count = max(count, made_with(world, made, manifest, edit, stage))
+        assert made.is_one(world), f"stage {stage}"
         stage += 1
         world.close()
 
 
-def trained(world: World, edit: Callable[[World], None], stage: int) -> int:
-    """Train to the end, with an edit before the operation of that number; return how many operations there were."""
-    seen = 0
+def made_with(
+    world: World, made: Made, manifest: dict[str, Any], edit: Callable[[World, Key], None], stage: int
+) -> int:
+    """Go on to the end, with an edit before the operation of that number; return how many operations there were."""
+    seen, key = 0, made.key
 
     def interfere(name: str, do: Callable[[], Any]) -> Any:
         nonlocal seen
         seen += 1
         if seen == stage + 1:
-            edit(world)
+            edit(world, key)
         return do()
 
     world.kube.around = world.around_cloud = interfere
-    world.kube.apply(job())
-    world.run(lambda: world.reason(JOB) in {"Succeeded", "AccountChanged"} or not world.there(JOB))
+    world.kube.apply(manifest)
+    world.run(lambda: world.reason(key) in {made.end, "AccountChanged"} or not world.there(key))
     world.kube.around = world.around_cloud = lambda _, do: do()
     if edit is applied_again:
-        world.until_gone(JOB)
-        world.kube.apply(job())
-    if world.reason(JOB) == "AccountChanged":
+        world.until_gone(key)
+        world.kube.apply(manifest)
+    if world.reason(key) == "AccountChanged":
         world.rest(3 * GRACE)
         world.set_secret(FIRST)
-    world.until(JOB, "Succeeded")
+    world.until(key, made.end)
     return seen

@@ -61,7 +61,9 @@ class Told(World):
         """What the model knows of the status."""
         status = self.status(JOB) if self.there(JOB) else {}
         ids = {one.get("jobId") or one.get("jobUuid") for one in (status, *status.get("runs", ()))} - {None}
-        return "highestAttempt" in status, ids, (status.get("pending") or {}).get("nonce")
+        pending = status.get("pending") or {}
+        intent = *map(pending.get, ("nonce", "attempt", "account")), pending.get("inputs", {}).get("taskId")
+        return status.get("highestAttempt"), ids, intent
 
     def listen(self, point: Point) -> None:
         """Begin to write down; the point's faults happen on the way."""

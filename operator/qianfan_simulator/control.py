@@ -64,6 +64,12 @@ def _fail(world: World, query: Query, _body: Any) -> Any:
     return {}
 
 
+def _hold(world: World, query: Query, _body: Any) -> Any:
+    """POST `id=`: keep a working run, version or service in its state until somebody ends it."""
+    world.hold(_id(query))
+    return {}
+
+
 def _stop(world: World, query: Query, _body: Any) -> Any:
     """POST `id=`: stop a run in the console."""
     world.stop_run(_id(query))
@@ -121,7 +127,8 @@ def _v2(world: World, query: Query, _body: Any) -> Any:
 VERBS: dict[str, Callable[[World, Query, Any], Any]] = {
     verb.__name__[1:]: verb
     for verb in (
-        _state, _calls, _faults, _reset, _advance, _pay, _fail, _stop, _expire, _delete, _hide, _dataset, _options, _v2,
+        _state, _calls, _faults, _reset, _advance, _pay, _fail, _hold, _stop, _expire, _delete, _hide, _dataset,
+        _options, _v2,
     )
 }  # fmt: skip
 _READS = {"state", "calls", "faults", "options"}

@@ -32,9 +32,10 @@ class Effect(StrEnum):
 class Fault:
     """One entry of the script.
 
-    `operation` is the call's name or a pattern such as `Describe*`; `access_key` limits it to one key. The first
-    `skip` matches pass; `count` 0 means for ever. `hang_up` closes the client's connection at once when the request
-    is delivered late, so that nobody has to wait for a timeout. Raises ValueError for values that make no sense.
+    `operation` is the call's name, a pattern such as `Describe*`, or several of them with `|` between; `access_key`
+    limits it to one key. The first `skip` matches pass; `count` 0 means for ever. `hang_up` closes the client's
+    connection at once when the request is delivered late, so that nobody has to wait for a timeout. Raises ValueError
+    for values that make no sense.
     """
 
     effect: Effect
@@ -87,7 +88,8 @@ class Fault:
 
     def matches(self, operation: str, access_key: str) -> bool:
         """Whether this call is meant."""
-        return fnmatchcase(operation, self.operation) and self.access_key in ("", access_key)
+        meant = any(fnmatchcase(operation, pattern) for pattern in self.operation.split("|"))
+        return meant and self.access_key in ("", access_key)
 
 
 class Faults:

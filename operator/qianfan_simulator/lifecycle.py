@@ -146,6 +146,8 @@ class Life:
     since: float
     looks: int = 0
     doomed: bool = False
+    held: bool = False
+    """Whether this state goes on until somebody ends it."""
 
     @property
     def working(self) -> bool:
@@ -154,14 +156,15 @@ class Life:
 
     def enter(self, state: str, now: float) -> None:
         """Be in `state` from `now` on."""
-        self.state, self.since, self.looks = state, now, 0
+        self.state, self.since, self.looks, self.held = state, now, 0, False
 
     def share(self, now: float, paces: object) -> float:
         """How much of the present step lies behind (1 when there is none)."""
         if (step := self.table.get(self.state)) is None:
             return 1.0
         pace: Progression = getattr(paces, step.pace)
-        return pace.share(self.looks, now - self.since)
+        share = pace.share(self.looks, now - self.since)
+        return min(share, 0.999) if self.held else share
 
     def settle(self, now: float, paces: object) -> None:
         """Take every step that is over by `now`; `paces` has one progression per step, by name."""

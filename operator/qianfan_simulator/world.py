@@ -122,13 +122,18 @@ class World:
         Raises KeyError for an unknown id, ValueError for a thing that does not work.
         """
         with self.lock:
-            thing = self._living(reference)
-            thing.settle(self.clock.now(), self.options)
-            if not thing.life.working:
-                raise ValueError(f"{thing.uid} is {thing.life.state}")
-            thing.life.doomed = True
+            thing = self._working(reference)
+            thing.life.doomed, thing.life.held = True, False
             if not at_the_end:
                 thing.settle(self.clock.now(), _HURRY)
+
+    def hold(self, reference: int | str) -> None:
+        """Keep a working run, version or service in its state until somebody ends it: it does not end by itself.
+
+        Raises KeyError for an unknown id, ValueError for a thing that does not work.
+        """
+        with self.lock:
+            self._working(reference).life.held = True
 
     def stop_run(self, run: int | str) -> None:
         """Stop a run in the web console, at once; raises KeyError, ValueError."""
@@ -162,6 +167,13 @@ class World:
         thing = self.find(reference)
         if not isinstance(thing, Living):
             raise ValueError(f"{thing.uid} has no state")  # noqa: TRY004 - the caller's id is at fault
+        return thing
+
+    def _working(self, reference: int | str) -> Living:
+        thing = self._living(reference)
+        thing.settle(self.clock.now(), self.options)
+        if not thing.life.working:
+            raise ValueError(f"{thing.uid} is {thing.life.state}")
         return thing
 
     def _move(self, kind: type[Living], reference: int | str | None, states: tuple[str, ...], to: str) -> int:

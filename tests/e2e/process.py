@@ -92,9 +92,9 @@ class OperatorProcess:
         self.signal(signal.SIGTERM)
         return self.until_ended()
 
-    def until_ended(self, within: float = 10) -> int:
+    def until_ended(self) -> int:
         """Wait for its end, and return its exit code."""
-        self._history.wait_for(lambda: not self.runs(), lambda: f"it does not end: {self.log()[-20:]}", within)
+        self._history.wait_for(lambda: not self.runs(), lambda: f"it does not end: {self.log()[-20:]}", 10)
         code = self._keeper.exit_code(self.name)
         assert code is not None
         return code

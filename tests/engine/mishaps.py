@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from engine.test_crash import CHANGES, SPOILT, WRITES, Killed
 from engine.world import GRACE, World
+from paid import PAID
 from qianfan_operator.engine import Engine
 from qianfan_operator.kube import KubeError
 from qianfan_simulator import AfterSeconds, Effect, Fault
 
 KUBERNETES, CLOUD = "Kubernetes", "cloud"
-PAID = frozenset({"createJob", "publishTrainModel", "apply"})
-AIMS = {"a write": WRITES, "what is paid": PAID, "a change": CHANGES, "anything": frozenset[str]()}
+AIMS = {"a write": WRITES, "what is paid": frozenset(PAID.values()), "a change": CHANGES, "anything": frozenset[str]()}
 
 FROZEN = {"frozen shortly": 5.0, "frozen for long": 3 * GRACE}
 """A process stands still for so many seconds, in which another one acts: both are alive then."""

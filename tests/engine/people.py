@@ -8,7 +8,9 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from engine.manifests import TRAINING, job, model, service
 from engine.world import FIRST, OTHER, SECOND, World
+from qianfan_operator.cloud.keys import AccessKey
 from qianfan_operator.keys import Key
+from qianfan_operator.names import Mark, short_hash
 
 INDEX = st.integers(0, 9)
 JOBS, MODELS, SERVICES = (
@@ -52,8 +54,10 @@ class People(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
+        self.held: list[Any] = []
+        """The runs that deleting must stop, as they do not end by themselves."""
         self.orphans: set[str] = set()
-        """The names of objects that were let go of with what they held."""
+        """The objects, as marks name them, that were let go of with what they held."""
         self.wiped: set[str] = set()
         """The uids of objects whose status was wiped."""
 
@@ -111,8 +115,27 @@ class People(RuleBasedStateMachine):
         if key := self.one(index):
             self.world.kube.patch_spec(key, deletionPolicy=policy)
             if policy == "Orphan":
-                self.orphans.add(key.name)
+                self.orphans.add(short_hash(self.world.kube.objects[key]["kind"], key.namespace, key.name))
+            else:
+                self.hold(key)
             self.world.kube.delete(key)
+
+    def hold(self, key: Key) -> None:
+        """Have the runs of an object that is deleted go on until they are stopped: those in the account it records."""
+        raw = self.world.kube.objects[key]
+        status, owner = raw["status"], short_hash(raw["metadata"]["uid"])
+        recorded = status.get("pending", status).get("account")
+        opening = (one for one in (FIRST, SECOND, OTHER) if AccessKey(one, one).account == recorded)
+        for run in (run for access_key in opening for run in self.world.sim.account(access_key).runs):
+            mark = Mark.read(run.task.description)
+            if mark and mark.uid == owner and run.life.state == "RUNNING":
+                self.world.sim.hold(run.id)
+                self.held.append(run)
+
+    def is_orphan(self, description: str) -> bool:
+        """Say whether something in the cloud was made for an object that was let go of with it."""
+        mark = Mark.read(description)
+        return mark is not None and mark.object in self.orphans
 
     @rule(index=INDEX)
     def wipe(self, index: int) -> None:

@@ -5,8 +5,8 @@ import pytest
 from conformance import check, kstatus
 from engine.golden import FOLDER, kept, path, played, render
 from engine.situations import SITUATIONS, Situation
-from engine.situations.kit import CREATES
 from engine.world import World
+from paid import PAID
 from qianfan_operator.keys import Key
 from qianfan_operator.reasons import Reason
 
@@ -34,7 +34,7 @@ def test_the_golden_set_is_what_the_engine_writes_and_no_more(situation: Situati
         if not situation.lasts:
             assert writes
             return
-        tried = sum(call.operation == CREATES[kind] for call in world.sim.calls[called:])
+        tried = sum(call.operation == PAID[kind] for call in world.sim.calls[called:])
         assert bool(tried) == (situation.name in TRIED)
         assert len(writes) == 2 * tried
         assert all(status["conditions"] == conditions for status in writes)

@@ -68,6 +68,17 @@ def test_a_failing_run(console: Console, story: Story, when: str, seen: list[str
     assert post(console, "fail", id=run["uuid"]).status_code == 400
 
 
+def test_a_run_that_is_held(sim: Simulator, console: Console, story: Story) -> None:
+    """It trains until it is stopped, however long; its stopping takes no longer than another's."""
+    run = story.run()
+    console.control("hold", id=run["jobId"])
+    ids = {"taskId": run["taskId"], "jobId": run["jobId"]}
+    assert {console.ok("jobDetail", **ids)["trainStatus"] for _ in range(9)} == {"RUNNING"}
+    console.ok("stopJob", **ids)
+    assert story.see("jobDetail", "trainStatus", "STOP", **ids) == ["RUNNING"]
+    assert post(console, "hold", id=run["jobId"]).status_code == 400
+
+
 def test_an_unpaid_service_can_fail(console: Console, story: Story) -> None:
     """It is Failed at the next look."""
     service = story.service()["serviceId"]

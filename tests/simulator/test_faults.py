@@ -246,7 +246,7 @@ def test_a_script_is_played_in_order(sim: Simulator, console: Console) -> None:
     """The first fault that matches acts, `count` times; `skip` lets calls pass; patterns and keys limit it."""
     sim.faults.add(
         Fault(Effect.ERROR, "userList", code=18, count=2),
-        Fault(Effect.ERROR, "*List", code=336100),
+        Fault(Effect.ERROR, "create*|*List", code=336100),
         Fault(Effect.ERROR, "presetList", code=4, skip=1, count=0),
         Fault(Effect.ERROR, code=19, access_key="demo-access-key-2"),
     )

@@ -18,11 +18,14 @@ _WASTED = {"FAIL", "STOP"}
 
 
 class Audit:
-    """Looks once, when nothing moves any more. `wanted` are the chains that are to be there."""
+    """Looks once, when nothing moves any more.
 
-    def __init__(self, place: Place, wanted: Iterable[str]) -> None:
+    `wanted` are the chains that are to be there, `held` the runs that worked when somebody deleted their jobs.
+    """
+
+    def __init__(self, place: Place, wanted: Iterable[str], held: Iterable[Any]) -> None:
         self._cloud, self._account = place.cloud, place.cloud.account(place.key.access_key)
-        self._wanted = set(wanted)
+        self._wanted, self._held = set(wanted), list(held)
         self._told = {plural: place.history.told(plural) for plural in KINDS}
         self._objects: dict[str, dict[str, Object]] = {plural: {} for plural in KINDS}
         for where, body in place.history.all(place.namespace):
@@ -35,7 +38,10 @@ class Audit:
 
     def wrong(self) -> list[str]:
         """Name everything that must not be."""
-        parts = (self._presence, self._runs, self._versions_and_models, self._services, self._words, self._statuses)
+        parts = (
+            self._presence, self._runs, self._versions_and_models, self._services,
+            self._words, self._ends_of_others, self._statuses,
+        )  # fmt: skip
         return [what for part in parts for what in part()]
 
     def _presence(self) -> Iterator[str]:
@@ -59,6 +65,7 @@ class Audit:
                     of_inputs[mark.object, mark.attempt, mark.inputs].append(run.id)
                 if not {run.id, run.uid} & recorded and (run.life.working or mark.uid in living):
                     yield f"run {run.id} of {task.name}, {run.life.state}, is recorded nowhere"
+        yield from (f"run {run.id}, whose job went, is {run.life.state}" for run in self._held if _is_left(run))
         yield from (f"an attempt of one object has runs {runs}" for runs in of_attempt.values() if len(runs) > 1)
         yield from (f"runs {runs} are one training" for runs in of_inputs.values() if len(runs) > 1)
 
@@ -104,6 +111,15 @@ class Audit:
                 if one is None or one.life.state != "Done" or not self._follows(body, MODEL, one.version):
                     yield f"service {name} says that it serves"
 
+    def _ends_of_others(self) -> Iterator[str]:
+        """Who gives up for another one's sake is right only if that one has failed, or has given up itself."""
+        for plural, followed in ((MODEL, JOB), (SERVICE, MODEL)):
+            for name, body in self._objects[plural].items():
+                of = self._objects[followed].get(name)
+                gives_up = is_so(body, "Stalled", "True", Reason.DEPENDENCY_FAILED)
+                if gives_up and (of is None or not is_so(of, "Stalled", "True")):
+                    yield f"{plural} {name} says that what it follows failed"
+
     def _statuses(self) -> Iterator[str]:
         for told in self._told.values():
             for body in told:
@@ -146,6 +162,10 @@ class Audit:
 
 def _uids(bodies: Iterable[Object]) -> set[str]:
     return {short_hash(body["metadata"]["uid"]) for body in bodies}
+
+
+def _is_left(run: Any) -> bool:
+    return bool(run.life.state != "STOP")
 
 
 def _attempt(body: Object) -> int:

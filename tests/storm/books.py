@@ -7,13 +7,11 @@ from e2e.place import JOB, KINDS, MODEL, Place, condition, is_so
 from qianfan_operator.reasons import Reason
 
 _ENDS = (Reason.TRAINING_FAILED, Reason.DEPENDENCY_FAILED)
-_UNKNOWN = (Reason.CREATE_OUTCOME_UNKNOWN, Reason.TASK_EXISTS)
 
 
 def is_settled(body: Object) -> bool:
-    """Whether an object is where it would be without a crash, or says that it cannot know what it has made."""
-    ended = is_so(body, "Ready", "True") or any(is_so(body, "Stalled", "True", why) for why in _ENDS)
-    return ended or _says_unknown(body)
+    """Whether an object is where it would be without a crash: with V2 and a witness nothing stays unknown."""
+    return is_so(body, "Ready", "True") or any(is_so(body, "Stalled", "True", why) for why in _ENDS)
 
 
 class Books:
@@ -26,9 +24,9 @@ class Books:
     def account(self) -> Any:
         return self._place.cloud.account(self._place.key.access_key)
 
-    def objects(self, plural: str = "") -> list[Object]:
+    def objects(self) -> list[Object]:
         """The objects that are there."""
-        return [body for name, body in self._place.history.all(self._place.namespace) if name.startswith(plural)]
+        return [body for _, body in self._place.history.all(self._place.namespace)]
 
     def unsettled(self) -> list[str]:
         """Say of every object that is not settled what it says."""
@@ -43,7 +41,7 @@ class Books:
         if body["spec"].get("updatePolicy") != "Follow" and is_so(body, "Ready", "True"):
             return False
         of = self._place.history.get(*_followed(body)) if body["kind"] != KINDS[JOB] else None
-        if of is None or not is_so(of, "Ready", "True") or _says_unknown(body):
+        if of is None or not is_so(of, "Ready", "True"):
             return False
         has = body["status"].get("source", body["status"])
         return not _ids(has) & _ids(of["status"])
@@ -61,12 +59,7 @@ class Books:
             "services": len(account.services),
             "calls": len(calls),
             "statuses": len(told),
-            "stalls that say what is unknown": sum(map(_says_unknown, self.objects())),
         }
-
-
-def _says_unknown(body: Object) -> bool:
-    return any(is_so(body, "Stalled", "True", reason) for reason in _UNKNOWN)
 
 
 def _followed(body: Object) -> tuple[str, str, str]:

@@ -12,10 +12,11 @@ from enum import StrEnum
 
 from e2e.history import Object
 from e2e.place import Place
+from paid import PAID
 from qianfan_simulator import Effect
 
-_PAID = "[cpa]*[bly]"  # createJob, publishTrainModel, apply
-_CREATES = frozenset({"createTask", "createJob", "publishTrainModel", "apply", "ModifyService"})
+_PAID = "|".join(PAID.values())
+_CREATES = frozenset({"createTask", *PAID.values(), "ModifyService"})
 _LATE = 10.0  # seconds that a request is on its way: its process is dead by then, and another one looks around
 _LONGEST_HOLD = 10  # seconds
 _START, _PATIENCE = 15, 4  # seconds for a process to make its first call, and then for the moment to come

@@ -8,11 +8,13 @@ from typing import Any
 
 from e2e.history import Object
 from e2e.place import JOB, KINDS, Place, job, model, service
+from qianfan_operator.names import Mark, short_hash
 from qianfan_simulator import Effect
 from storm.books import is_settled
 from storm.hands import Hands
 
 _HIGHEST = 6  # attempts of one job
+_PATIENCE = 120  # seconds until a run works: a grace may be before it
 
 
 @dataclass
@@ -34,6 +36,8 @@ class People:
         self._all = chains
         self.chains: list[Chain] = []
         self.done: Counter[str] = Counter()
+        self.held: list[Any] = []
+        """The runs that worked when their jobs were deleted; only who stops them ends them."""
 
     def can_begin(self) -> bool:
         """Whether there is something that the operator would begin at once; else too much of it is in doubt."""
@@ -52,9 +56,11 @@ class People:
             self._do(self._chance.choice(crossing))
 
     def finish(self) -> None:
-        """Apply the chains that are not there yet."""
+        """Apply the chains that are not there yet, and delete one more whose run works."""
         while self._do(self._apply_new):
             pass
+        any(map(self._do, (self._train_the_next, self._train_again)))
+        self._place.history.wait_for(lambda: self._do(self._delete_at_work), lambda: "no run works", _PATIENCE)
 
     def wanted(self) -> set[str]:
         """Name the chains that are to be there."""
@@ -104,13 +110,36 @@ class People:
     def _may_train(self, chain: Chain) -> bool:
         return chain.wanted and chain.attempt < _HIGHEST
 
+    def _working(self, chain: Chain) -> list[Any]:
+        """The runs at work that were made for a chain's job."""
+        account, of = self._place.cloud.account(self._place.key.access_key), (self._place.namespace, chain.name)
+        made = short_hash(KINDS[JOB], *of)
+        marks = ((run, Mark.read(run.task.description)) for run in account.runs if run.life.state == "RUNNING")
+        return [run for run, mark in marks if mark and mark.object == made]
+
+    def _works(self, chain: Chain) -> bool:
+        return chain.wanted and bool(self._working(chain))
+
     def _is_over(self, chain: Chain) -> bool:
         body = self._object(JOB, chain)
         there = body is not None and is_settled(body) and body["spec"]["attempt"] == chain.attempt
         return there and self._may_train(chain)
 
     def _delete(self) -> bool:
-        if chain := self._some(lambda chain: chain.wanted):
+        """Delete a chain, rather one whose run works."""
+        return self._delete_at_work() or self._let_go(self._some(lambda chain: chain.wanted))
+
+    def _delete_at_work(self) -> bool:
+        """Delete a chain whose run works, and goes on until it is stopped."""
+        with self._place.cloud.lock:
+            chain = self._some(self._works)
+            for run in self._working(chain) if chain else ():
+                self._place.cloud.hold(run.id)
+                self.held.append(run)
+        return self._let_go(chain)
+
+    def _let_go(self, chain: Chain | None) -> bool:
+        if chain:
             chain.wanted = False
             for plural in KINDS:
                 self._hands.delete(plural, chain.name)
@@ -135,7 +164,7 @@ class People:
         """Have a training fail, as a bad data set makes it."""
         with self._place.cloud.lock:
             runs = self._place.cloud.account(self._place.key.access_key).runs
-            working = [run for run in runs if run.life.state == "RUNNING"]
+            working = [run for run in runs if run.life.state == "RUNNING" and not run.life.held]
             if working:
                 self._place.cloud.fail(self._chance.choice(working).id)
         return bool(working)

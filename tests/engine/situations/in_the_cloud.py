@@ -3,7 +3,6 @@
 from engine.manifests import TRAINING, job, model
 from engine.situations.good_ends import stopped
 from engine.situations.kit import (
-    CREATES,
     IDS,
     MANIFESTS,
     WORKING,
@@ -16,6 +15,7 @@ from engine.situations.kit import (
 from engine.situations.on_the_way import confirming
 from engine.stories import next_version
 from engine.world import DAY, World
+from paid import PAID
 from qianfan_operator.api.job import JobSpec
 from qianfan_operator.api.training import create_job_body
 from qianfan_operator.keys import Key
@@ -50,7 +50,7 @@ def access_denied(world: World, kind: str) -> Key:
 
 def _answered(world: World, kind: str, code: int, reason: str) -> Key:
     """Have the cloud answer its create with an error, again and again."""
-    world.sim.faults.add(Fault(Effect.ERROR, CREATES[kind], count=0, code=code))
+    world.sim.faults.add(Fault(Effect.ERROR, PAID[kind], count=0, code=code))
     key = applied(world, kind)
     world.until(key, reason)
     return key

@@ -10,7 +10,6 @@ from qianfan_operator.keys import Key
 Story = Callable[[World, str], Key]
 KINDS = ("job", "model", "service")
 MANIFESTS = {"job": job, "model": model, "service": service}
-CREATES = {"job": "createJob", "model": "publishTrainModel", "service": "apply"}
 WORKING = {"job": "Training", "model": "Publishing", "service": "Deploying"}
 USABLE = {"job": "Succeeded", "model": "Available", "service": "Available"}
 IDS = {"job": "jobId", "model": "modelVersionId", "service": "serviceId"}

@@ -2,7 +2,6 @@
 
 from engine.manifests import job
 from engine.situations.kit import (
-    CREATES,
     IDS,
     INCREMENTAL,
     MANIFESTS,
@@ -16,6 +15,7 @@ from engine.situations.kit import (
 )
 from engine.stories import next_version
 from engine.world import World
+from paid import PAID
 from qianfan_operator.keys import Key
 from qianfan_simulator import Effect, Fault
 
@@ -81,7 +81,7 @@ def cloud_unreachable(world: World, kind: str) -> Key:
 def confirming(world: World, kind: str) -> Key:
     """The reply to its create was lost, and the cloud is searched for what came of it."""
     prepare(world, kind)
-    world.sim.faults.add(Fault(Effect.LOSE_REPLY, CREATES[kind]))
+    world.sim.faults.add(Fault(Effect.LOSE_REPLY, PAID[kind]))
     key = world.kube.apply(MANIFESTS[kind]())
     world.until(key, "Confirming")
     return key

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import socket
 import sys
+import threading
 import uuid
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -17,7 +18,7 @@ from qianfan_operator.cloud.keys import AccessKey
 from qianfan_operator.cloud.settings import CloudSettings
 from qianfan_operator.cloud.transport import Transport
 from qianfan_operator.credentials import Credentials
-from qianfan_operator.engine import Clocks, Engine
+from qianfan_operator.engine import Engine
 from qianfan_operator.events import Events
 from qianfan_operator.intake import Intake
 from qianfan_operator.keys import Key
@@ -26,7 +27,7 @@ from qianfan_operator.kube import Kube
 from qianfan_operator.leader import RENEW, Alone, Election
 from qianfan_operator.listing import Listing
 from qianfan_operator.protocol import Protocol
-from qianfan_operator.schedule import Schedule
+from qianfan_operator.schedule import Clocks, Schedule
 from qianfan_operator.settings import Settings, explain
 from qianfan_operator.store import Store
 from qianfan_operator.watch import Watch
@@ -78,7 +79,7 @@ async def _run(settings: Settings) -> int:
     engine = Engine(
         kinds=BY_PLURAL, kube=kube, credentials=credentials, store=store, schedule=schedule, protocol=protocol,
         events=events, clocks=Clocks(clock.boottime, _now), cluster=cluster, grace=settings.create_grace_sec,
-        listed=listing.read,
+        listed=listing.read, leading=election.leading,
     )  # fmt: skip
     workers = Workers(settings.workers, queue, engine)
     metrics.BUILD.labels(version("qianfan-operator")).set(1)
@@ -89,7 +90,7 @@ async def _run(settings: Settings) -> int:
         refresh=lambda: _refresh(store, queue, protocol, election),
     )
     log.info("Started", extra={"port": port, "cloud": cloud.origin, "cluster": cluster, "workers": settings.workers})
-    loop, lost = asyncio.get_running_loop(), asyncio.Event()
+    loop, stop, lost = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
 
     def lead() -> None:
         intake.lead()
@@ -97,12 +98,13 @@ async def _run(settings: Settings) -> int:
 
     def lose() -> None:
         queue.close()
-        loop.call_soon_threadsafe(lost.set)
+        lost.set()
+        loop.call_soon_threadsafe(stop.set)
 
     election.start(lambda: loop.call_soon_threadsafe(lead), lose)
     looking = asyncio.create_task(listing.complete())
     try:
-        await watch.run(lost)
+        await watch.run(stop)
     finally:
         log.info("Stopping")
         looking.cancel()

@@ -31,6 +31,7 @@ class Want(enum.Enum):
     """What the spec asks beyond what is recorded."""
 
     NOTHING = enum.auto()
+    SURVEY = enum.auto()  # to know what there is: the status was wiped
     CREATE = enum.auto()
     SWITCH = enum.auto()
     WAIT = enum.auto()  # for a reference that is missing or at work
@@ -55,6 +56,7 @@ class Action(enum.Enum):
     STOP = enum.auto()  # the selected run
     STOP_OTHER = enum.auto()  # a run that the spec does not select (any more)
     CONFIRM = enum.auto()  # look for what an open intent may have made
+    SURVEY = enum.auto()  # look for what a wiped status held
     RELEASE = enum.auto()  # stop or delete in the cloud, then let the object go
     FORGET = enum.auto()  # let the object go, leave the cloud alone
 
@@ -102,7 +104,7 @@ CHANGES = frozenset({Action.CREATE, Action.SWITCH, Action.STOP, Action.STOP_OTHE
 MAY_WORK = frozenset({Phase.WORKING, Phase.UNKNOWN})
 """Phases of a run that may still cost something: rather one too many is stopped, and waited for."""
 _BEGINS = {Want.WAIT: Action.NOTHING, Want.CREATE: Action.CREATE, Want.SWITCH: Action.SWITCH}
-_ANSWERS = frozenset({Phase.READY, Phase.WORKING, Phase.UNKNOWN, Phase.DRIFTED})  # what has answered still does
+_ANSWERS = frozenset({Phase.WORKING, Phase.UNKNOWN, Phase.DRIFTED})  # what has answered still does
 _SERVES = frozenset({Phase.READY, Phase.DRIFTED})  # and can be switched; what is not paid for or gone cannot
 _DELETING = Why(Reason.DELETING, "Releasing the cloud resource.")
 
@@ -128,7 +130,7 @@ def _deleting(facts: Facts) -> Decision | None:
     if facts.trouble is not Trouble.NONE:
         return say(_DELETING, reconciling=True, retrying=facts.trouble_why.message, synced=_not_synced(facts))
     if facts.intent:
-        return _confirm(facts)
+        return _look_for(facts)
     return say(_DELETING, Action.RELEASE, reconciling=True)
 
 
@@ -143,7 +145,7 @@ def _paused(facts: Facts) -> Decision | None:
 
 
 def _answers(facts: Facts) -> bool:
-    return facts.serving and facts.phase in _ANSWERS
+    return facts.phase is Phase.READY or (facts.serving and facts.phase in _ANSWERS)
 
 
 def _trouble(facts: Facts) -> Decision | None:
@@ -152,15 +154,14 @@ def _trouble(facts: Facts) -> Decision | None:
     synced, settled = _not_synced(facts), facts.want is Want.NOTHING and not facts.intent
     if settled and facts.usable:
         return Decision(Action.NOTHING, Verdict(True, facts.phase_why.reason, keep=True, synced=synced))
-    if settled and facts.phase in {Phase.FAILED, Phase.STOPPED}:  # an end is not undone by what happens to keys
-        ended = decide(replace(facts, trouble=Trouble.NONE))
-        if ended.action is Action.NOTHING:
-            return replace(ended, verdict=replace(ended.verdict, synced=synced))
+    calm = decide(replace(facts, trouble=Trouble.NONE))
+    ended = settled and facts.phase in {Phase.FAILED, Phase.STOPPED}  # which is not undone by what happens to keys
+    if ended and calm.action is Action.NOTHING:
+        return replace(calm, verdict=replace(calm.verdict, synced=synced))
     why, answers, stalled = facts.trouble_why, _answers(facts), facts.trouble is Trouble.STALL
     if facts.trouble is not Trouble.RETRY:
         return _say(why, stalled=stalled, reconciling=not stalled, synced=synced, available=answers)
-    begins = facts.phase is Phase.ABSENT or (facts.phase in _SERVES and facts.want is not Want.NOTHING)
-    progress = facts.want_why if begins else facts.phase_why
+    progress = Why(calm.verdict.reason, calm.verdict.message)  # what would be said
     return _say(progress, reconciling=True, retrying=why.message, synced=synced, available=answers)
 
 
@@ -169,11 +170,11 @@ def _not_synced(facts: Facts) -> Synced:
     return Synced(status, facts.trouble_why.reason, facts.trouble_why.message)
 
 
-def _confirm(facts: Facts) -> Decision | None:
-    if not facts.intent:
+def _look_for(facts: Facts) -> Decision | None:
+    if not facts.intent and facts.want is not Want.SURVEY:
         return None
-    why = Why(Reason.CONFIRMING, Reason.CONFIRMING.sentence)
-    return _say(why, Action.CONFIRM, reconciling=True, synced=Synced("Unknown"), available=_answers(facts))
+    action, why = Action.CONFIRM if facts.intent else Action.SURVEY, Why(Reason.CONFIRMING, Reason.CONFIRMING.sentence)
+    return _say(why, action, reconciling=True, synced=Synced("Unknown"), available=_answers(facts))
 
 
 def _stop(facts: Facts) -> Decision | None:
@@ -234,9 +235,7 @@ def _working(facts: Facts) -> Decision | None:
 
 
 def _ready(facts: Facts) -> Decision | None:
-    why = facts.phase_why
-    usable = Decision(Action.NOTHING, Verdict(True, why.reason, why.message, ended=True, available=True))
-    return usable if facts.phase is Phase.READY else None
+    return _say(facts.phase_why, ready=True, ended=True, available=True) if facts.phase is Phase.READY else None
 
 
 def _failed(facts: Facts) -> Decision | None:
@@ -246,5 +245,5 @@ def _failed(facts: Facts) -> Decision | None:
 
 
 RULES: tuple[Callable[[Facts], Decision | None], ...] = (
-    _deleting, _paused, _trouble, _confirm, _stop, _deadline, _other_runs, _blocked, _begin, _working, _ready, _failed,
+    _deleting, _paused, _trouble, _look_for, _stop, _deadline, _other_runs, _blocked, _begin, _working, _ready, _failed,
 )  # fmt: skip

@@ -5,7 +5,6 @@ is in `kinds`.
 """
 
 import logging
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -23,7 +22,7 @@ from qianfan_operator.keys import Key
 from qianfan_operator.kube import Conflict, Kube, KubeError, NotFound
 from qianfan_operator.protocol import Protocol, Unfinished
 from qianfan_operator.reasons import Reason
-from qianfan_operator.schedule import Schedule
+from qianfan_operator.schedule import Clocks, Schedule
 from qianfan_operator.signals import is_finished, is_settled, note
 from qianfan_operator.store import Entry, Store
 from qianfan_operator.subject import Subject
@@ -41,28 +40,19 @@ class Again:
     result: str = "success"
 
 
-@dataclass(frozen=True)
-class Clocks:
-    """The times of a pass: boot time in seconds, and the wall as RFC 3339."""
-
-    boot: Callable[[], float]
-    now: Callable[[], str]
-    pause: Callable[[float], None] = time.sleep
-    """Waits at the end of the process, where nobody else does."""
-
-
 class Engine:
     """Turns keys into passes. Thread-safe as long as one key is worked on once at a time."""
 
     def __init__(
         self, *, kinds: Mapping[str, Kind[Any]], kube: Kube, credentials: Credentials, store: Store, schedule: Schedule,
         protocol: Protocol, events: Events, clocks: Clocks, cluster: str, grace: float, listed: Callable[[], bool],
+        leading: Callable[[], bool],
     ) -> None:  # fmt: skip
         self._kinds, self._kube, self._credentials, self._store = kinds, kube, credentials, store
         self._schedule, self._protocol, self._events, self._clocks = schedule, protocol, events, clocks
         self._claims = Claims(store, self._fetch, listed)
         self._gatherer = Gatherer(credentials, self._claims)
-        self._cluster, self._grace, self._listed = cluster, grace, listed
+        self._cluster, self._grace, self._listed, self._leading = cluster, grace, listed, leading
 
     def reconcile(self, key: Key) -> Again:
         """Make one pass over an object; never raises, so that no key is ever lost."""
@@ -171,6 +161,8 @@ class Engine:
         action, verdict, kind, account = decision.action, decision.verdict, subject.kind, access.account
         if action is Action.NOTHING:
             return Hold(verdict, access.again)
+        if not self._leading():
+            raise Conflict("another process may lead by now")
         if action is Action.FORGET:
             subject.let_go()
             return Hold(verdict)
@@ -185,7 +177,8 @@ class Engine:
             first = kind.stop(account, subject.resource, selected=action is Action.STOP)
             return Record(first) if first else Hold(verdict)
         subject.begin(account.name, verdict, world, first=not (account.lists_show_v1 or world.witness(account.name)))
-        step = (kind.create if action is Action.CREATE else kind.switch)(world, account, subject.resource, plan)
+        act = {Action.SURVEY: kind.survey, Action.CREATE: kind.create, Action.SWITCH: kind.switch}[action]
+        step = act(world, account, subject.resource, plan)
         return self._protocol.pay(subject, account, world, step, verdict) if isinstance(step, Pay) else step
 
     def _release(self, subject: Subject, account: Account, world: World, verdict: Verdict) -> Step:
@@ -228,7 +221,8 @@ class Engine:
             self._store.forget_body(subject.key)
             record.sights.clear()
         if isinstance(step, Record):
-            record.claims.clear()
+            if decision.action is not Action.SURVEY:
+                record.claims.clear()
             return Again(0.0, Lane.URGENT)
         record.looks = 0 if subject.writes > before else record.looks + 1
         return self._again(record, facts, step, over=is_finished(resource) and not facts.others_working)

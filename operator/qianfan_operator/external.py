@@ -189,6 +189,10 @@ class Kind(ABC, Generic[R]):
         """Make current what the spec selects of what is recorded, without a call; nothing that works is left for it."""
         return {}
 
+    def survey(self, world: World, account: Account, resource: R, plan: Plan) -> Step:
+        """Complete a record that was wiped from what the cloud shows; makes nothing."""
+        raise AssertionError(f"a {resource.kind} plans no survey")
+
     @abstractmethod
     def create(self, world: World, account: Account, resource: R, plan: Plan) -> Step:
         """Make the next missing thing, or say what to pay for."""

@@ -121,10 +121,9 @@ class Gatherer:
         if account is None or not doubtful or self._credentials.same_account(recorded, account):
             return facts
         name = resource.spec.credentials_ref.name
-        message = (
-            f"Secret {name} holds another access key than before, which is not known to see the same account; put a key"
-            " of the former account back."
-        )
+        known = f"Secret {name} holds another access key than before, which is not known to see the same account"
+        leave = "" if facts.deleting else ", or give up what is there: delete this object with deletionPolicy Orphan"
+        message = f"{known}; put a key of the former account back{leave}."
         trouble = Trouble.STALL if facts.deleting else Trouble.WAIT
         return replace(facts, trouble=trouble, trouble_why=Why(Reason.ACCOUNT_CHANGED, message))
 

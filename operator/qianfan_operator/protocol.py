@@ -25,6 +25,7 @@ from qianfan_operator.reasons import Reason
 from qianfan_operator.subject import Subject
 
 log = logging.getLogger(__name__)
+_AGAIN = 10.0  # seconds, in which the process that sent a create may have written what it made
 _TRIES = 5  # of writing ids through conflicts within one pass; the next pass goes on
 
 
@@ -106,7 +107,7 @@ class Protocol:
         if pending is None:
             return Record({})
         left = world.grace_left("intent", pending.nonce)
-        waiting = confirming(left, Reason.CONFIRMING.sentence)
+        waiting = confirming(min(left, _AGAIN), Reason.CONFIRMING.sentence)
         if left and not now_if_there:
             return waiting
         found = subject.kind.look(world, account, resource, pending)

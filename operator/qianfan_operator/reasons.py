@@ -55,7 +55,7 @@ class Reason(enum.StrEnum):
     # The cloud.
     CLOUD_UNAVAILABLE = "CloudUnavailable", "The cloud could not be asked; the last known state is kept."
     UNKNOWN_STATE = "UnknownState", "The cloud reports a state that this version does not know."
-    REFUSED = "Refused", "The cloud refuses the request as it is written."
+    REFUSED = "Refused", "The cloud refuses the request, or has twice done nothing with it."
     QUOTA_EXCEEDED = "QuotaExceeded", "The account's quota or balance does not allow it."
     NAME_TAKEN = "NameTaken", "The name is in use by something that is not ours."
     TASK_EXISTS = "TaskExists", "A task of that name exists, and the cloud cannot tell whose it is."
@@ -66,7 +66,7 @@ class Reason(enum.StrEnum):
     TRAINING_FAILED = "TrainingFailed", "The run failed in the cloud."
     PUBLISHING_FAILED = "PublishingFailed", "The model version failed to publish."
     DEPLOYING_FAILED = "DeployingFailed", "The endpoint failed to deploy."
-    STOPPED_EXTERNALLY = "StoppedExternally", "The run was stopped outside of this object."
+    STOPPED_EXTERNALLY = "StoppedExternally", "The run or the service was stopped outside of this object."
     DEADLINE_EXCEEDED = (
         "DeadlineExceeded",
         "The run was stopped because it ran longer than `spec.activeDeadlineSeconds`.",

@@ -1,10 +1,21 @@
 """When to look again: pure functions of counts and times, all in seconds (design 10). The randomness comes in."""
 
 import random
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 LONG_WATCHED = 32  # looks after which a wait grows no more, whatever the settings
+
+
+@dataclass(frozen=True)
+class Clocks:
+    """The times of a pass: boot time in seconds, and the wall as RFC 3339."""
+
+    boot: Callable[[], float]
+    now: Callable[[], str]
+    pause: Callable[[float], None] = time.sleep
+    """Waits at the end of the process, where nobody else does."""
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,15 @@ from qianfan_operator.store import Store
 log = logging.getLogger(__name__)
 _BEGUN = "begun"  # when this process put the finalizer on
 _INVITING = frozenset(
-    {Reason.PUBLISHING_FAILED, Reason.GONE, Reason.DRIFTED, Reason.UPDATE_FAILED, Reason.REFUSED}
-)  # what a change of the annotation has tried again or undone
+    {
+        Reason.PUBLISHING_FAILED,
+        Reason.GONE,
+        Reason.DRIFTED,
+        Reason.UPDATE_FAILED,
+        Reason.REFUSED,
+        Reason.ACCOUNT_CHANGED,
+    }
+)  # what a change of the annotation has tried again or undone, and what is only known when the cloud can be asked
 
 
 class Subject:

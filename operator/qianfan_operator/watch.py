@@ -72,9 +72,9 @@ class Watch:
         self._settings = _settings()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Watch until a signal or `stop`; raises if a watch cannot go on."""
+        """Watch until a signal or `stop`, which is set in the end in any case; raises if a watch cannot go on."""
         await kopf.operator(
-            registry=self._registry(),
+            registry=self._registry(stop),
             settings=self._settings,
             insights=self._insights,
             clusterwide=True,
@@ -85,7 +85,7 @@ class Watch:
             memo=Memo(),
         )
 
-    def _registry(self) -> kopf.OperatorRegistry:
+    def _registry(self, stop: asyncio.Event) -> kopf.OperatorRegistry:
         registry = kopf.OperatorRegistry()
         for plural in self._plurals:
             self._watch(registry, plural)
@@ -105,7 +105,8 @@ class Watch:
             looking.append(asyncio.create_task(self._look_for_definitions(registry)))
 
         async def end(**_: Any) -> None:
-            looking.pop().cancel()  # else kopf waits for it
+            looking.pop().cancel()  # else kopf waits for it,
+            stop.set()  # and after a signal five seconds for this
 
         kopf.on.startup(registry=registry, id="start")(start)
         kopf.on.cleanup(registry=registry, id="end")(end)

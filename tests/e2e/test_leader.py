@@ -86,6 +86,9 @@ def test_an_orderly_end_hands_over_at_once(place: Place, candidates: Candidates)
     assert (asked in first.metrics(), asked in second.metrics()) == (True, False)
 
     assert first.terminate() == 0
+    assert not [
+        line for line in first.log() if str(line["message"]).startswith("Hung tasks are")
+    ]  # kopf waits for them
     second.until_leading()
     goes_on(place, before)
 
@@ -169,7 +172,6 @@ def test_a_leader_frozen_while_it_pays_writes_what_it_paid_for(place: Place, can
 
     assert first.until_ended() == 1
     recorded = place.until(JOB, lambda body: body["status"].get("jobId"))
-    place.kubectl("annotate", JOB, "essay", "qianfan.dev/reconcile-requested-at=now")  # else it may wait for its grace
     before = place.until_waiting(JOB, "Training")
     assert before["status"]["jobId"] == recorded["status"]["jobId"]
     goes_on(place, before)
@@ -193,6 +195,5 @@ def test_a_leader_frozen_before_it_pays_does_not_pay(
     first.signal(signal.SIGCONT)
 
     assert first.until_ended() == 1
-    before = place.until_waiting(JOB, "Training")  # the other one need not wait: nothing was sent, and this was written
-    assert [call.outcome for call in place.calls("createJob", outcome="")] == ["ok"]
-    goes_on(place, before)
+    assert "Created" not in {line["message"] for line in first.log()}
+    assert {call.outcome for call in place.calls("createJob", outcome="")} <= {"ok"}  # by the other one

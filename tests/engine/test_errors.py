@@ -227,15 +227,51 @@ def test_a_successor_of_the_same_name_keeps_what_it_holds(world: World) -> None:
 def test_who_does_not_lead_sends_nothing(world: World) -> None:
     """Leadership that is lost between the intent and the sending: nothing is sent, and so the intent is ended."""
     world.until(world.kube.apply(job("witness")), "Succeeded")
-    world.leading = False
     key = world.kube.apply(job())
+
+    def lost(_: str, do):
+        result = do()
+        world.leading = "pending" not in world.status(key)
+        return result
+
+    world.kube.around = lost
     world.rest(60)
     assert "pending" not in world.status(key)
     assert len(world.calls("createJob")) == 1
+    world.kube.around = lambda _, do: do()
     world.leading = True
     world.restart()
     world.until(key, "Training", within=GRACE - 1)
     assert len(world.calls("createJob")) == 2
+
+
+def test_ids_that_another_process_writes_are_taken_up(world: World) -> None:
+    """The old leader records what it made: the new one need not wait for the grace, and looks at the run."""
+    key = world.kube.apply(job())
+    world.sim.faults.add(Fault(Effect.LOSE_REPLY, "createJob"))
+    world.until(key, "Confirming")
+    (run,) = world.sim.account().runs
+    version = world.kube.objects[key]["metadata"]["resourceVersion"]
+    world.kube.patch_status(key, version, {"pending": None, "jobId": run.id, "jobUuid": run.uid})
+    world.until(key, "Training", within=15)
+
+
+def test_who_does_not_lead_changes_nothing(world: World) -> None:
+    """A run is not stopped, a task not made and an object not let go by a process whose time is over."""
+    train = world.kube.apply(job())
+    gone = world.kube.apply(job("gone", deletionPolicy="Orphan"))
+    for key in (train, gone):
+        world.until(key, "Training")
+    world.leading = False
+    world.kube.patch_spec(train, desiredState="Stopped")
+    world.kube.delete(gone)
+    world.kube.apply(job("new"))
+    calls = len(world.sim.account().tasks)
+    world.rest(60)
+    assert (len(world.calls("stopJob")), len(world.sim.account().tasks), world.there(gone)) == (0, calls, True)
+    world.leading = True
+    world.until(train, "Stopped")
+    world.run(lambda: not world.there(gone))
 
 
 def test_a_request_that_is_slow_to_be_signed_is_not_sent(world: World) -> None:

@@ -20,14 +20,14 @@ from qianfan_operator.cloud.keys import AccessKey
 from qianfan_operator.cloud.settings import CloudSettings
 from qianfan_operator.cloud.transport import Transport
 from qianfan_operator.credentials import Credentials
-from qianfan_operator.engine import Clocks, Engine
+from qianfan_operator.engine import Engine
 from qianfan_operator.events import Events
 from qianfan_operator.intake import Intake
 from qianfan_operator.keys import Key
 from qianfan_operator.kinds import BY_PLURAL
 from qianfan_operator.listing import Listing
 from qianfan_operator.protocol import Protocol
-from qianfan_operator.schedule import Schedule
+from qianfan_operator.schedule import Clocks, Schedule
 from qianfan_operator.sealed import Sealed
 from qianfan_operator.store import Store
 from qianfan_operator.workqueue import WorkQueue
@@ -152,7 +152,7 @@ class World:
             kinds=BY_PLURAL, kube=self.kube, credentials=self.credentials, store=self.store, schedule=self.schedule,
             protocol=self.protocol, events=Events(self.kube, clock.now),
             clocks=Clocks(clock.boottime, clock.now, clock.advance), cluster=self.kube.cluster_uid(), grace=GRACE,
-            listed=self.listing.read,
+            listed=self.listing.read, leading=self.leads,
         )  # fmt: skip
         self.intake = Intake(
             BY_PLURAL, self.store, self.queue, self.schedule, self.credentials, self.protocol.unwritten
@@ -163,6 +163,10 @@ class World:
         for plural, raw in self.kube.listing():
             if Key(plural, raw["metadata"]["namespace"], raw["metadata"]["name"]) not in late:
                 self.intake.seen(plural, None, raw)
+
+    def leads(self) -> bool:
+        """Whether the process may change something; the protocol asks by itself once more."""
+        return self.leading
 
     def restart(self, late: Collection[Key] = ()) -> None:
         """End the process and start another; what was only in memory is gone."""

@@ -40,6 +40,10 @@ class Told(World):
     def leading(self, value: bool) -> None:
         self.told = []
 
+    def leads(self) -> bool:
+        """Whether the process may change something: the model asks it only between the intent and the sending."""
+        return True
+
     def tell(self, name: str) -> None:
         """Write a step down; looks that follow each other are one."""
         if name in STEPS and not (name == "look" and self.told[-1:] == ["look"]):

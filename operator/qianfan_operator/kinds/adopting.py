@@ -115,7 +115,7 @@ def _not_there(ref: JobAdopt, phase: Phase) -> Hold:
     if phase is Phase.GONE:
         message = f"Run {ref.job_id} of task {ref.task_id} is not in the cloud"
         hint = "taskId is the task's (job-...), jobId the run's (task-...)"
-        return stalled(Reason.GONE, f"{message}; {hint}.")
+        return stalled(Reason.GONE, f"{message}; correct spec.adopt: {hint}.")
     message = "must be given by two integers or by the string of the run"
     return stalled(Reason.INVALID_SPEC, f"Run {ref.job_id} of task {ref.task_id} in spec.adopt {message}.")
 

@@ -6,7 +6,6 @@ from qianfan_operator.credentials import Account
 from qianfan_operator.decide import Phase, Why
 from qianfan_operator.external import Released, World
 from qianfan_operator.kinds import endpoints
-from qianfan_operator.names import Mark
 from qianfan_operator.reasons import Reason
 
 
@@ -14,9 +13,7 @@ def release(world: World, account: Account, resource: QianfanService) -> Release
     """Take the service offline and see it stopped; what nobody has paid for is let go."""
     status = resource.status
     if not endpoints.recorded(status):
-        if world.grace_left("release"):
-            return Released(False, Why(Reason.CONFIRMING, "Looking for the service of this object."))
-        return _forgotten(world, account, resource)
+        return _unrecorded(world, account, resource)
     service = endpoints.look(account, status)
     if service is None:
         return Released(True)
@@ -37,22 +34,15 @@ def release(world: World, account: Account, resource: QianfanService) -> Release
     return Released(False, Why(Reason.DELETING, f"Taking service {status.service_id} offline."))
 
 
-def _forgotten(world: World, account: Account, service: QianfanService) -> Released:
-    """Find by name and mark what a wiped status forgot, and record it before it is taken offline.
-
-    Without V2 nobody can tell whose a service is.
-    """
-    mark = Mark.of(world.cluster, service.metadata, service.kind, 1, "")
-    for item in endpoints.named(account, service.spec.service_name or "", scans=2):
-        if endpoints.is_over(item):
-            continue
-        theirs = endpoints.mark_of(account, item)
-        if mark.same_object(theirs):
-            found = {**endpoints.found(item), "account": account.name}
-            return Released(False, Why(Reason.DELETING, "Recording the service to take offline."), updates=found)
-        if theirs is None and endpoints.bears(item, service.spec.uri):
-            return _blocked(f"Whether service {item.name} ({item.service_id}) belongs to this object cannot be told.")
-    return Released(True)
+def _unrecorded(world: World, account: Account, service: QianfanService) -> Released:
+    """Record first what a wiped status forgot, so that only what is still this object's is taken offline."""
+    if world.grace_left("release"):
+        return Released(False, Why(Reason.CONFIRMING, endpoints.LOOKING))
+    found = endpoints.forgotten(world, account, service)
+    if isinstance(found, str):
+        return _blocked(found)
+    why = Why(Reason.DELETING, "Recording the service to take offline.")
+    return Released(False, why, updates=found) if found else Released(True)
 
 
 def _blocked(message: str) -> Released:

@@ -11,7 +11,7 @@ from qianfan_operator.cloud.views import Service, ServiceItem
 from qianfan_operator.conditions import AVAILABLE, find
 from qianfan_operator.credentials import Account
 from qianfan_operator.decide import Phase, Why
-from qianfan_operator.external import Record, Step, stalled
+from qianfan_operator.external import Record, Step, World, stalled
 from qianfan_operator.keys import same
 from qianfan_operator.kinds.words import unknown
 from qianfan_operator.names import Mark, source_hash
@@ -30,6 +30,7 @@ STATES = {
 PREFIX = 9
 """Characters that the cloud puts in front of a uri: eight and `_` [wire 2.10]."""
 
+LOOKING = "Looking for the service of this object."
 _PAGE = "https://console.bce.baidu.com/qianfan/ais/console/onlineService"  # the vendor's documentation names it
 _ANEW = "delete this object and apply it again to have another one, which is paid for anew."
 _POOLS = {1: "Public", 2: "Private"}  # [wire 2.9, trap 8]
@@ -157,6 +158,23 @@ def found(item: ServiceItem) -> dict[str, Any]:
     return updates
 
 
+def forgotten(world: World, account: Account, service: QianfanService) -> dict[str, Any] | str:
+    """Find by name and mark what a wiped status forgot, by two complete scans: what to record, empty if there is none.
+
+    A sentence: without V2 nobody can tell whose the service of this name is.
+    """
+    mark = Mark.of(world.cluster, service.metadata, service.kind, 1, "")
+    for item in named(account, service.spec.service_name or "", scans=2):
+        if is_over(item):
+            continue
+        theirs = mark_of(account, item)
+        if mark.same_object(theirs):
+            return {**found(item), "account": account.name}
+        if theirs is None and bears(item, service.spec.uri):
+            return f"Whether service {item.name} ({item.service_id}) belongs to this object cannot be told."
+    return {}
+
+
 def regained(item: ServiceItem, service: QianfanService, wanted: SwitchTarget) -> dict[str, Any]:
     """What is recorded of a service of ours that was found again: as much as when it was applied for.
 
@@ -177,7 +195,7 @@ def adopt(account: Account, service_id: int | str) -> Step:
     )
     service = look(account, wanted)
     if service is None:
-        return stalled(Reason.GONE, f"Service {service_id} is not in the cloud.")
+        return stalled(Reason.GONE, f"Service {service_id} is not in the cloud; correct spec.adopt.")
     return Record({**facts(service, wanted), "adopted": True, "account": account.name, "pending": None})
 
 

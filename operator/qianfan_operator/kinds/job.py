@@ -3,13 +3,13 @@
 from collections.abc import Container, Hashable
 from typing import Any
 
-from qianfan_operator.api.common import Pending
+from qianfan_operator.api.common import FINALIZER, Pending
 from qianfan_operator.api.job import JobStatus, QianfanJob, RunRecord
 from qianfan_operator.api.training import create_job_body, inputs_hash, training_inputs
 from qianfan_operator.cloud.errors import CloudError, Fate
 from qianfan_operator.conditions import SUCCEEDED
 from qianfan_operator.credentials import Account
-from qianfan_operator.decide import MAY_WORK, Phase, Why
+from qianfan_operator.decide import MAY_WORK, Phase, Want, Why
 from qianfan_operator.external import (
     Found,
     Hold,
@@ -67,7 +67,9 @@ class JobKind(Kind[QianfanJob]):
         return status.task_uuid, status.job_uuid
 
     def plan(self, world: World, resource: QianfanJob) -> Plan:
-        """See Kind."""
+        """See Kind: a status that was wiped is completed before anything else is asked (design 5, "Surveying")."""
+        if FINALIZER in resource.metadata.finalizers and resource.status.highest_attempt is None:
+            return Plan(Want.SURVEY)
         return selecting.plan(world, resource)
 
     def recall(self, resource: QianfanJob) -> Observation:
@@ -112,12 +114,11 @@ class JobKind(Kind[QianfanJob]):
     def create(self, world: World, account: Account, resource: QianfanJob, plan: Plan) -> Step:
         """See Kind: adopt a run, find an earlier life's, or claim a task and pay."""
         spec, status, attempt = resource.spec, resource.status, resource.spec.attempt
-        wiped = status.highest_attempt is None  # a late reply may have come after that
+        if status.highest_attempt is None:  # its number says that it had a life before
+            return self.survey(world, account, resource, plan)
         if adopting.adopts(resource):
             return adopting.adopt(account, resource)
         mark = Mark.of(world.cluster, resource.metadata, resource.kind, attempt, inputs_hash(spec))
-        if wiped:
-            return self._survey(world, account, resource, mark)
         base = bases.with_integers(account, resource, plan.inputs["base"]) if plan.inputs else None
         if isinstance(base, Hold):
             return base
@@ -150,12 +151,19 @@ class JobKind(Kind[QianfanJob]):
         inputs = {"taskId": claimed.task_id, "taskUuid": claimed.task_uuid, "taskName": claimed.name}
         return Pay("createJob", inputs, lambda client: client.prepare_create_job(body), begin, attempt)
 
-    def _survey(self, world: World, account: Account, job: QianfanJob, mark: Mark) -> Step:
+    def survey(self, world: World, account: Account, resource: QianfanJob, plan: Plan) -> Step:
+        """See Kind: the runs of all attempts; or the one that is taken over, which needs no search."""
+        spec, status = resource.spec, resource.status
+        if status.highest_attempt is not None:  # the process was only interrupted: it knows that the object is new
+            return Record({})
+        if adopting.adopts(resource):
+            return adopting.adopt(account, resource)
+        mark = Mark.of(world.cluster, resource.metadata, resource.kind, spec.attempt, inputs_hash(spec))
         result = tasks.survey(world, account, mark)
         if isinstance(result, Hold):
-            return adopting.advise(job, result)
-        found = attempts.surveyed(job, mark, result)
-        late = {record.attempt: record for record in job.status.runs}
+            return adopting.advise(resource, result)
+        found = attempts.surveyed(resource, mark, result)
+        late = {record.attempt: record for record in status.runs}  # a late reply may have come after the wipe
         found = (*late.values(), *(record for record in found if record.attempt not in late))
         highest = max([0, *(record.attempt for record in found)])
         return Record({"highest_attempt": highest, "runs": found, "account": account.name})

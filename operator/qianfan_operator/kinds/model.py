@@ -239,7 +239,7 @@ def _unfinished(account: Account, inputs: Mapping[str, Any]) -> Hold | None:
     if phase is Phase.READY:
         return None
     if phase is Phase.GONE:
-        return stalled(Reason.DEPENDENCY_FAILED, f"{what} is not in the cloud.")
+        return stalled(Reason.DEPENDENCY_FAILED, f"{what} is not in the cloud; correct its ids.")
     if phase in {Phase.FAILED, Phase.STOPPED}:
         return stalled(Reason.DEPENDENCY_FAILED, f"{what} did not succeed: it is {run.status if run else 'over'}.")
     reason, message = Reason.DEPENDENCY_NOT_READY, f"{what} has not finished."

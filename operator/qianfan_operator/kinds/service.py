@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from qianfan_operator.api.common import Pending
+from qianfan_operator.api.common import FINALIZER, Pending
 from qianfan_operator.api.service import QianfanService, ServiceStatus
 from qianfan_operator.cloud.views import Applied
 from qianfan_operator.conditions import AVAILABLE
@@ -84,7 +84,9 @@ class ServiceKind(Kind[QianfanService]):
             return Plan(Want.CREATE, Why(Reason.CREATING, f"Taking over service {spec.adopt.service_id}."))
         if spec.source is None or spec.service_name is None or spec.uri is None:
             return _invalid("spec.source, spec.serviceName and spec.uri must be set.")
-        return self._version(world, service)
+        plan = self._version(world, service)
+        wiped = FINALIZER in service.metadata.finalizers and service.status.account is None
+        return Plan(Want.SURVEY) if wiped and plan.want is not Want.CREATE else plan
 
     def _version(self, world: World, service: QianfanService) -> Plan:
         source, why = service.spec.source, Why(Reason.DEPLOYING, "Applying for the service.")
@@ -127,6 +129,16 @@ class ServiceKind(Kind[QianfanService]):
         else:
             updates["unpaid_since"] = None
         return Observation(phase, endpoints.why(phase, resource, service.status), updates, looked=True)
+
+    def survey(self, world: World, account: Account, resource: QianfanService, plan: Plan) -> Step:
+        """See Kind: of a service whose source is not there to tell the version; else `create` looks for it."""
+        if resource.status.account:  # the process was only interrupted: it knows that the object is new
+            return Record({})
+        found = endpoints.forgotten(world, account, resource)
+        if isinstance(found, str):
+            return stalled(Reason.CREATE_OUTCOME_UNKNOWN, f"{found} If it does, set spec.adopt.serviceId.")
+        left = 0.0 if found else world.grace_left("wiped", world.touched)
+        return confirming(left, endpoints.LOOKING) if left else Record(found or {"account": account.name})
 
     def create(self, world: World, account: Account, resource: QianfanService, plan: Plan) -> Step:
         """See Kind: the service is always looked for before it is applied for (design 5.7)."""

@@ -213,7 +213,9 @@ def adopt(account: Account, model: QianfanModel) -> Step:
     except CloudError as error:
         if error.fate is not Fate.GONE:
             raise
-        return stalled(Reason.GONE, f"Model {adopt.model_id} version {adopt.model_version_id} is not in the cloud.")
+        named = {"Model": adopt.model_id, "Version": adopt.model_version_id}
+        what = " or ".join(f"{kind} {number}" for kind, number in named.items() if number is not None)
+        return stalled(Reason.GONE, f"{what} is not in the cloud; correct spec.adopt.")
     if adopt.model_id is not None and adopt.model_id not in {detail.model_id, detail.model_id_str}:
         return stalled(
             Reason.INVALID_SPEC, f"Version {version_id} belongs to model {detail.model_id}, not {adopt.model_id}."

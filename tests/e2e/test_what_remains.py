@@ -8,18 +8,25 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+import pytest
 import yaml
 
 from conformance import check, kstatus
 from e2e.history import PATHS, Object
 from e2e.place import JOB, MODEL, SERVICE, Place, is_so, job, model, service
 from e2e.process import OperatorProcess
+from plugins.side_by_side import FIRST, SECOND
 from status_tools.program import ask
 
 USER = "system:serviceaccount:qianfan-system:qianfan-operator"
 OURS = {"qianfanjobs", "qianfanmodels", "qianfanservices"}
 RIGHTS = Path(__file__).parents[2] / "deploy/access/rbac.yaml"
 READS = {"get", "list", "watch"}
+
+
+@pytest.fixture(autouse=True, params=[FIRST, SECOND])
+def stage() -> None:
+    """Have every stage judged; side by side, each test has one of its own."""
 
 
 def requests_of_the_operator(place: Place) -> list[dict[str, Any]]:

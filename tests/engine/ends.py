@@ -3,7 +3,7 @@
 from engine.world import World
 from qianfan_operator.keys import Key
 
-WAITS = frozenset({"Paused", "DependencyNotReady", "AccountChanged"})
+WAITS = frozenset({"Paused", "DependencyNotReady", "AccountChanged", "InUse"})
 STALLS = frozenset(
     {
         "TrainingFailed", "Stopped", "StoppedExternally", "ServiceStopped", "DependencyFailed",  # what ended stays so

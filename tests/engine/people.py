@@ -59,7 +59,9 @@ class People(RuleBasedStateMachine):
         self.orphans: set[str] = set()
         """The objects, as marks name them, that were let go of with what they held."""
         self.wiped: set[str] = set()
-        """The uids of objects whose status was wiped."""
+        """Whose status was wiped, by the hash of the uid."""
+        self.moved = False
+        """Whether keys of another account were used: they do not see what a wiped status held."""
 
     def patchable(self, key: Key) -> bool:
         """Say whether an object is there and not on its way out."""
@@ -133,15 +135,15 @@ class People(RuleBasedStateMachine):
                 self.held.append(run)
 
     def is_orphan(self, description: str) -> bool:
-        """Say whether something in the cloud was made for an object that was let go of with it."""
+        """Say whether something in the cloud was made for an object that was let go of with it, or cannot know it."""
         mark = Mark.read(description)
-        return mark is not None and mark.object in self.orphans
+        return mark is not None and (mark.object in self.orphans or (self.moved and mark.uid in self.wiped))
 
     @rule(index=INDEX)
     def wipe(self, index: int) -> None:
         """Restore an object from a backup without its status."""
         if key := self.one(index):
-            self.wiped.add(self.world.kube.objects[key]["metadata"]["uid"])
+            self.wiped.add(short_hash(self.world.kube.objects[key]["metadata"]["uid"]))
             self.world.kube.wipe_status(key)
 
     @rule(index=INDEX)
@@ -153,6 +155,7 @@ class People(RuleBasedStateMachine):
     @rule(access_key=st.sampled_from([FIRST, SECOND, FIRST, SECOND, OTHER]))
     def rotate(self, access_key: str) -> None:
         """Write other keys into the Secret: of the same account, or of another one."""
+        self.moved |= access_key == OTHER
         self.world.set_secret(access_key)
 
     # In the console.

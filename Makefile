@@ -8,7 +8,7 @@ IMAGE  ?= qianfan-operator:$(VERSION)
 ENGINE ?= $(firstword $(foreach engine,docker podman buildah,$(shell command -v $(engine) 2>/dev/null)))
 
 # The tests that start a real control plane, or ask a program that is built first; the others take seconds.
-ON_CONTROL_PLANE := $(wildcard tests/status_tools tests/storm tests/admission tests/devcluster tests/e2e tests/packaging/cluster)
+ON_CONTROL_PLANE := $(wildcard tests/status_tools tests/storm tests/admission tests/devcluster tests/e2e tests/packaging/cluster tests/attacks/cluster)
 
 # The tests of never paying twice; `crash-test` runs them in their long forms, too.
 PROOFS := tests/model tests/storm $(addprefix tests/engine/,test_crash.py test_pairs.py test_sequences.py)

@@ -7,19 +7,31 @@ absent, unknown keys are ignored. Where a value does not fit, `refuse` makes the
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 _LARGEST_ID = 2**63 - 1
+_DEEPEST = 32  # levels; what is deeper could be taken in by some versions of Python and be written out by none
+_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*"|([\[{])|([\]}])', re.DOTALL)
 
 
 def parse_object(raw: bytes) -> dict[str, Any] | None:
     """Return the JSON object in `raw` (no bytes at all count as an empty one), or None when there is none."""
     try:
-        value = json.loads(raw or b"{}")
+        value = None if _too_deep(raw) else json.loads(raw or b"{}")
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
+
+
+def _too_deep(raw: bytes) -> bool:
+    depth = 0
+    for bracket in _BRACKET.finditer(raw):
+        depth += (bracket[1] is not None) - (bracket[2] is not None)
+        if depth > _DEEPEST:
+            return True
+    return False
 
 
 class Body:

@@ -12,6 +12,7 @@ from typing import Any
 _LOG = logging.getLogger("qianfan_simulator.access")
 _KEPT = 100_000
 _LONGEST = 64
+LONGEST_KEY = 128  # characters of an access key that the record keeps
 _TOLD = {
     key.lower(): key
     for key in (

@@ -42,6 +42,11 @@ class TrainType:
     aliases: tuple[str, ...] = field(default=())
 
     @property
+    def incremental(self) -> bool:
+        """Whether V1 trains on from a run of it."""
+        return self.name not in _NOT_INCREMENTAL
+
+    @property
     def family(self) -> str:
         """What must be equal for versions of one model [wire 2.7]."""
         return family_of(self.internal)
@@ -90,6 +95,9 @@ def family_of(internal: str) -> str:
             return family
     return internal
 
+
+# The vendor's list of models for incremental training leaves these out.
+_NOT_INCREMENTAL = {"ERNIE-Speed", "ERNIE-Bot-turbo-0516", "ChatGLM2-6B-32K", "Baichuan2-7B", "CodeLlama-7B"}
 
 _LLM = ("ALL", "LoRA")
 _ALL = ("ALL", "LoRA", "P-tuning")

@@ -14,11 +14,11 @@ from qianfan_simulator import operations
 from qianfan_simulator.dump import dump_call, dump_state
 from qianfan_simulator.faults import Effect, Fault
 from qianfan_simulator.lifecycle import parse_progression
-from qianfan_simulator.options import Options
+from qianfan_simulator.options import PACES, Options
 from qianfan_simulator.world import World
 
 Query = Mapping[str, str]
-_PACES = {"training", "stopping", "publishing", "payment", "deploying", "updating"}
+_MOST = 10**9  # of anything that is counted
 
 
 def _state(world: World, _query: Query, _body: Any) -> Any:
@@ -28,7 +28,7 @@ def _state(world: World, _query: Query, _body: Any) -> Any:
 
 def _calls(world: World, query: Query, _body: Any) -> Any:
     """GET: the recorded calls; `operation=` and `since=` (a number of calls to leave out) limit them."""
-    calls = world.calls[int(query.get("since", "0")) :]
+    calls = world.calls[_count(query.get("since", "0")) :]
     return [dump_call(call) for call in calls if query.get("operation", call.operation) == call.operation]
 
 
@@ -37,7 +37,8 @@ def _faults(world: World, _query: Query, body: Any) -> Any:
     if body == []:
         world.faults.clear()
     elif body is not None:
-        world.faults.add(*[Fault.from_json(value) for value in (body if isinstance(body, list) else [body])])
+        values = body if isinstance(body, list) else [body]
+        world.faults.add(*[Fault.from_json(value, operations.NAMES) for value in values])
     return world.faults.left()
 
 
@@ -60,7 +61,10 @@ def _pay(world: World, query: Query, _body: Any) -> Any:
 
 def _fail(world: World, query: Query, _body: Any) -> Any:
     """POST `id=`: make a working run, version or service fail; with `when=end`, only when its work would be done."""
-    world.fail(_id(query), at_the_end=query.get("when") == "end")
+    when = query.get("when", "now")
+    if when not in ("now", "end"):
+        raise ValueError("`when` must be now or end")
+    world.fail(_id(query), at_the_end=when == "end")
     return {}
 
 
@@ -90,13 +94,18 @@ def _delete(world: World, query: Query, _body: Any) -> Any:
 
 def _hide(world: World, query: Query, _body: Any) -> Any:
     """POST `id=`, `looks=`: leave a thing out of the next complete readings of lists."""
-    world.hide(_id(query), int(_need(query, "looks")))
+    world.hide(_id(query), _count(_need(query, "looks")))
     return {}
 
 
 def _dataset(world: World, query: Query, _body: Any) -> Any:
-    """POST `id=`, `code=`: training refuses this data set with 510101 or 510102; `code=0`: it is good again."""
-    reference, code = _id(query), int(_need(query, "code"))
+    """POST `id=`, `code=`: training refuses this data set with 510101 or 510102; `code=0`: it is good again.
+
+    The `id` is V1's integer or path, or V2's `ds-...` string or path.
+    """
+    reference, code = _id(query), _count(_need(query, "code"))
+    if code not in (0, 510101, 510102):
+        raise ValueError("`code` must be 510101, 510102 or 0")
     with world.lock:
         for account in world.accounts.values():
             if code:
@@ -113,7 +122,7 @@ def _options(world: World, _query: Query, body: Any) -> Any:
             raise ValueError("options must be a JSON object")
         if unknown := set(body) - {item.name for item in dataclasses.fields(Options)}:
             raise ValueError(f"there is no option {min(unknown)!r}")
-        changes = {key: parse_progression(str(value)) if key in _PACES else value for key, value in body.items()}
+        changes = {key: parse_progression(str(value)) if key in PACES else value for key, value in body.items()}
         world.configure(**changes)
     return {key: value if value is None else str(value) for key, value in vars(world.options).items()}
 
@@ -147,8 +156,10 @@ def answer(world: World, method: str, path: str, query: Query, raw: bytes) -> we
         return _json(200, verb(world, query, json.loads(raw) if raw and method == "POST" else None))
     except KeyError as error:
         return _json(404, {"error": f"there is no {error}"})
-    except (ValueError, TypeError, RecursionError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         return _json(400, {"error": str(error)})
+    except RecursionError:
+        return _json(400, {"error": "the JSON is nested too deeply"})
 
 
 def _json(status: int, value: Any) -> web.Response:
@@ -157,7 +168,14 @@ def _json(status: int, value: Any) -> web.Response:
 
 def _id(query: Query) -> int | str:
     text = _need(query, "id")
-    return int(text) if text.isdecimal() else text
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else text
+
+
+def _count(text: str) -> int:
+    """Read a whole number that is not negative; raises ValueError."""
+    if not (text.isascii() and text.isdecimal() and int(text[:20]) <= _MOST):
+        raise ValueError(f"{text[:40]!r} must be a whole number from 0 to {_MOST}")
+    return int(text)
 
 
 def _need(query: Query, name: str) -> str:

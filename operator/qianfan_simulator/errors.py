@@ -97,6 +97,12 @@ def denied() -> ActionError:
     return ActionError(403, "AccessDenied", "Access denied.")
 
 
+def not_simulated(target: str) -> ActionError:
+    """Refuse a call that the cloud may have and the simulator has not; unlike any answer of the cloud, on purpose."""
+    message = f"The simulator does not serve {target[:200]}; /_sim/ lists the operations that it serves."
+    return ActionError(501, "NotSimulated", message)
+
+
 def no_such_uri() -> ActionError:
     """Return the answer to a path or an action that does not exist."""
     return ActionError(404, "InvalidURI", "Could not parse the specified URI.")

@@ -5,12 +5,16 @@ Of the faults that match a call only the first acts, and each acts on `count` ca
 
 from __future__ import annotations
 
+import math
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Any
+
+_LONGEST = 1024  # characters of a text
+_MOST = 2**31  # of anything that is counted
 
 
 class Effect(StrEnum):
@@ -56,27 +60,25 @@ class Fault:
         for item in fields(self):
             value, default = getattr(self, item.name), item.default
             if item.name == "code":
-                fits = isinstance(value, int | str) and not isinstance(value, bool)
+                fits = _is_text(value) or (
+                    isinstance(value, int) and not isinstance(value, bool) and abs(value) < _MOST
+                )
             elif isinstance(default, bool) or isinstance(value, bool):
                 fits = isinstance(value, bool) and isinstance(default, bool)
             elif isinstance(default, int | float):
-                fits = (
-                    isinstance(value, int | float)
-                    and value >= 0
-                    and (isinstance(default, float) or value == int(value))
-                )
+                fits = _is_number(value) and (isinstance(default, float) or isinstance(value, int))
             else:
-                fits = isinstance(value, str)
+                fits = _is_text(value)
             if not fits:
-                raise ValueError(f"`{item.name}` may not be {value!r}")
+                raise ValueError(f"`{item.name}` may not be {repr(value)[:100]}")
         if self.effect is Effect.ERROR and self.code == "":
             raise ValueError("an error needs a `code`")
         if self.status and not 200 <= self.status <= 599:
             raise ValueError("`status` must be an HTTP status")
 
     @classmethod
-    def from_json(cls, value: object) -> Fault:
-        """Read one JSON object with these fields; raises ValueError."""
+    def from_json(cls, value: object, operations: Iterable[str]) -> Fault:
+        """Read one JSON object with these fields; `operation` must match one of `operations`; raises ValueError."""
         if not isinstance(value, Mapping):
             raise ValueError("a fault must be a JSON object")  # noqa: TRY004 - one exception for a bad script
         names = {item.name for item in fields(cls)}
@@ -84,7 +86,11 @@ class Fault:
             raise ValueError(f"unknown field {unknown[0]!r}; there are {', '.join(sorted(names))}")
         if "effect" not in value:
             raise ValueError(f"`effect` must be one of {', '.join(Effect)}")
-        return cls(**value)
+        fault = cls(**value)
+        for pattern in fault.operation.split("|"):
+            if not any(fnmatchcase(name, pattern) for name in operations):
+                raise ValueError(f"`operation` {pattern[:100]!r} matches no call; there are {', '.join(operations)}")
+        return fault
 
     def matches(self, operation: str, access_key: str) -> bool:
         """Whether this call is meant."""
@@ -132,3 +138,21 @@ class Faults:
                     entry[2] -= 1
                 return fault  # type: ignore[no-any-return]
         return None
+
+    def give_back(self, fault: Fault) -> None:
+        """Have a fault that found nothing to act on act on the next call instead."""
+        with self._lock:
+            for entry in self._queue:
+                if entry[0] is fault:
+                    entry[2] += 1 if entry[2] else 0
+                    return
+            self._queue.insert(0, [fault, 0, 1])
+
+
+def _is_text(value: object) -> bool:
+    """Whether it can stand in a header and a log line: printable, and not endless."""
+    return isinstance(value, str) and len(value) <= _LONGEST and (value == "" or value.isprintable())
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value) and 0 <= value <= _MOST

@@ -14,6 +14,7 @@ has no words for them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -63,6 +64,10 @@ class AfterSeconds:
 
     seconds: float
 
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.seconds) and self.seconds >= 0):
+            raise ValueError("seconds must be a finite number, not below zero")
+
     def share(self, looks: int, seconds: float) -> float:
         """Count seconds; none before the begin, where a clock that was set back may stand."""
         return max(0.0, seconds / self.seconds) if self.seconds > 0 else 1.0
@@ -96,12 +101,12 @@ def parse_progression(text: str) -> Progression:
             return AtOnce()
         case "never" if not number:
             return Never()
-        case "looks" if number.isdecimal():
+        case "looks" if number.isascii() and number.isdecimal() and len(number) < 10:
             return AfterLooks(int(number))
         case "seconds":
             return AfterSeconds(float(number))
         case _:
-            raise ValueError(f"{text!r} must be at-once, never, looks:N or seconds:T")
+            raise ValueError(f"{text[:40]!r} must be at-once, never, looks:N or seconds:T")
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,10 @@
 """What can be chosen about a simulated console. Every option can be changed while it runs."""
 
+import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from qianfan_simulator.lifecycle import AfterLooks, Never, Progression
+from qianfan_simulator.lifecycle import AfterLooks, AfterSeconds, AtOnce, Never, Progression
 
 # Progressions are values: every world may share these.
 ONE_LOOK, TWO_LOOKS, UNPAID = AfterLooks(1), AfterLooks(2), Never()
@@ -32,16 +33,39 @@ class Options:
     unique_service_names: bool = False
     # Seconds by which a signature may lie in the future (UNKNOWN, wire 1.3).
     clock_tolerance: float = 300.0
+    # Which clock a signature must agree with: the simulator's, which `advance` moves, or also the machine's. SDKs sign
+    # by the machine's; with `either` the expiry of a signature proves nothing once the clock was moved.
+    signature_clock: Literal["simulated", "either"] = "simulated"
     # Limits of the account: 510203 and 510402 beyond them; None is no limit.
     max_tasks: int | None = None
     max_running: int | None = None
 
     def __post_init__(self) -> None:
-        if self.v2 not in ("on", "denied", "missing"):
-            raise ValueError("`v2` must be on, denied or missing")
-        if self.service_generation not in ("2023", "2024"):
-            raise ValueError("`service_generation` must be 2023 or 2024")
-        for name in ("list_lag", "clock_tolerance", "max_tasks", "max_running"):
+        for name in PACES:
+            if not isinstance(getattr(self, name), AtOnce | AfterLooks | AfterSeconds | Never):
+                raise ValueError(f"`{name}` must be a progression")  # noqa: TRY004 - one exception for a bad option
+        for name, words in _WORDS.items():
+            if getattr(self, name) not in words:
+                raise ValueError(f"`{name}` must be one of {', '.join(words)}")
+        for name in ("v2_shows_v1", "unique_service_names"):
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(f"`{name}` must be true or false")  # noqa: TRY004 - as above
+        for name in ("list_lag", "clock_tolerance"):
+            if not _is_number(getattr(self, name)):
+                raise ValueError(f"`{name}` must be a finite number, not below zero")
+        for name in ("max_tasks", "max_running"):
             value = getattr(self, name)
-            if value is not None and not (isinstance(value, int | float) and value >= 0):
-                raise ValueError(f"`{name}` must be a number, not below zero")
+            if value is not None and not (_is_number(value) and isinstance(value, int)):
+                raise ValueError(f"`{name}` must be a whole number, not below zero, or null for no limit")
+
+
+PACES = ("training", "stopping", "publishing", "payment", "deploying", "updating")
+_WORDS = {
+    "v2": ("on", "denied", "missing"),
+    "service_generation": ("2023", "2024"),
+    "signature_clock": ("simulated", "either"),
+}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value >= 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs
@@ -12,7 +13,7 @@ from aiohttp import web
 from qianfan_simulator import control, operations, replies, signature
 from qianfan_simulator.account import Account
 from qianfan_simulator.body import Body, parse_object
-from qianfan_simulator.calls import Call, summary
+from qianfan_simulator.calls import LONGEST_KEY, Call, summary
 from qianfan_simulator.dates import http_date
 from qianfan_simulator.errors import (
     ActionError,
@@ -22,6 +23,7 @@ from qianfan_simulator.errors import (
     inappropriate,
     malformed,
     no_such_uri,
+    not_simulated,
     param_invalid,
 )
 from qianfan_simulator.faults import Effect, Fault
@@ -49,19 +51,18 @@ class Request:
 
 
 class Server:
-    """Serves one world on a running event loop."""
+    """Serves one world on a running event loop. `body_seconds`: how long the body of a request may take."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, world: World, body_seconds: float = 10.0) -> None:
+        self._world, self._body_seconds = world, body_seconds
         self._deliveries: set[asyncio.Task[Reply]] = set()
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one HTTP request."""
         path, _, query = request.raw_path.partition("?")
-        try:
-            raw = await request.read()
-        except web.HTTPRequestEntityTooLarge:
-            return self._send(_too_large())
+        raw = await self._body(request)
+        if isinstance(raw, Reply):
+            return self._send(raw)
         if path == "/_sim" or path.startswith("/_sim/"):
             return control.answer(self._world, request.method, path, request.query, raw)
         action = parse_qs(query).get("Action", [""])[0]
@@ -77,6 +78,21 @@ class Server:
         if fault is None:
             return self._send(self._execute(read, None))
         return await self._spoil(request, read, fault)
+
+    async def _body(self, request: web.BaseRequest) -> bytes | Reply:
+        """Read the body to its end, or say why it cannot be read."""
+        try:
+            async with asyncio.timeout(self._body_seconds):
+                try:
+                    return await request.read()
+                except web.HTTPRequestEntityTooLarge:
+                    while await request.content.readany():  # else the client is cut off before it reads the answer
+                        pass
+                    return _refused(413, "EntityTooLarge", "The request body is too large.")
+        except web.RequestPayloadError:
+            return _refused(400, "InvalidHTTPRequest", "The request body cannot be unpacked.")
+        except (TimeoutError, ConnectionResetError):  # a broken chunk ends here, too: aiohttp never ends its body
+            return _refused(408, "RequestTimeout", "The end of the request body did not arrive.")
 
     async def close(self) -> None:
         """Forget what is still to be delivered late."""
@@ -118,10 +134,12 @@ class Server:
                 account = self._admit(read)
                 account.made.clear()
                 reply = replies.success(api, self._result(account, read), world.cloud.ids)
-                if fault is not None:
-                    _mark(account, fault)
+                if fault is not None and not _mark(account, fault):
+                    world.faults.give_back(fault)
             except (ConsoleError, ActionError) as error:
                 reply = replies.refusal(error, world.cloud.ids)
+                if fault is not None and fault.effect in _MARKS:
+                    world.faults.give_back(fault)
             self._record(read, reply.outcome, fault)
         return reply
 
@@ -137,16 +155,20 @@ class Server:
             target=read.target,
             headers=read.headers,
             secret_of=secret_of,
-            now=world.clock.now(),
+            clocks=self._clocks(),
             tolerance=world.options.clock_tolerance,
         )
         return world.opened_by(access_key)
+
+    def _clocks(self) -> tuple[float, ...]:
+        clock = self._world.clock
+        return (clock.now(), clock.machine()) if self._world.options.signature_clock == "either" else (clock.now(),)
 
     def _result(self, account: Account, read: Request) -> Any:
         operation = read.operation
         if operation.api == 1:
             if operation.do is None:
-                raise ConsoleError(3)
+                raise ConsoleError(3, "Unsupported openapi method: the simulator does not serve this path")
             if read.method != "POST":
                 raise ConsoleError(336101)
             if read.fields is None:
@@ -154,8 +176,10 @@ class Server:
             return operation.do(account, Body(read.fields, param_invalid))
         if self._world.options.v2 == "denied":
             raise denied()
-        if self._world.options.v2 == "missing" or operation.do is None:
+        if self._world.options.v2 == "missing":
             raise no_such_uri()
+        if operation.do is None:
+            raise not_simulated(read.target)
         if read.method != "POST":
             raise ActionError(400, "InvalidHTTPRequest", "There was an error in the body of your HTTP request.")
         if read.fields is None:
@@ -180,7 +204,7 @@ class Server:
         call = Call(
             operation=read.operation.name,
             time=world.clock.now(),
-            access_key=read.claimed,
+            access_key=read.claimed[:LONGEST_KEY],
             parameters=summary(read.fields),
             outcome=outcome,
             fault=fault.effect if fault else "",
@@ -207,15 +231,21 @@ class Server:
         return response or web.Response()
 
 
-def _mark(account: Account, fault: Fault) -> None:
-    """Mark what the call made, if the fault is about that."""
-    for thing in account.made:
-        if fault.effect is Effect.HIDE:
-            account.hide(thing, fault.looks)
-        elif fault.effect is Effect.DOOM and isinstance(thing, Living):
+_MARKS = (Effect.HIDE, Effect.DOOM)
+
+
+def _mark(account: Account, fault: Fault) -> bool:
+    """Mark what the call made, if the fault is about that; False if there was nothing to mark, so that it waits."""
+    if fault.effect not in _MARKS:
+        return True
+    marked = [thing for thing in account.made if fault.effect is Effect.HIDE or isinstance(thing, Living)]
+    for thing in marked:
+        if isinstance(thing, Living) and fault.effect is Effect.DOOM:
             thing.life.doomed = True
+        else:
+            account.hide(thing, fault.looks)
+    return bool(marked)
 
 
-def _too_large() -> Reply:
-    body = b'{"code": "EntityTooLarge", "message": "The request body is too large."}'
-    return Reply("EntityTooLarge", body, 413)
+def _refused(status: int, code: str, message: str) -> Reply:
+    return Reply(code, json.dumps({"code": code, "message": message}).encode(), status)

@@ -25,13 +25,13 @@ def check(
     target: str,
     headers: Mapping[str, str],
     secret_of: Callable[[str], str | None],
-    now: float,
+    clocks: Iterable[float],
     tolerance: float,
 ) -> str:
     """Return the access key that signed this request.
 
-    `target` is the raw path with its query, `headers` compare without regard to case, `now` and `tolerance` (how far
-    a signature may lie in the future) are in seconds. Raises IamError.
+    `target` is the raw path with its query, `headers` compare without regard to case. The signature must be valid at
+    one of `clocks`, in unix seconds; it may lie `tolerance` seconds in the future. Raises IamError.
     """
     value = headers.get("Authorization", "")
     if not value:
@@ -54,7 +54,7 @@ def check(
     if not any(hmac.compare_digest(_hmac(signing_key, text), signature) for text in texts):
         message = "SignatureDoesNotMatch, cause: Fail to authn user: Signature does not match"
         raise IamError(403, "SignatureDoesNotMatch", message)
-    if not begins - tolerance <= now <= begins + int(period):
+    if not any(begins - tolerance <= now <= begins + int(period) for now in clocks):
         raise IamError(400, "RequestExpired", "Request has expired.")
     return access_key
 

@@ -23,7 +23,7 @@ class Simulator(World):
     """A Qianfan console on a port of the loopback (0: any free one).
 
     `with Simulator() as sim:` serves at `sim.url`. Any number of them can run in one process. `clock` gives unix
-    seconds; `sim.advance(seconds)` moves it forward.
+    seconds; `sim.advance(seconds)` moves it forward. `body_seconds`: how long the body of a request may take to arrive.
     """
 
     def __init__(
@@ -35,9 +35,10 @@ class Simulator(World):
         seed: int = 0,
         host: str = "127.0.0.1",
         port: int = 0,
+        body_seconds: float = 10.0,
     ) -> None:
         super().__init__(options, keys=keys, clock=clock, seed=seed)
-        self._host, self._port = host, port
+        self._host, self._port, self._body_seconds = host, port, body_seconds
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = asyncio.Event()
@@ -79,9 +80,11 @@ class Simulator(World):
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
-        server = Server(self)
+        server = Server(self, self._body_seconds)
         runner = web.ServerRunner(
-            web.Server(server.handle, access_log=None), shutdown_timeout=_SHUTDOWN_SECONDS, handle_signals=False
+            web.Server(server.handle, access_log=None, lingering_time=0),
+            shutdown_timeout=_SHUTDOWN_SECONDS,
+            handle_signals=False,
         )
         await runner.setup()
         try:

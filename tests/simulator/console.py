@@ -88,6 +88,8 @@ class Console:
     access_key: str = "demo-access-key"
     secret_key: str = "demo-secret-key"
     session: requests.Session = field(default_factory=requests.Session)
+    at: float | None = None
+    """When requests are signed, in unix seconds; None: by the simulator's clock."""
 
     def send(
         self,
@@ -108,7 +110,7 @@ class Console:
             headers=headers,
             access_key=self.access_key,
             secret_key=self.secret_key,
-            timestamp=stamp(self.sim.clock.now()),
+            timestamp=stamp(self.sim.clock.now() if self.at is None else self.at),
             signed=["host", "content-type"],
         )
         data = json.dumps(body or {}).encode() if raw is None else raw

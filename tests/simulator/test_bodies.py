@@ -72,7 +72,7 @@ def test_methods_and_paths_that_do_not_exist(shared: Console) -> None:
     assert shared.send("createTask", method="GET").json()["error_code"] == 336101
     reply = shared.send("DescribeFineTuningJobs", method="GET")
     assert (reply.status_code, reply.json()["code"]) == (400, "InvalidHTTPRequest")
-    assert shared.send("", target="/v2/finetuning").status_code == 404
+    assert shared.send("", target="/v2/finetuning").status_code == 501
 
 
 KEYS = [

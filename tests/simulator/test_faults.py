@@ -9,6 +9,7 @@ import requests
 
 from qianfan_simulator import AfterSeconds, AtOnce, Effect, Fault, Never, Options, Simulator
 from qianfan_simulator.lifecycle import AfterLooks, parse_progression
+from qianfan_simulator.operations import NAMES
 from simulator.console import Console
 from simulator.story import JOB, Story
 
@@ -266,7 +267,7 @@ def test_faults_are_json(sim: Simulator, console: Console) -> None:
     console.control("faults", script)
     left = console.control("faults")
     assert [fault["effect"] for fault in left] == ["error", "lose-reply"]
-    assert [Fault.from_json(fault) for fault in left] == [Fault.from_json(fault) for fault in script]
+    assert [Fault.from_json(fault, NAMES) for fault in left] == [Fault.from_json(fault, NAMES) for fault in script]
     assert console.control("faults", []) == []
 
 
@@ -286,11 +287,19 @@ def test_faults_are_json(sim: Simulator, console: Console) -> None:
         {"effect": "http-status", "status": 99},
         {"effect": "slow", "secs": 5},
         {"effect": ["slow"]},
+        {"effect": "slow", "operation": "createJobs"},
+        {"effect": "slow", "operation": "createJob|stopjob"},
+        {"effect": "slow", "seconds": 1e999},
+        {"effect": "slow", "count": 1e999},
+        {"effect": "slow", "count": 10**30},
+        {"effect": "error", "code": "Bad\r\nX-Header: 1"},
+        {"effect": "error", "code": "Throttled", "message": "x" * 2000},
+        {"effect": "error", "code": 10**400},
     ],
 )
 def test_a_fault_that_makes_no_sense_is_refused(console: Console, value: Any) -> None:
     """A script with a mistake is 400 with a sentence, and none of it is played."""
-    reply = requests.post(f"{console.sim.url}/_sim/faults", json=[{"effect": "slow"}, value], timeout=20)
+    reply = requests.post(f"{console.sim.url}/_sim/faults", data=json.dumps([{"effect": "slow"}, value]), timeout=20)
     assert reply.status_code == 400
     assert reply.json()["error"]
     assert console.control("faults") == []

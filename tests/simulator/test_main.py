@@ -12,6 +12,7 @@ import requests
 from qianfan_simulator import DEFAULT_KEYS, AfterLooks, AfterSeconds, AtOnce, Effect, Fault, Key, Never, Simulator
 from qianfan_simulator.__main__ import options_of, parse_key, parser
 from qianfan_simulator.control import VERBS
+from qianfan_simulator.operations import NAMES
 from simulator.console import Console
 from simulator.story import JOB, Story
 
@@ -103,7 +104,7 @@ def test_the_documentation_names_every_flag_verb_and_effect() -> None:
     missing = [word for word in (*flags, *Effect, *VERBS) if f"`{word}" not in text]
     assert missing == []
     script = text.partition("```json\n")[2].partition("```")[0]
-    assert len([Fault.from_json(value) for value in json.loads(script)]) == 3
+    assert len([Fault.from_json(value, NAMES) for value in json.loads(script)]) == 3
 
 
 def test_the_documented_example_works() -> None:

@@ -20,8 +20,8 @@ def test_the_uri_gets_a_prefix(console: Console, story: Story) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"modelId": "am-x"},
-        {"modelVersionId": "amv-x"},
+        {"modelId": True},
+        {"modelVersionId": ["amv-x"]},
         {"modelVersionId": None},
         {"name": "x"},
         {"name": "x" * 21},

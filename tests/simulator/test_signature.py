@@ -32,7 +32,7 @@ def verify(
         target=target,
         headers=requests.structures.CaseInsensitiveDict({**headers, "Authorization": authorization}),
         secret_of={AK: SK}.get,
-        now=now,
+        clocks=(now,),
         tolerance=300,
     )
 

@@ -299,7 +299,8 @@ def test_v2_can_be_switched_off(console: Console, mode: str, status: int, code: 
 
 
 def test_unknown_actions(sim: Simulator, console: Console) -> None:
-    """An action that does not exist is 404."""
+    """An action that is not simulated says so: a 404 would look like a cloud without V2."""
     reply = console.send("DescribeModelNothing")
-    assert (reply.status_code, reply.json()["code"]) == (404, "InvalidURI")
+    assert (reply.status_code, reply.json()["code"]) == (501, "NotSimulated")
+    assert "DescribeModelNothing" in reply.json()["message"]
     assert sim.calls[-1].operation == "unknown"

@@ -179,10 +179,10 @@ def _check_config(kind: TrainType, peft: str, config: Body) -> None:
 
 
 def _base_of(account: Account, config: Body) -> Run:
-    """Return the finished, fully trained run that an incremental one starts from. 510404 for any other."""
+    """Return the finished, fully trained run of a fitting model that an incremental one starts from. Else 510404."""
     base = find_run(account, config)
     account.settle(base)
-    if base.peft != "ALL" or base.life.state != "FINISH":
+    if base.peft != "ALL" or base.life.state != "FINISH" or not kind_of(base).incremental:
         raise ConsoleError(510404)
     return base
 

@@ -22,9 +22,13 @@ _PRESET = (
 
 
 def apply(account: Account, body: Body) -> dict[str, Any]:
-    """Ask for an endpoint for a model version. In the private pool it stays `New` until somebody pays."""
-    model_id = body.integer("modelId")
-    version_id = body.integer("modelVersionId" if body.has("modelVersionId") else "iterationId")
+    """Ask for an endpoint for a model version. In the private pool it stays `New` until somebody pays.
+
+    Ids are integers or `am-` and `amv-` strings: the documents name integers only, the vendor's SDK 0.2.8 sends
+    strings.
+    """
+    model_id = body.reference("modelId")
+    version_id = body.reference("modelVersionId" if body.has("modelVersionId") else "iterationId")
     name, uri = body.text("name", 2, 20), body.text("uri", 2, 20)
     replicas, pool = body.integer("replicas"), body.integer("poolType", PUBLIC, PRIVATE)
     description = body.text("description", default="")
@@ -80,9 +84,9 @@ def url(service: Service) -> str:
     return _BASE_URL + service.uri
 
 
-def _ready_version(account: Account, model_id: int, version_id: int) -> Version:
+def _ready_version(account: Account, model_id: int | str, version_id: int | str) -> Version:
     version = account.versions.find(version_id)
-    if version is None or version.model.id != model_id:
+    if version is None or model_id not in (version.model.id, version.model.uid):
         raise ConsoleError(10001)
     account.settle(version)
     if version.life.state != "Ready":

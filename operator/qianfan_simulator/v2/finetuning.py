@@ -54,7 +54,7 @@ def create_task(account: Account, body: Body) -> dict[str, Any]:
     config, dataset = body.section("hyperParameterConfig"), body.section("datasetConfig")
     peft = SCALE_TO_PEFT[body.choice("parameterScale", *SCALE_TO_PEFT, default="FullFineTuning")]
     dataset.choice("sourceType", "Platform", "Bos", "Afs")
-    dataset.sections("versions")
+    _check_versions(account, dataset)
     dataset.number("splitRatio", 0, 100)
     base = _task(account, body, "incrementTaskId") if body.has("incrementTaskId") else None
     if task.model not in BY_V2_NAME:
@@ -70,6 +70,18 @@ def create_task(account: Account, body: Body) -> dict[str, Any]:
     plan = Plan(kind, peft, body.raw("hyperParameterConfig"), body.raw("datasetConfig"), base=base)
     run = start_run(account, task, plan)
     return {"jobId": task.uid, "taskId": run.uid}
+
+
+def _check_versions(account: Account, dataset: Body) -> None:
+    """Refuse a version that names nothing or two things, or that was declared bad; the code for that is UNKNOWN."""
+    for version in dataset.sections("versions"):
+        named = [key for key in ("versionId", "versionBosUri") if version.has(key)]
+        if len(named) != 1:
+            raise dataset.refuse("versions")
+        if version.has("samplingRate"):
+            version.number("samplingRate", 0.01, 10)
+        if version.text(named[0], 1, 1024) in account.bad_datasets:
+            raise dataset.refuse("versions")
 
 
 def describe_jobs(account: Account, body: Body) -> dict[str, Any]:

@@ -8,31 +8,46 @@ import base64
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote
+from typing import Any, Final
+from urllib.parse import quote, urlencode
 
 import urllib3
 from kubernetes import client as kubernetes
 from kubernetes import config
 from kubernetes.client.exceptions import ApiException
 
+from qianfan_operator.api import KINDS
 from qianfan_operator.api.common import ACCESS_KEY, GROUP, SECRET_KEY, VERSION
+from qianfan_operator.api.dns1123 import is_label, is_subdomain
 from qianfan_operator.keys import Key
 from qianfan_operator.sealed import Sealed
 
 TIMEOUT = (3.0, 10.0)  # seconds to connect, to read
 _KEYS = (ACCESS_KEY, SECRET_KEY)
+_JSON = "application/json"
 _UIDS = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _PAGE = 100  # objects of a list
-_MANAGER = "fieldManager=qianfan-operator"
-_GROUP = f"/apis/{GROUP}/{VERSION}"
-_ROOT = f"{_GROUP}/namespaces"
+_MANAGER = {"fieldManager": "qianfan-operator"}
 _NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")  # of the pod that we are
-_LEASES = "/apis/coordination.k8s.io/v1/namespaces"
+_ROOTS: Final[Mapping[str, str]] = {
+    "namespaces": "/api/v1",
+    "secrets": "/api/v1",
+    "events": "/apis/events.k8s.io/v1",
+    "leases": "/apis/coordination.k8s.io/v1",
+    "tokenreviews": "/apis/authentication.k8s.io/v1",
+    **{kind.plural: f"/apis/{GROUP}/{VERSION}" for kind in KINDS},
+}
+"""Every resource that has a path here, and what its path begins with."""
+_SHOWN: Final = 80  # characters of what is no name
+_CLUSTER_SCOPED: Final = frozenset({"namespaces", "tokenreviews"})
 
 
 class KubeError(Exception):
     """The API server refused or could not be reached; the pass is repeated with backoff."""
+
+
+class InvalidName(KubeError):
+    """A segment of a path would be no DNS-1123 name, so nothing was sent; the message says which and of what."""
 
 
 class Conflict(KubeError):
@@ -72,71 +87,83 @@ class Kube:
             configuration.retries = False
         self._client = kubernetes.ApiClient(configuration)
         self._timeout = TIMEOUT if hurry is None else (hurry, hurry)
-        self._leases = f"{_LEASES}/{own_namespace()}/leases"
+        self._own_namespace = own_namespace()
 
     def get(self, key: Key) -> dict[str, Any]:
         """Read an object as it is now."""
-        return self._call("GET", _path(key))
+        return self._call("GET", key.plural, key.namespace, key.name)
 
     def uids(self, plural: str) -> Iterator[tuple[Key, str]]:
         """Tell every object of a kind, with its uid; of a kind that is not installed there is none."""
         more: str | None = ""
         while more is not None:
             try:
-                page = self._call("GET", f"{_GROUP}/{plural}?limit={_PAGE}&continue={quote(more)}", accept=_UIDS)
+                page = self._call("GET", plural, query={"limit": str(_PAGE), "continue": more}, accept=_UIDS)
             except NotFound:
                 return
             for item in page["items"] or ():  # none is null
                 metadata = item["metadata"]
-                yield Key(plural, metadata["namespace"], metadata["name"]), metadata["uid"]
+                yield _listed(plural, metadata), metadata["uid"]
             more = page["metadata"].get("continue") or None
 
     def patch_status(self, key: Key, resource_version: str, status: Mapping[str, Any]) -> dict[str, Any]:
         """Merge into the status what differs; a null removes a field."""
         body = {"metadata": {"resourceVersion": resource_version}, "status": status}
-        return self._call("PATCH", f"{_path(key)}/status?{_MANAGER}", body)
+        return self._call("PATCH", key.plural, key.namespace, key.name, subresource="status", query=_MANAGER, body=body)
 
     def patch_finalizers(self, key: Key, resource_version: str, finalizers: list[str]) -> dict[str, Any]:
         """Replace the list of finalizers."""
         body = {"metadata": {"resourceVersion": resource_version, "finalizers": finalizers}}
-        return self._call("PATCH", f"{_path(key)}?{_MANAGER}", body)
+        return self._call("PATCH", key.plural, key.namespace, key.name, query=_MANAGER, body=body)
 
     def secret(self, namespace: str, name: str) -> Sealed:
         """Read the keys in a Secret."""
-        return decode_secret(self._call("GET", f"/api/v1/namespaces/{namespace}/secrets/{name}"))
+        return decode_secret(self._call("GET", "secrets", namespace, name))
 
     def cluster_uid(self) -> str:
         """Read the uid of the kube-system namespace, which stands for the cluster."""
-        return str(self._call("GET", "/api/v1/namespaces/kube-system")["metadata"]["uid"])
+        return str(self._call("GET", "namespaces", name="kube-system")["metadata"]["uid"])
 
     def post_event(self, event: Mapping[str, Any]) -> None:
         """Post an `events.k8s.io/v1` Event."""
-        namespace = event["metadata"]["namespace"]
-        self._call("POST", f"/apis/events.k8s.io/v1/namespaces/{namespace}/events", event)
+        self._call("POST", "events", event["metadata"]["namespace"], body=event)
 
     def patch_event(self, namespace: str, name: str, change: Mapping[str, Any]) -> None:
         """Merge into an Event; of one that is there, only its series can change."""
-        self._call("PATCH", f"/apis/events.k8s.io/v1/namespaces/{namespace}/events/{name}", change)
+        self._call("PATCH", "events", namespace, name, body=change)
 
     def lease(self, name: str) -> dict[str, Any]:
         """Read a Lease of our own namespace."""
-        return self._call("GET", f"{self._leases}/{name}")
+        return self._call("GET", "leases", self._own_namespace, name)
 
     def create_lease(self, lease: Mapping[str, Any]) -> dict[str, Any]:
         """Create a Lease in our own namespace."""
-        return self._call("POST", self._leases, lease)
+        return self._call("POST", "leases", self._own_namespace, body=lease)
 
     def replace_lease(self, lease: Mapping[str, Any]) -> dict[str, Any]:
         """Replace a Lease of our own namespace as it was read; its resourceVersion is the guard."""
-        return self._call("PUT", f"{self._leases}/{lease['metadata']['name']}", lease)
+        return self._call("PUT", "leases", self._own_namespace, lease["metadata"]["name"], body=lease)
 
     def _call(
-        self, method: str, path: str, body: Mapping[str, Any] | None = None, accept: str = "application/json"
-    ) -> dict[str, Any]:
+        self, method: str, resource: str, namespace: str | None = None, name: str | None = None, *,
+        subresource: str | None = None, query: Mapping[str, str] | None = None, body: Mapping[str, Any] | None = None,
+        accept: str = _JSON,
+    ) -> dict[str, Any]:  # fmt: skip
+        """Send one request; a reply about another object than the one that was asked for counts as none."""
+        path = api_path(resource, namespace, name, subresource=subresource, query=query)
+        reply = self._send(method, path, body, accept)
+        asked = name if name is not None else ((body or {}).get("metadata") or {}).get("name")
+        if asked is not None:
+            metadata = reply.get("metadata")
+            told = metadata if isinstance(metadata, dict) else {}
+            if (told.get("namespace"), told.get("name")) != (namespace, asked):
+                raise KubeError(f"{method} {path}: the reply is about another object")
+        return reply
+
+    def _send(self, method: str, path: str, body: Mapping[str, Any] | None, accept: str) -> dict[str, Any]:
         headers = {"Accept": accept}
         if body is not None:
-            kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
-            headers["Content-Type"] = kind
+            headers["Content-Type"] = "application/merge-patch+json" if method == "PATCH" else _JSON
         request = self._client.param_serialize(
             method, path, header_params=headers, body=body, auth_settings=["BearerToken"]
         )
@@ -150,10 +177,45 @@ class Kube:
         if not 200 <= response.status < 300:
             raise _ERRORS.get(response.status, KubeError)(f"{method} {path}: {response.status} {_message(data)}")
         try:
-            result: dict[str, Any] = json.loads(data)
+            result = json.loads(data)
         except ValueError:  # without the cause: it holds the reply, which may be a Secret's
             raise KubeError(f"{method} {path}: the reply is no JSON") from None
+        if not isinstance(result, dict):
+            raise KubeError(f"{method} {path}: the reply is no object")
         return result
+
+
+def api_path(
+    resource: str,
+    namespace: str | None = None,
+    name: str | None = None,
+    *,
+    subresource: str | None = None,
+    query: Mapping[str, str] | None = None,
+) -> str:
+    """Write the path of an object, or without `name` that of a list; there is no other way to a path.
+
+    Raises InvalidName for a segment that is not what it has to be. Quoting would not do: `..` needs no quoting, and
+    what the way to the API server resolves decides whose object is meant.
+    """
+    if resource not in _ROOTS:
+        raise InvalidName(f"{_shown(resource)} is not a resource that the operator asks for")
+    segments = [_ROOTS[resource]]
+    if namespace is not None:
+        if resource in _CLUSTER_SCOPED or not is_label(namespace):
+            raise InvalidName(f"{_shown(namespace)} cannot be the namespace of one of the {resource}")
+        segments += ["namespaces", namespace]
+    segments.append(resource)
+    if name is not None:
+        fits = is_label if resource == "namespaces" else is_subdomain
+        if not fits(name) or (namespace is None and resource not in _CLUSTER_SCOPED):
+            raise InvalidName(f"{_shown(name)} cannot be the name of one of the {resource} in {_shown(namespace)}")
+        segments.append(name)
+    if subresource is not None:
+        if name is None or subresource != "status":
+            raise InvalidName(f"{_shown(subresource)} is not a part of one of the {resource}")
+        segments.append(subresource)
+    return "/".join(segments) + (f"?{urlencode(query, quote_via=quote, safe='')}" if query else "")
 
 
 def own_namespace() -> str:
@@ -172,8 +234,18 @@ def decode_secret(raw: Mapping[str, Any]) -> Sealed:
     )
 
 
-def _path(key: Key) -> str:
-    return f"{_ROOT}/{key.namespace}/{key.plural}/{key.name}"
+def _listed(plural: str, metadata: Mapping[str, Any]) -> Key:
+    """Name an object of a list; raises KubeError if it cannot be one."""
+    namespace, name = metadata.get("namespace"), metadata.get("name")
+    if not is_label(namespace) or not is_subdomain(name):
+        raise KubeError(f"the list of {plural} holds what has no name: {_shown(name)} in {_shown(namespace)}")
+    return Key(plural, str(namespace), str(name))
+
+
+def _shown(text: object) -> str:
+    """Show a text that is no name: in ASCII, escaped, and not all of a long one."""
+    words = ascii(text)
+    return words if len(words) <= _SHOWN else f"{words[:_SHOWN]}..."
 
 
 def _message(data: bytes | None) -> str:

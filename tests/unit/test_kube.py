@@ -39,13 +39,15 @@ def test_a_secret_is_read_as_far_as_it_is_needed(raw: dict[str, object], read: t
 
 @pytest.fixture
 def patches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
-    """Stand in for an API server that answers every PATCH with what it was sent, and supply all of that."""
+    """Stand in for an API server that answers every PATCH of train with what it was sent, and supply all of that."""
     seen: list[dict[str, Any]] = []
 
     class Echo(BaseHTTPRequestHandler):
         def do_PATCH(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            seen.append(json.loads(body))
+            sent = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            seen.append(sent)
+            named = {"namespace": "default", "name": "train"}
+            body = json.dumps({**sent, "metadata": {**sent["metadata"], **named}}).encode()
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()

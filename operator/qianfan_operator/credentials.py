@@ -9,8 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from qianfan_operator.api.common import ACCESS_KEY, SECRET_KEY, SECRET_NAME, Resource
+from qianfan_operator.api.dns1123 import IN_WORDS, is_subdomain
 from qianfan_operator.cloud.client import Client
-from qianfan_operator.cloud.keys import AccessKey, may_be_key
+from qianfan_operator.cloud.keys import AccessKey, may_be_access_key, may_be_key
 from qianfan_operator.decide import Trouble, Why
 from qianfan_operator.kube import Forbidden, Kube, NotFound
 from qianfan_operator.reasons import Reason
@@ -21,6 +22,7 @@ Where = tuple[str, str]
 
 REREAD = 60.0  # seconds that a Secret which is not watched is believed
 REFUSALS, REFUSED_FOR = 3, 60.0  # keys are edited in two steps, and the cloud's IAM lags
+_NO_SECRET = Why(Reason.INVALID_SPEC, f"spec.credentialsRef.name {IN_WORDS}.")
 TRY_AGAIN = 10.0  # seconds after which refused keys are tried again, even if nothing but a create would show them good
 
 
@@ -65,7 +67,7 @@ class _Secret:
         """The key pair, if it may be one."""
         data = self.data or Sealed()
         pair = data.get(ACCESS_KEY, ""), data.get(SECRET_KEY, "")
-        return AccessKey(*pair) if all(map(may_be_key, pair)) else None
+        return AccessKey(*pair) if may_be_access_key(pair[0]) and may_be_key(pair[1]) else None
 
 
 class Credentials:
@@ -92,8 +94,13 @@ class Credentials:
         self._lock = threading.Lock()
 
     def sources(self, resource: Resource) -> tuple[Where, ...]:
-        """Name the Secrets that the keys of an object may come from: the first that is there counts."""
+        """Name the Secrets that the keys of an object may come from: the first that is there counts.
+
+        None, if what the object names cannot be the name of a Secret.
+        """
         ref, namespace = resource.spec.credentials_ref, resource.metadata.namespace
+        if not is_subdomain(ref.name):
+            return ()
         unnamed = "name" not in ref.model_fields_set
         default = ((self._default, SECRET_NAME),) if self._default not in {"", namespace} and unnamed else ()
         return (namespace, ref.name), *default
@@ -111,6 +118,8 @@ class Credentials:
 
     def access(self, resource: Resource) -> Access:
         """Resolve the account of an object; raises KubeError if the Secret cannot be read just now."""
+        if not self.sources(resource):
+            return Access(None, Trouble.STALL, _NO_SECRET)
         where, secret = self._find(resource)
         if keys := secret.keys:
             account = self._account(where, keys)
@@ -232,6 +241,8 @@ def _absent(where: Where, secret: _Secret) -> Why:
         return Why(Reason.CREDENTIALS_NOT_FOUND, message)
     if missing := [key for key in (ACCESS_KEY, SECRET_KEY) if not secret.data.get(key)]:
         return Why(Reason.CREDENTIALS_NOT_FOUND, f"Secret {name} lacks {' and '.join(missing)}.")
-    wrong = " and ".join(key for key in (ACCESS_KEY, SECRET_KEY) if not may_be_key(secret.data[key]))
-    message = f"{wrong} in Secret {name} cannot be a key: keys are printable ASCII characters without spaces."
+    fits = {ACCESS_KEY: may_be_access_key, SECRET_KEY: may_be_key}
+    wrong = " and ".join(key for key, may_be in fits.items() if not may_be(secret.data[key]))
+    rules = "keys are at most 256 printable ASCII characters without spaces, and an access key has no `/`"
+    message = f"{wrong} in Secret {name} cannot be a key: {rules}."
     return Why(Reason.CREDENTIALS_INVALID, message)

@@ -73,6 +73,8 @@ class Gatherer:
         if facts.deleting:
             return self._leaving(facts, subject, access.account, world), Plan(Want.NOTHING), {}
         plan = Plan(Want.BLOCKED, Why(Reason.INVALID_SPEC, subject.invalid)) if subject.invalid else None
+        if plan and access.why.reason is Reason.INVALID_SPEC:  # the whole list of mistakes, not this one alone
+            facts = replace(facts, trouble_why=plan.why)
         plan = plan or kind.plan(world, resource)
         seen, updates = kind.recall(resource), dict[str, Any]()
         if access.account and not facts.intent:

@@ -1,6 +1,7 @@
 """The object of a pass: as it was read, and as it is rewritten; every write is guarded and goes through here."""
 
 import logging
+import shlex
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -161,8 +162,8 @@ class Subject:
         """Tell with every block of a deletion how to let the object go all the same (design 6)."""
         if verdict.reason is not Reason.DELETION_BLOCKED:
             return verdict
-        what = f"-n {self.key.namespace} patch {self.resource.singular} {self.key.name}"
-        way = f"""kubectl {what} --type=merge -p '{{"spec":{{"deletionPolicy":"Orphan"}}}}'"""
+        what = ["-n", self.key.namespace, "patch", self.resource.singular, self.key.name]
+        way = shlex.join(["kubectl", *what, "--type=merge", "-p", '{"spec":{"deletionPolicy":"Orphan"}}'])
         said = (
             f"{verdict.message.removesuffix('.')}. To let it go without the cloud, end in the console what may still be"
         )

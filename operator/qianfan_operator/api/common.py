@@ -13,6 +13,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from pydantic.alias_generators import to_camel
 
 from qianfan_operator.api.cel import characters
+from qianfan_operator.api.dns1123 import ObjectName
 
 GROUP = "qianfan.dev"
 VERSION = "v1alpha1"
@@ -116,12 +117,15 @@ class LastError(Part):
 class CredentialsRef(Part):
     """The Secret that holds the access keys."""
 
-    name: str = Field(
+    name: ObjectName = Field(
         SECRET_NAME,
-        min_length=1,
-        max_length=253,
         description=f"Name of a Secret in the same namespace with the keys {ACCESS_KEY} and {SECRET_KEY}.",
     )
+
+    @classmethod
+    def none(cls) -> "CredentialsRef":
+        """Make the reference that names no Secret: no keys are better than those of another Secret."""
+        return cls.model_construct(name="")
 
 
 class CommonSpec(Part):
@@ -237,7 +241,7 @@ class Resource(Part):
         """Read what can be read of an object whose spec does not parse: enough to observe it and to delete it.
 
         Fields of the spec that cannot be read are left out; if one of them decides what deleting destroys, the object
-        counts as Orphan.
+        counts as Orphan. If it is `credentialsRef`, the object has no Secret: not the one that it would have without.
         """
         try:
             return cls.parse(raw)
@@ -247,4 +251,7 @@ class Resource(Part):
         kept = {name: value for name, value in spec.items() if name not in bad} if isinstance(spec, Mapping) else {}
         if bad & {"adopt", "deletionPolicy"} or not isinstance(spec, Mapping):
             kept["deletionPolicy"] = "Orphan"
-        return cls.parse({**raw, "spec": kept})
+        read = cls.parse({**raw, "spec": kept})
+        if "credentialsRef" not in bad and isinstance(spec, Mapping):
+            return read
+        return read.model_copy(update={"spec": read.spec.model_copy(update={"credentials_ref": CredentialsRef.none()})})

@@ -6,7 +6,12 @@ object, but a *reference* in a spec is any text until it is checked.
 """
 
 import re
-from typing import Final
+from typing import Annotated, Final
+
+from pydantic import AfterValidator
+from pydantic_core import PydanticCustomError
+
+from qianfan_operator.api.cel import text
 
 LABEL_LENGTH: Final = 63
 SUBDOMAIN_LENGTH: Final = 253
@@ -29,3 +34,15 @@ def is_label(name: object) -> bool:
 def is_subdomain(name: object) -> bool:
     """Say whether this can be the name of an object."""
     return isinstance(name, str) and len(name) <= SUBDOMAIN_LENGTH and _SUBDOMAIN.fullmatch(name) is not None
+
+
+def _named(name: str) -> str:
+    if not is_subdomain(name):
+        raise PydanticCustomError("dns1123", IN_WORDS)
+    return name
+
+
+ObjectName = Annotated[
+    str, AfterValidator(_named), text(f"self.matches(r'^{SUBDOMAIN}$')", IN_WORDS, maxLength=SUBDOMAIN_LENGTH)
+]
+"""The name of another object of the same namespace."""

@@ -11,6 +11,7 @@ from pydantic import ConfigDict, Field, WithJsonSchema
 
 from qianfan_operator.api.cel import VALIDATIONS, characters, exactly_one, rule
 from qianfan_operator.api.common import Int32, Int64, Part
+from qianfan_operator.api.dns1123 import ObjectName
 
 
 def _id(prefix: str) -> WithJsonSchema:
@@ -35,8 +36,6 @@ ServiceId = Annotated[int | str, _id("svco-")]
 
 ShortName = Annotated[str, Field(min_length=2, max_length=20), characters(20, least=2)]
 """What a task or a service may be called [wire 2.1, 2.9]."""
-
-ObjectName = Annotated[str, Field(min_length=1, max_length=253)]
 
 
 class JobRef(Part):

@@ -5,13 +5,18 @@ import re
 from dataclasses import dataclass
 from typing import NoReturn
 
-_KEY = re.compile(r"[!-~]+")
+_KEY = re.compile(r"[!-~]{1,256}")
 _AUTHORIZATION = re.compile(r"bce-auth-v1/\S+")
 
 
 def may_be_key(text: str) -> bool:
     """Tell what can stand in a header, as a key must, from what was pasted or decoded wrongly."""
     return _KEY.fullmatch(text) is not None
+
+
+def may_be_access_key(text: str) -> bool:
+    """Tell also what would end the field of the header in which an access key stands, and begin the next one."""
+    return may_be_key(text) and "/" not in text
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -27,8 +32,10 @@ class AccessKey:
     def __post_init__(self) -> None:
         if not self.access_key or not self.secret_key:
             raise ValueError("an access key and a secret key must both be given")
-        if not may_be_key(self.access_key) or not may_be_key(self.secret_key):
-            raise ValueError("a key must be printable ASCII without spaces")
+        if not may_be_access_key(self.access_key) or not may_be_key(self.secret_key):
+            raise ValueError(
+                "a key must be at most 256 printable ASCII characters without spaces, an access key no `/`"
+            )
 
     @property
     def account(self) -> str:

@@ -1,6 +1,7 @@
 """Runs and tasks: how a QianfanJob reads, finds and stops them, by V1 integers or by V2 strings (design 5, 13)."""
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,6 +28,7 @@ STATES = {
 ENDED = frozenset({Phase.READY, Phase.FAILED, Phase.STOPPED})
 _STEP = 10  # percent: finer progress is not worth a write
 _CONSOLE = "https://console.bce.baidu.com/qianfan/train/sft"
+_SEGMENT = re.compile(r"[A-Za-z0-9_-]{1,128}")  # an id that stays one segment of the console's address
 
 RUN_FIELDS = tuple(name for name in RunRecord.model_fields if name in JobStatus.model_fields)
 """What the status says of the current attempt and `runs` of the others."""
@@ -107,9 +109,10 @@ def facts(run: Run, record: JobStatus | RunRecord) -> Updates:
 
 
 def page(record: JobStatus | RunRecord) -> str | None:
-    """The address of a run in the console; None as long as its strings are not known."""
-    task, job = record.task_uuid, record.job_uuid
-    return f"{_CONSOLE}/{task}/{job}/detail/traininglog" if task and job else None
+    """The address of a run in the console; None as long as its strings are not known, or are no ids."""
+    task, job = record.task_uuid or "", record.job_uuid or ""
+    ids = _SEGMENT.fullmatch(task) and _SEGMENT.fullmatch(job)
+    return f"{_CONSOLE}/{task}/{job}/detail/traininglog" if ids else None
 
 
 def running_seconds(run: Run, now: str | None) -> int:

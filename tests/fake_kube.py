@@ -1,7 +1,8 @@
 """A Kubernetes API server in a dict, as far as the operator uses one: guarded writes, generations, finalizers, a watch.
 
-It has the methods of `qianfan_operator.kube.Kube`, and others for whoever plays the user. Whatever changes is queued as
-a watch event, and `deliver` hands the events over: what the operator writes comes back to it later, as in a cluster.
+It has the methods of `qianfan_operator.kube.Kube`, refuses the same names, and has others for whoever plays the user.
+Whatever changes is queued as a watch event, and `deliver` hands the events over: what the operator writes comes back to
+it later, as in a cluster.
 """
 
 import copy
@@ -12,7 +13,7 @@ from typing import Any
 
 from qianfan_operator.api.common import FINALIZER, Resource
 from qianfan_operator.keys import Key
-from qianfan_operator.kube import Conflict, Invalid, NotFound
+from qianfan_operator.kube import Conflict, Invalid, NotFound, api_path
 from qianfan_operator.sealed import Sealed
 
 Raw = dict[str, Any]
@@ -41,6 +42,7 @@ class FakeKube:
 
     def get(self, key: Key) -> Raw:
         """Read an object as it is now."""
+        api_path(*key)
         return self.around("get", lambda: copy.deepcopy(self._find(key)))
 
     def uids(self, plural: str) -> Iterator[tuple[Key, str]]:
@@ -57,6 +59,7 @@ class FakeKube:
 
     def secret(self, namespace: str, name: str) -> Sealed:
         """Read a Secret."""
+        api_path("secrets", namespace, name)
         return self.around("secret", lambda: self._secret(namespace, name))
 
     def cluster_uid(self) -> str:

@@ -23,16 +23,30 @@ LIMITS = (
     "minItems",
     "maxItems",
 )
+NO_NAME = {"name": "../../tenant-b/secrets/qianfan-credentials"}
 INVALID = {
     "QianfanJob": {
+        "credentialsRef": NO_NAME,
+        "incrementalFrom": {"jobRef": NO_NAME},
         "peftType": "QLoRA",
         "adopt": {"taskId": "task-swapped", "jobId": 0},
         "trainset": [{"id": 0}],
         "trainConfig": {"epoch": 0, "learningRate": "9"},
         "attempt": -1,
     },
-    "QianfanModel": {"source": {}, "target": {"modelId": "amv-x", "modelName": ""}, "updatePolicy": "Sometimes"},
-    "QianfanService": {"uri": "UPPER CASE", "replicas": 0, "adopt": {"serviceId": "svcp-x"}},
+    "QianfanModel": {
+        "credentialsRef": NO_NAME,
+        "source": {"jobRef": NO_NAME, "run": {"taskId": 0, "jobId": 0}},
+        "target": {"modelId": "amv-x", "modelName": "", "modelRef": NO_NAME},
+        "updatePolicy": "Sometimes",
+    },
+    "QianfanService": {
+        "credentialsRef": NO_NAME,
+        "source": {"modelRef": NO_NAME},
+        "uri": "UPPER CASE",
+        "replicas": 0,
+        "adopt": {"serviceId": "svcp-x"},
+    },
 }
 RECORDED = {"inputsHash": "v1:0123456789abcdef", "modelId": 1, "serviceId": 1}
 

@@ -2,12 +2,8 @@
 
 import ast
 import contextlib
-import json
 import re
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -17,6 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import qianfan_operator
+from attacks.recorder import Recorder
 from qianfan_operator.keys import Key
 from qianfan_operator.kube import Kube, KubeError
 
@@ -51,71 +48,20 @@ CALLS: dict[str, tuple[int, Callable[[Kube, str, str], object]]] = {
 RULE = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
 
 
-@dataclass
-class Server:
-    """Stands in for an API server: keeps each request, and answers for the object that the path names."""
-
-    requests: list[tuple[str, str]] = field(default_factory=list)
-    """Method, and path with query as it came."""
-    answer: Mapping[str, Any] | None = None
-    """What is answered instead."""
-
-    def reply(self, path: str, sent: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Answer as an API server that has every object."""
-        if self.answer is not None:
-            return self.answer
-        found = re.search(r"/namespaces/([^/]+)(?:/[^/]+/([^/]+))?", urlsplit(path).path)
-        named = {"namespace": unquote(found[1]), "name": unquote(found[2] or "")} if found else {}
-        return {"metadata": {**named, **sent.get("metadata", {}), "uid": "u", "resourceVersion": "1"}}
-
-
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Supply the API server that kubectl's configuration names."""
-    server, config = Server(), tmp_path_factory.mktemp("kube") / "config"
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        wbufsize = -1  # an answer leaves in one piece
-
-        def _answer(self) -> None:
-            sent = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            server.requests.append((self.command, self.path))
-            body = json.dumps(server.reply(self.path, json.loads(sent or b"{}"))).encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        do_GET = do_PATCH = do_POST = do_PUT = _answer  # noqa: N815 - the library's names
-
-        def log_message(self, *_: object) -> None: ...
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http, pytest.MonkeyPatch.context() as patch:
-        http.daemon_threads = True
-        threading.Thread(target=http.serve_forever).start()
-        cluster = {"name": "it", "cluster": {"server": f"http://127.0.0.1:{http.server_port}"}}
-        context = {"name": "it", "context": {"cluster": "it", "user": "it"}}
-        told = {"clusters": [cluster], "contexts": [context], "users": [{"name": "it", "user": {}}]}
-        config.write_text(json.dumps({**told, "current-context": "it"}))
-        patch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(config))
-        yield server
-        http.shutdown()
-
-
-@pytest.fixture(scope="module")
-def kube(server: Server) -> Kube:
-    """Supply a client of that server."""
+def kube(recorder: Recorder) -> Kube:
+    """Supply a client of that server, whose address is in kubectl's configuration meanwhile."""
+    assert recorder.url
     return Kube(1)
 
 
-def sent(server: Server, call: Callable[[], object]) -> list[str]:
+def sent(recorder: Recorder, call: Callable[[], object]) -> list[str]:
     """Make a call, which may be refused; return the paths that went over the wire."""
-    server.requests.clear()
-    server.answer = None
+    recorder.requests.clear()
+    recorder.answer = None
     with contextlib.suppress(KubeError):
         call()
-    return [path for _, path in server.requests]
+    return [path for _, path in recorder.requests]
 
 
 def each_hostile_text(test: Any) -> Any:
@@ -128,10 +74,10 @@ def each_hostile_text(test: Any) -> Any:
 @pytest.mark.parametrize("operation", CALLS)
 @each_hostile_text
 @given(text=TEXTS)
-def test_a_name_reaches_its_own_object_or_nothing(server: Server, kube: Kube, operation: str, text: str) -> None:
+def test_a_name_reaches_its_own_object_or_nothing(recorder: Recorder, kube: Kube, operation: str, text: str) -> None:
     """Whatever stands for a name: one request in the object's namespace with the usual segments, or none at all."""
     segments, call = CALLS[operation]
-    paths = sent(server, lambda: call(kube, MINE, text))
+    paths = sent(recorder, lambda: call(kube, MINE, text))
     is_name = re.fullmatch(RULE, text) is not None and len(text) <= 253
     if operation == "post_event":  # the name stands in the body, which is the API server's to judge
         is_name = True
@@ -147,10 +93,10 @@ def test_a_name_reaches_its_own_object_or_nothing(server: Server, kube: Kube, op
 @pytest.mark.parametrize("operation", CALLS)
 @each_hostile_text
 @given(text=TEXTS)
-def test_a_namespace_is_one_segment_or_nothing(server: Server, kube: Kube, operation: str, text: str) -> None:
+def test_a_namespace_is_one_segment_or_nothing(recorder: Recorder, kube: Kube, operation: str, text: str) -> None:
     """Whatever stands for a namespace: one request with the usual segments, or none at all."""
     segments, call = CALLS[operation]
-    paths = sent(server, lambda: call(kube, text, "essay"))
+    paths = sent(recorder, lambda: call(kube, text, "essay"))
     assert len(paths) == int(re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", text) is not None)
     for path in paths:
         parts = urlsplit(path).path.strip("/").split("/")
@@ -160,25 +106,25 @@ def test_a_namespace_is_one_segment_or_nothing(server: Server, kube: Kube, opera
 
 @each_hostile_text
 @given(text=TEXTS)
-def test_a_lease_is_one_of_our_own_namespace_or_none(server: Server, kube: Kube, text: str) -> None:
+def test_a_lease_is_one_of_our_own_namespace_or_none(recorder: Recorder, kube: Kube, text: str) -> None:
     """A name of a Lease that came from anywhere stays in our namespace, too."""
     for call in (lambda: kube.lease(text), lambda: kube.replace_lease({"metadata": {"name": text}})):
-        for path in sent(server, call):
+        for path in sent(recorder, call):
             assert path == f"/apis/coordination.k8s.io/v1/namespaces/qianfan-system/leases/{text}"
 
 
 @settings(deadline=None, max_examples=50)
 @given(text=st.text(max_size=200))
-def test_where_a_list_goes_on_is_one_value_of_the_query(server: Server, kube: Kube, text: str) -> None:
+def test_where_a_list_goes_on_is_one_value_of_the_query(recorder: Recorder, kube: Kube, text: str) -> None:
     """What the API server gives as `continue` comes back to it as it was, and as nothing else."""
-    server.requests.clear()
+    recorder.requests.clear()
     pages = iter([{"items": [], "metadata": {"continue": text}}, {"items": [], "metadata": {}}])
-    server.reply = lambda *_: next(pages)  # type: ignore[method-assign]
+    recorder.reply = lambda *_: next(pages)  # type: ignore[method-assign]
     try:
         list(kube.uids("qianfanjobs"))
     finally:
-        del server.reply
-    (_, first), *more = server.requests
+        del recorder.reply
+    (_, first), *more = recorder.requests
     assert urlsplit(first).path == "/apis/qianfan.dev/v1alpha1/qianfanjobs"
     for _, path in more:
         at, query = path.split("?", 1)
@@ -199,31 +145,31 @@ def test_where_a_list_goes_on_is_one_value_of_the_query(server: Server, kube: Ku
     ],
 )
 def test_a_reply_about_another_object_is_none(
-    server: Server, kube: Kube, operation: str, told: Mapping[str, str] | None
+    recorder: Recorder, kube: Kube, operation: str, told: Mapping[str, str] | None
 ) -> None:
     """What is believed is what was asked for: not another namespace's Secret, not another object's status."""
-    server.answer = {"data": {}, **({} if told is None else {"metadata": {**told, "resourceVersion": "1"}})}
+    recorder.answer = {"data": {}, **({} if told is None else {"metadata": {**told, "resourceVersion": "1"}})}
     with pytest.raises(KubeError):
         kube.lease("essay") if operation == "lease" else CALLS[operation][1](kube, MINE, "essay")
 
 
 @pytest.mark.parametrize("answer", [[], None, "text", 5], ids=repr)
-def test_a_reply_that_is_no_object_is_none(server: Server, kube: Kube, answer: Any) -> None:
+def test_a_reply_that_is_no_object_is_none(recorder: Recorder, kube: Kube, answer: Any) -> None:
     """A reply of another shape fails as one that cannot be read does, not somewhere behind it."""
-    server.reply = lambda *_: answer  # type: ignore[method-assign]
+    recorder.reply = lambda *_: answer  # type: ignore[method-assign]
     try:
         with pytest.raises(KubeError):
             kube.secret(MINE, "essay")
     finally:
-        del server.reply
+        del recorder.reply
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=ascii)
 @pytest.mark.parametrize("part", ["namespace", "name"])
-def test_a_list_brings_names_or_fails(server: Server, kube: Kube, part: str, text: str) -> None:
+def test_a_list_brings_names_or_fails(recorder: Recorder, kube: Kube, part: str, text: str) -> None:
     """A name that a list brings goes into paths later: what is none is not believed."""
     metadata = {"namespace": MINE, "name": "essay", "uid": "u", part: text}
-    server.answer = {"items": [{"metadata": metadata}], "metadata": {}}
+    recorder.answer = {"items": [{"metadata": metadata}], "metadata": {}}
     with pytest.raises(KubeError):
         list(kube.uids("qianfanjobs"))
 

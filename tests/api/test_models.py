@@ -203,6 +203,14 @@ def test_what_cannot_be_read_destroys_nothing(spec: Any) -> None:
     assert salvaged.spec.deletion_policy_for(adopted=False) == "Orphan"
 
 
+@pytest.mark.parametrize("ref", [{"name": "../other"}, {"name": ""}, {"name": 5}, "other", ["other"]], ids=str)
+def test_salvage_names_no_secret_where_it_cannot_read_which(ref: object) -> None:
+    """An object whose credentialsRef is wrong has no keys, instead of those that it would have without one."""
+    salvaged = QianfanJob.salvage({"metadata": {"name": "j"}, "spec": {"paused": True, "credentialsRef": ref}})
+
+    assert (salvaged.spec.paused, salvaged.spec.credentials_ref.name) == (True, "")
+
+
 def test_salvage_changes_nothing_that_can_be_read() -> None:
     """A spec that parses is salvaged whole."""
     raw = job(attempt=3, adopt={"taskId": 1, "jobId": 2})

@@ -256,6 +256,15 @@ def test_what_cannot_be_a_key_is_told_by_its_name(office: Office, name: str, tex
     assert not office.connected
 
 
+def test_an_access_key_that_would_end_its_field_of_the_header_is_none(office: Office) -> None:
+    """Between the slashes of the header stands what is signed besides it: when, and for how long."""
+    office.write(WATCHED, {**KEYS, ACCESS_KEY: "key/2026-01-01T00:00:00Z/99999999"})
+    access = office.access()
+    assert told(access) == (Trouble.WAIT, Reason.CREDENTIALS_INVALID)
+    assert access.why.message.startswith(f"{ACCESS_KEY} in Secret {WATCHED} cannot be a key")
+    assert not office.connected
+
+
 def test_a_secret_that_nothing_watches_is_asked_for_once_a_minute(office: Office) -> None:
     """A Role that is added, or a Secret of a name of its own that comes, is noticed without any other change."""
     office.refusal = lambda: Forbidden("no")

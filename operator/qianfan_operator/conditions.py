@@ -8,9 +8,11 @@ from dataclasses import dataclass
 
 from qianfan_operator.api.common import Condition
 from qianfan_operator.reasons import Reason
+from qianfan_operator.text import clean
 
 READY, SYNCED, RECONCILING, STALLED = "Ready", "Synced", "Reconciling", "Stalled"
 SUCCEEDED, AVAILABLE = "Succeeded", "Available"
+MESSAGE_LIMIT = 1024  # characters
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ def conditions(
             type=kind,
             status=status,
             reason=reason,
-            message=message,
+            message=clean(message, MESSAGE_LIMIT),
             observed_generation=generation,
             last_transition_time=since,
         )

@@ -13,9 +13,10 @@ from qianfan_operator.api.common import API_VERSION, GROUP, Condition, Resource
 from qianfan_operator.conditions import READY, STALLED, SYNCED, find, is_true
 from qianfan_operator.kube import Kube, KubeError, NotFound
 from qianfan_operator.reasons import Reason
+from qianfan_operator.text import clean, cut
 
 log = logging.getLogger(__name__)
-NOTE_LIMIT = 1024  # characters, the API's own limit
+NOTE_LIMIT = 1024  # bytes, the API's own limit
 REMEMBERED = 1000  # events that are counted up instead of posted again; more are only told less tersely
 _WANTED = frozenset({Reason.PAYMENT_REQUIRED, Reason.ACCOUNT_CHANGED, Reason.UNKNOWN_STATE})
 """What is not Stalled, for it may end without us, and yet waits for a person."""
@@ -59,6 +60,7 @@ class Events:
 
     def post(self, resource: Resource, kind: str, reason: str, note: str) -> None:
         """Post one event (`kind` is Normal or Warning) about an object."""
+        note = cut(clean(note, NOTE_LIMIT), NOTE_LIMIT)
         words = (resource.metadata.uid, kind, reason, note)
         try:
             if not self._counted_up(resource.metadata.namespace, words):
@@ -100,7 +102,7 @@ class Events:
             "action": "Reconcile",
             "reason": reason,
             "type": kind,
-            "note": note[:NOTE_LIMIT],
+            "note": note,
             "regarding": {
                 "apiVersion": API_VERSION,
                 "kind": resource.kind,

@@ -1,42 +1,50 @@
-"""Logging: one line per record, as JSON or text, with the fields that a record brings along."""
+"""Logging: one line per record, as JSON or text, with the fields that a record brings along.
+
+Whatever a record holds, its line cannot be split, extended or flooded by it: every text in it is cleaned and bounded,
+and in the text format it is quoted. Records of libraries, warnings and exceptions that nobody caught go the same way.
+"""
 
 import json
 import logging
+import re
 import sys
+import threading
+from collections.abc import Iterator
+from types import TracebackType
 from typing import Any
 
+from qianfan_operator.text import clean
+
+MESSAGE_LIMIT, FIELD_LIMIT = 1024, 1024  # characters
+LINES_LIMIT, LINE_LIMIT = 80, 256  # of a traceback: lines, and characters of each
+FIELDS_LIMIT = 20  # fields of a record, and items of a field
+_LARGEST = 2**63  # beyond it, JSON's readers disagree
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_OURS = frozenset({"time", "level", "logger", "message", "msg", "exception", "stack"})
+_PLAIN = re.compile(r"[A-Za-z0-9_./:@+-]+")  # what needs no quotes
+_NOT_A_NAME = re.compile(r"[^A-Za-z0-9_.-]")
 
-
-def _fields(record: logging.LogRecord) -> dict[str, Any]:
-    return {name: value for name, value in vars(record).items() if name not in _STANDARD and name != "k8s_ref"}
+log = logging.getLogger(__name__)
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object per line."""
+    """One JSON object per line. Text stays readable in any script: what could do harm in it was escaped before."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Render a record."""
-        line: dict[str, Any] = {
-            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
-            "level": record.levelname,
-            "logger": record.name,
-            "message": record.getMessage(),
-            **_fields(record),
-        }
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str, ensure_ascii=False)
+        """Render a record; never raises."""
+        line = {"time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"), **_content(self, record)}
+        return json.dumps(line, ensure_ascii=False, allow_nan=False)
 
 
 class TextFormatter(logging.Formatter):
-    """A line for people."""
+    """A line for people, in logfmt: `name=value` with quotes around what is no plain word."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Render a record."""
-        fields = " ".join(f"{name}={value}" for name, value in _fields(record).items())
-        line = f"{self.formatTime(record, '%H:%M:%S')} {record.levelname:7} {record.getMessage()} {fields}".rstrip()
-        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+        """Render a record; never raises."""
+        content = _content(self, record)
+        line = {"time": self.formatTime(record, "%H:%M:%S"), "level": content.pop("level")}
+        line |= {"msg": content.pop("message"), **content}
+        return " ".join(f"{name}={_quoted(value)}" for name, value in line.items())
 
 
 def configure(style: str, level: str) -> None:
@@ -47,3 +55,74 @@ def configure(style: str, level: str) -> None:
     # kopf reports each event handler's success; the client of the API server and of the cloud each connection.
     for name in ("kopf.objects", "aiohttp.access", "urllib3", "asyncio"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.captureWarnings(capture=True)
+    sys.excepthook = _uncaught
+    threading.excepthook = lambda args: log.critical(
+        "A thread has ended by an exception",
+        exc_info=(args.exc_type, args.exc_value, args.exc_traceback) if args.exc_value else None,
+    )
+
+
+def _uncaught(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+    log.critical("The process ends by an exception", exc_info=(kind, error, traceback))
+
+
+def _content(formatter: logging.Formatter, record: logging.LogRecord) -> dict[str, Any]:
+    """Everything of a record but its time, cleaned."""
+    content: dict[str, Any] = {
+        "level": record.levelname,
+        "logger": clean(record.name, FIELD_LIMIT),
+        "message": clean(_message(record), MESSAGE_LIMIT),
+        **dict(_fields(record)),
+    }
+    if record.exc_info:
+        content["exception"] = _lines(formatter.formatException(record.exc_info))
+    if record.stack_info:
+        content["stack"] = _lines(formatter.formatStack(record.stack_info))
+    return content
+
+
+def _fields(record: logging.LogRecord) -> Iterator[tuple[str, Any]]:
+    names = [name for name in vars(record) if name not in _STANDARD and name != "k8s_ref"]
+    for name in names[:FIELDS_LIMIT]:
+        shown = _NOT_A_NAME.sub("_", name)[:FIELD_LIMIT]
+        yield f"field_{shown}" if shown in _OURS else shown, _value(vars(record)[name])
+
+
+def _value(value: object, *, nested: bool = False) -> Any:
+    """Make of a field what JSON can say of it, in bounds."""
+    if value is None or isinstance(value, bool):
+        return value
+    if type(value) in {int, float} and abs(value) < _LARGEST:  # type: ignore[arg-type]  # false for NaN, too
+        return value
+    if isinstance(value, list | tuple) and not nested:
+        return [_value(item, nested=True) for item in value[:FIELDS_LIMIT]]
+    return clean(_text(value), FIELD_LIMIT)
+
+
+def _message(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage()
+    except Exception:  # arguments that do not fit are a mistake of the caller's, which may not cost the line
+        return _text(record.msg)
+
+
+def _text(value: object) -> str:
+    try:
+        return str(value)
+    except Exception:  # the same for what cannot be written
+        return f"<{type(value).__name__}>"
+
+
+def _lines(text: str) -> str:
+    """Bound a text of several lines: of too many, the beginning tells where it happened and the end what it was."""
+    lines = [clean(line, LINE_LIMIT) for line in text.split("\n")]
+    if len(lines) > LINES_LIMIT:
+        half = LINES_LIMIT // 2
+        lines = [*lines[:half], "...", *lines[-half:]]
+    return "\n".join(lines)
+
+
+def _quoted(value: object) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)

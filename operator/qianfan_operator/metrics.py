@@ -36,7 +36,7 @@ BUILD = Gauge("qianfan_build_info", "1, with the version of the operator.", ["ve
 
 
 def called(operation: str, code: str, seconds: float) -> None:
-    """Count a call to the cloud."""
+    """Count a call to the cloud; both words are of closed sets (`cloud.endpoints`, `cloud.errors.counted`)."""
     CLOUD_REQUESTS.labels(operation, code).inc()
     CLOUD_SECONDS.labels(operation).observe(seconds)
 

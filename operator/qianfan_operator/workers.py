@@ -23,6 +23,7 @@ class Workers:
     ) -> None:
         self._queue, self._engine, self._clock = queue, engine, clock
         self._passes: dict[Key, float] = {}  # when each pass that is under way began
+        self._told: tuple[Key, float] | None = None  # the pass that does not end and was logged
         self._due_since: float | None = None  # when keys were first seen to be due; None once one is taken
         self._working = False
         self._threads = [threading.Thread(target=self._work, name=f"worker-{n}", daemon=True) for n in range(count)]
@@ -34,7 +35,10 @@ class Workers:
             thread.start()
 
     def ailing(self) -> str:
-        """Say what keeps passes from being made that should be made; empty if nothing does."""
+        """Say what keeps passes from being made that should be made; empty if nothing does.
+
+        Whoever may reach the port reads it: the object that it is about is in the log.
+        """
         if not self._working:  # not yet, or not any more: then ids are written for as long as it takes
             return ""
         now = self._clock()
@@ -42,7 +46,10 @@ class Workers:
             return "a worker has died"
         for key, began in list(self._passes.items()):
             if now - began > STUCK:
-                return f"a pass over {key} has lasted for more than {STUCK:.0f} s"
+                if (key, began) != self._told:
+                    self._told = key, began
+                    log.error("A pass does not end", extra={"object": str(key), "seconds": int(now - began)})
+                return f"a pass has lasted for more than {STUCK:.0f} s"
         if not any(self._queue.depth().values()):
             self._due_since = None
         elif self._due_since is None:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from qianfan_operator.reasons import Reason
+from qianfan_operator.text import clean
 
 MESSAGE_LIMIT: Final = 300
 CODE_LIMIT: Final = 64
@@ -110,6 +111,22 @@ _ROWS: Final[tuple[tuple[Iterable[str], tuple[str, ...], Rule], ...]] = (
     (("publishTrainModel",), ("70118",), _TWICE),
 )
 _TABLE: Final = {(operation, code): rule for row, codes, rule in _ROWS for operation in row for code in codes}
+
+_ON_THE_WAY: Final = ("OK", "Aborted", "BadReply", "ConnectionLost", "IncompleteList", "ProxyFailed", "ReplyTooLarge",
+                      "TLSFailed", "Timeout")  # fmt: skip
+_STATUSES: Final = (400, 401, 403, 404, 405, 408, 409, 411, 413, 415, 429, 500, 501, 502, 503, 504)
+CODES: Final = frozenset(
+    {code for _, codes, _ in _ROWS for code in codes} | {*_ON_THE_WAY, *(f"HTTP {status}" for status in _STATUSES)}
+)
+"""The codes that are counted by their names: those that the table knows, and our own words for what happened."""
+
+OTHER: Final = "other"
+
+
+def counted(code: str) -> str:
+    """Return the code as metrics show it: the cloud may say any word, and each would be a series for ever."""
+    return code if code in CODES else OTHER
+
 
 _REMEDIES: Final[dict[str | Reason, str]] = {
     Reason.ACCESS_DENIED: "give the user of the access key the right for it in the console's access management",
@@ -224,6 +241,5 @@ class SwitchedOff(NotSent):
 
 
 def one_line(text: str, limit: int) -> str:
-    """Return `text` as one line of printable characters, at most `limit` long."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return line if len(line) <= limit else line[: limit - 1] + "…"
+    """Return words of the cloud as one line of visible characters, at most `limit` long."""
+    return clean(" ".join(text[: 4 * limit].split()), limit)

@@ -20,7 +20,7 @@ from urllib3.util import Retry
 
 from qianfan_operator.cloud.clock import Clock, CloudClock
 from qianfan_operator.cloud.endpoints import Endpoint
-from qianfan_operator.cloud.errors import CREATES, ClockUnknown, CloudError, StaleRequest, SwitchedOff, is_v2
+from qianfan_operator.cloud.errors import CREATES, ClockUnknown, CloudError, StaleRequest, SwitchedOff, counted, is_v2
 from qianfan_operator.cloud.fields import MalformedError
 from qianfan_operator.cloud.keys import AccessKey
 from qianfan_operator.cloud.replies import Answer, read_reply
@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 OnCall = Callable[[str, str, float], None]
-"""Told after every call: the operation, "OK" or the error's code, and the seconds that it took."""
+"""Told after every call: the operation, "OK" or the error's code (`counted`), and the seconds that it took."""
 
 _CHUNK_BYTES: Final = 64 * 1024
 _POOLED_CONNECTIONS: Final = 32
@@ -148,7 +148,7 @@ class Transport:
             raise
         finally:
             seconds = self._clock.boottime() - started
-            self._on_call(operation, code, seconds)
+            self._on_call(operation, counted(code), seconds)
             logger.debug("Called the cloud: %s %s in %.3f s, request id %s", operation, code, seconds, request_id)
         return value
 

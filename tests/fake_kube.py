@@ -30,6 +30,8 @@ class FakeKube:
         self._versions, self._uids = itertools.count(1), itertools.count(1)
         self.objects: dict[Key, Raw] = {}
         self.secrets: dict[tuple[str, str], dict[str, str]] = {}
+        self.labels: dict[str, dict[str, str]] = {}
+        """The labels of namespaces; each namespace is there."""
         self.events: list[Raw] = []
         self.writes: list[tuple[str, Key, Raw]] = []
         """The operator's writes that changed something: what kind of write, which object, how it was then."""
@@ -61,6 +63,10 @@ class FakeKube:
         """Read a Secret."""
         api_path("secrets", namespace, name)
         return self.around("secret", lambda: self._secret(namespace, name))
+
+    def namespace_labels(self, name: str) -> dict[str, str]:
+        """Read the labels of a namespace."""
+        return self.around("namespace_labels", lambda: dict(self.labels.get(name, {})))
 
     def cluster_uid(self) -> str:
         """Tell what stands for the cluster."""

@@ -17,7 +17,7 @@ from qianfan_operator.cloud.clock import SystemClock
 from qianfan_operator.cloud.keys import AccessKey
 from qianfan_operator.cloud.settings import CloudSettings
 from qianfan_operator.cloud.transport import Transport
-from qianfan_operator.credentials import Credentials
+from qianfan_operator.credentials import Credentials, Default
 from qianfan_operator.engine import Engine
 from qianfan_operator.events import Events
 from qianfan_operator.intake import Intake
@@ -28,6 +28,7 @@ from qianfan_operator.leader import RENEW, Alone, Election
 from qianfan_operator.listing import Listing
 from qianfan_operator.protocol import Protocol
 from qianfan_operator.schedule import Clocks, Schedule
+from qianfan_operator.selector import Selector
 from qianfan_operator.settings import Settings, explain
 from qianfan_operator.store import Store
 from qianfan_operator.watch import Watch
@@ -69,7 +70,7 @@ async def _run(settings: Settings) -> int:
     schedule = _schedule(settings)
     queue: WorkQueue[Key] = WorkQueue(settings.workers, clock.boottime, group)
     credentials = Credentials(
-        kube, connect, settings.credentials_wait_sec, clock.boottime, clock.wall, settings.default_credentials_namespace
+        kube, connect, settings.credentials_wait_sec, clock.boottime, clock.wall, _default_credentials(settings)
     )
     election = _election(settings, clock)
     protocol = Protocol(election.leading, nonce=lambda: uuid.uuid4().hex[:16])
@@ -79,7 +80,7 @@ async def _run(settings: Settings) -> int:
     engine = Engine(
         kinds=BY_PLURAL, kube=kube, credentials=credentials, store=store, schedule=schedule, protocol=protocol,
         events=events, clocks=Clocks(clock.boottime, _now), cluster=cluster, grace=settings.create_grace_sec,
-        listed=listing.read, leading=election.leading,
+        listed=listing.read, leading=election.leading, adopt=settings.adopt,
     )  # fmt: skip
     workers = Workers(settings.workers, queue, engine)
     metrics.BUILD.labels(version("qianfan-operator")).set(1)
@@ -125,6 +126,12 @@ def _cloud_settings(settings: Settings) -> CloudSettings:
         use_v2=settings.v2_enabled,
         user_agent=f"qianfan-operator/{version('qianfan-operator')}",
     )
+
+
+def _default_credentials(settings: Settings) -> Default | None:
+    if not settings.default_credentials_namespace:
+        return None
+    return Default(settings.default_credentials_namespace, Selector.parse(settings.default_credentials_selector))
 
 
 def _election(settings: Settings, clock: SystemClock) -> Election | Alone:

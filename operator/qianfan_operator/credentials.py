@@ -16,11 +16,13 @@ from qianfan_operator.decide import Trouble, Why
 from qianfan_operator.kube import Forbidden, Kube, NotFound
 from qianfan_operator.reasons import Reason
 from qianfan_operator.sealed import Sealed
+from qianfan_operator.selector import Selector
 
 Where = tuple[str, str]
 """Namespace and name of a Secret."""
 
 REREAD = 60.0  # seconds that a Secret which is not watched is believed
+LABELS_FOR = 30.0  # seconds that the labels of a namespace are believed
 REFUSALS, REFUSED_FOR = 3, 60.0  # keys are edited in two steps, and the cloud's IAM lags
 _NO_SECRET = Why(Reason.INVALID_SPEC, f"spec.credentialsRef.name {IN_WORDS}.")
 TRY_AGAIN = 10.0  # seconds after which refused keys are tried again, even if nothing but a create would show them good
@@ -49,6 +51,23 @@ class Access:
     why: Why = Why(Reason.CREDENTIALS_NOT_FOUND)
     again: float | None = None
     """Seconds after which to ask again, if nothing tells when that is worth it."""
+    own: bool = True
+    """Whether the keys are the namespace's own, and not the default credentials."""
+
+
+@dataclass(frozen=True)
+class Default:
+    """The Secret that serves namespaces which have none: where it is, and the namespaces that it serves."""
+
+    namespace: str
+    selector: Selector
+
+
+@dataclass(frozen=True)
+class _Labels:
+    selected: bool
+    read_at: float
+    forbidden: bool = False  # the operator may not read them
 
 
 @dataclass
@@ -73,8 +92,7 @@ class _Secret:
 class Credentials:
     """The Secrets that objects name. Thread-safe. `boot` is for waits, `wall` (unix seconds) for ages of objects.
 
-    `default` is the namespace whose Secret serves objects that name none, where their own namespace has none; "" for no
-    such thing.
+    `default` serves objects that name no Secret, where their own namespace has none and is selected; None: nobody.
     """
 
     def __init__(
@@ -84,13 +102,15 @@ class Credentials:
         wait: float,
         boot: Callable[[], float],
         wall: Callable[[], float],
-        default: str = "",
+        default: Default | None = None,
     ) -> None:
         self._kube, self._connect, self._wait = kube, connect, wait
         self._boot, self._wall, self._default = boot, wall, default
         self._secrets: dict[Where, _Secret] = {}
         self._last: dict[Where, Account] = {}
         self._same: set[frozenset[str]] = set()
+        self._labels: dict[str, _Labels] = {}  # by namespace
+        self._lent: set[tuple[str, str]] = set()  # namespaces that used the default, each with the account of its keys
         self._lock = threading.Lock()
 
     def sources(self, resource: Resource) -> tuple[Where, ...]:
@@ -101,9 +121,9 @@ class Credentials:
         ref, namespace = resource.spec.credentials_ref, resource.metadata.namespace
         if not is_subdomain(ref.name):
             return ()
-        unnamed = "name" not in ref.model_fields_set
-        default = ((self._default, SECRET_NAME),) if self._default not in {"", namespace} and unnamed else ()
-        return (namespace, ref.name), *default
+        if "name" in ref.model_fields_set or self._default is None or self._default.namespace == namespace:
+            return ((namespace, ref.name),)
+        return (namespace, ref.name), (self._default.namespace, SECRET_NAME)
 
     def changed(self, namespace: str, name: str, data: Sealed | None, *, listed: bool = False) -> bool:
         """Take over what the watch saw (None: deleted); say whether the users must be told of other keys.
@@ -117,25 +137,43 @@ class Credentials:
             return news
 
     def access(self, resource: Resource) -> Access:
-        """Resolve the account of an object; raises KubeError if the Secret cannot be read just now."""
+        """Resolve the account of an object; raises KubeError if the API server cannot be asked just now."""
         if not self.sources(resource):
             return Access(None, Trouble.STALL, _NO_SECRET)
-        where, secret = self._find(resource)
-        if keys := secret.keys:
+        where, secret, labels = self._find(resource)
+        own = where[0] == resource.metadata.namespace
+        if (keys := secret.keys) and (labels is None or labels.selected):
             account = self._account(where, keys)
+            if not own:
+                self._lent.add((resource.metadata.namespace, account.name))
             if not secret.refusals or self._boot() - secret.tried_at >= TRY_AGAIN:
-                return Access(account)
+                return Access(account, own=own)
             lasting = secret.refusals >= REFUSALS and self._boot() - secret.refused_at >= REFUSED_FOR
-            whose = f"keys in Secret {where[1]}" if where[0] == resource.metadata.namespace else "operator's own keys"
+            whose = f"keys in Secret {where[1]}" if own else "operator's own keys"
             why = Why(Reason.CREDENTIALS_INVALID, f"The cloud refuses the {whose}; correct them.")
-            return Access(account, Trouble.STALL if lasting else Trouble.WAIT, why)
-        if resource.metadata.deletion_timestamp:
-            kept = (self._last.get(source) for source in self.sources(resource))
-            if in_use := next(filter(None, kept), None):
-                return Access(in_use)
+            return Access(account, Trouble.STALL if lasting else Trouble.WAIT, why, own=own)
+        if resource.metadata.deletion_timestamp and (kept := self._kept(resource)):
+            return kept
+        if labels is not None and not labels.selected:
+            return Access(None, Trouble.STALL, self._not_selected(resource, labels), LABELS_FOR, own=False)
         trouble = self._patience(resource, secret)
         again = REREAD if trouble is Trouble.STALL and where[1] != SECRET_NAME else None
-        return Access(None, trouble, _absent(where, secret), again)
+        return Access(None, trouble, _absent(where, secret), again, own=own)
+
+    def _kept(self, resource: Resource) -> Access | None:
+        """Find the keys that were in use last, so that what they made can be ended without a Secret.
+
+        The default's only for what was made with them, by a namespace that this process has seen it serve.
+        """
+        own, *default = self.sources(resource)
+        if account := self._last.get(own):
+            return Access(account)
+        for where in default:
+            account = self._last.get(where)
+            made = resource.status.account
+            if account and made == account.name and (resource.metadata.namespace, made) in self._lent:
+                return Access(account, own=False)
+        return None
 
     def refused(self, resource: Resource, account: Account) -> None:
         """Note that the cloud refused the keys of this object."""
@@ -166,7 +204,8 @@ class Credentials:
         secrets = filter(None, map(self._secrets.get, self.sources(resource)))
         return next((secret for secret in secrets if secret.keys == account.keys), None)
 
-    def _find(self, resource: Resource) -> tuple[Where, _Secret]:
+    def _find(self, resource: Resource) -> tuple[Where, _Secret, _Labels | None]:
+        """Find the Secret that counts; if that is the default, with what the labels of the namespace say."""
         own, *default = self.sources(resource)
         secret = self._read(own)
         absent = secret.data is None and not secret.forbidden
@@ -174,9 +213,42 @@ class Credentials:
         fresh = resource.status.account is None and not resource.metadata.deletion_timestamp
         if absent and not self._lately(max(_born(resource) if fresh else 0.0, secret.seen_at or 0.0)):
             for where in default:
+                labels = self._labels_of(resource.metadata.namespace)
+                if not labels.selected:
+                    return own, secret, labels
                 if (other := self._read(where)).data is not None:
-                    return where, other
-        return own, secret
+                    return where, other, labels
+        return own, secret, None
+
+    def _labels_of(self, namespace: str) -> _Labels:
+        """Say whether an administrator has let a namespace use the default; raises KubeError if that cannot be read.
+
+        What was read before is never used in place of what cannot be read: a label may have been taken away.
+        """
+        known = self._labels.get(namespace)
+        if known and self._boot() - known.read_at < LABELS_FOR:
+            return known
+        began, forbidden, labels = self._boot(), False, dict[str, str]()
+        try:
+            labels = self._kube.namespace_labels(namespace)
+        except NotFound:
+            pass
+        except Forbidden:
+            forbidden = True
+        selected = self._default is not None and not forbidden and self._default.selector.matches(labels)
+        found = self._labels[namespace] = _Labels(selected, began, forbidden)
+        return found
+
+    def _not_selected(self, resource: Resource, labels: _Labels) -> Why:
+        """Say what the namespace lacks to use the default credentials, and who can mend it."""
+        namespace, selector = resource.metadata.namespace, self._default.selector.text if self._default else ""
+        if labels.forbidden:
+            way = "an administrator must let the operator get namespaces (deploy/default-credentials)"
+        else:
+            way = f"an administrator must label it so that it matches {selector} to let it use the default credentials"
+        name = resource.spec.credentials_ref.name
+        message = f"Namespace {namespace} has no Secret {name}: create it with {ACCESS_KEY} and {SECRET_KEY}, or {way}."
+        return Why(Reason.CREDENTIALS_FORBIDDEN, message)
 
     def _read(self, where: Where) -> _Secret:
         with self._lock:

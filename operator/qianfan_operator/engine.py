@@ -16,7 +16,7 @@ from qianfan_operator.conditions import Verdict
 from qianfan_operator.credentials import Access, Account, Credentials
 from qianfan_operator.decide import CHANGES, Action, Decision, Facts, Trouble, Want, decide
 from qianfan_operator.events import Events
-from qianfan_operator.external import Hold, Kind, Pay, Plan, Record, Step, World
+from qianfan_operator.external import Adopt, Hold, Kind, Pay, Plan, Record, Step, World
 from qianfan_operator.gather import Gatherer, Unsure, hears
 from qianfan_operator.keys import Key
 from qianfan_operator.kube import Conflict, Kube, KubeError, NotFound
@@ -46,13 +46,14 @@ class Engine:
     def __init__(
         self, *, kinds: Mapping[str, Kind[Any]], kube: Kube, credentials: Credentials, store: Store, schedule: Schedule,
         protocol: Protocol, events: Events, clocks: Clocks, cluster: str, grace: float, listed: Callable[[], bool],
-        leading: Callable[[], bool],
+        leading: Callable[[], bool], adopt: str = "",
     ) -> None:  # fmt: skip
         self._kinds, self._kube, self._credentials, self._store = kinds, kube, credentials, store
         self._schedule, self._protocol, self._events, self._clocks = schedule, protocol, events, clocks
         self._claims = Claims(store, self._fetch, listed)
         self._gatherer = Gatherer(credentials, self._claims)
         self._cluster, self._grace, self._listed, self._leading = cluster, grace, listed, leading
+        self._adopt = Adopt(adopt) if adopt else None  # None: it depends on whose keys they are
 
     def reconcile(self, key: Key) -> Again:
         """Make one pass over an object; never raises, so that no key is ever lost."""
@@ -117,7 +118,7 @@ class Engine:
         if subject is None:
             return Again(None)
         access = self._credentials.access(subject.resource)
-        world = self._world(subject)
+        world = self._world(subject, access)
         facts, plan, held_up = self._gatherer.gather(subject, access, world)
         decision = decide(facts)
         subject.heard = hears(facts, decision)
@@ -132,7 +133,7 @@ class Engine:
             step = Hold(decision.verdict, error.retry_after)
         return self._finish(subject, facts, decision, step)
 
-    def _world(self, subject: Subject) -> World:
+    def _world(self, subject: Subject, access: Access) -> World:
         key, store, boot = subject.key, self._store, self._clocks.boot()
         record = store.get(key)
         return World(
@@ -147,6 +148,8 @@ class Engine:
             users_of=store.referrers,
             needing=store.needing,
             listed=self._listed(),
+            adopt=self._adopt or (Adopt.ANY if access.own else Adopt.OWN_MARK),
+            names=store.names,
             witness=store.witness,
         )
 

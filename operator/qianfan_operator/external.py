@@ -3,6 +3,7 @@
 A kind never writes an object: it looks, plans, and says in a `Step` what is to be recorded or paid for.
 """
 
+import enum
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Container, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -120,6 +121,14 @@ class Released:
     waits_for: tuple[Key, ...] = ()  # objects whose change may end the wait
 
 
+class Adopt(enum.StrEnum):
+    """What may be taken over or used that a spec names by an id of the cloud: the words of QIANFAN_ADOPT."""
+
+    NONE = "none"
+    OWN_MARK = "own-mark"  # what bears the mark of an object in the same namespace of this cluster
+    ANY = "any"
+
+
 @dataclass(frozen=True)
 class World:
     """What a kind may know besides its object. Times: `boot` in seconds, `now` as RFC 3339."""
@@ -135,6 +144,8 @@ class World:
     users_of: Callable[[Key], tuple[Key, ...]]  # the objects that refer to a key
     needing: Callable[[Iterable[Hashable]], tuple[Key, ...]]  # who needs one of these ("model", id) or ("version", id)
     listed: bool  # all objects have been seen since the start: only then "nobody refers to it" is true (design 5.11)
+    adopt: Adopt  # what this object may take over or use by its id, under the keys that it has now
+    names: Callable[[str, str], tuple[str, ...]]  # of the objects that are known, by plural and namespace
     witness: Callable[[str], tuple[str, str] | None]  # string ids of a task and its run that V1 made under an account
 
     def grace_left(self, *seen: Hashable) -> float:

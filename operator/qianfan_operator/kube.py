@@ -124,6 +124,10 @@ class Kube:
         """Read the uid of the kube-system namespace, which stands for the cluster."""
         return str(self._call("GET", "namespaces", name="kube-system")["metadata"]["uid"])
 
+    def namespace_labels(self, name: str) -> dict[str, str]:
+        """Read the labels of a namespace."""
+        return dict(self._call("GET", f"/api/v1/namespaces/{name}")["metadata"].get("labels") or {})
+
     def post_event(self, event: Mapping[str, Any]) -> None:
         """Post an `events.k8s.io/v1` Event."""
         self._call("POST", "events", event["metadata"]["namespace"], body=event)

@@ -44,7 +44,10 @@ class Reason(enum.StrEnum):
     DEPENDENCY_NOT_READY = "DependencyNotReady", "A referenced object is missing or not ready yet."
     DEPENDENCY_FAILED = "DependencyFailed", "A referenced object failed, was stopped, or refers back to this one."
     CREDENTIALS_NOT_FOUND = "CredentialsNotFound", "The Secret with the access keys, or a key in it, is missing."
-    CREDENTIALS_FORBIDDEN = "CredentialsForbidden", "The operator may not read the Secret; a Role must allow it."
+    CREDENTIALS_FORBIDDEN = (
+        "CredentialsForbidden",
+        "The operator may not read the Secret, or the namespace may not use the default credentials.",
+    )
     CREDENTIALS_INVALID = "CredentialsInvalid", "The cloud refuses the access key or its signature."
     ACCOUNT_CHANGED = (
         "AccountChanged",
@@ -80,6 +83,10 @@ class Reason(enum.StrEnum):
     ATTEMPT_MISMATCH = "AttemptMismatch", "The selected attempt does not exist or was made from other inputs."
     ALREADY_BOUND = "AlreadyBound", "`spec.adopt` names something else than what this object holds."
     ALREADY_MANAGED = "AlreadyManaged", "Another object holds the same cloud resource."
+    ADOPTION_FORBIDDEN = (
+        "AdoptionForbidden",
+        "The operator's setting `QIANFAN_ADOPT` does not let this object take over or use what its spec names.",
+    )
     UPDATE_UNSUPPORTED = "UpdateUnsupported", "The cloud does not offer the call that this change needs."
     UPDATE_FAILED = (
         "UpdateFailed",

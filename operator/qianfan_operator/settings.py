@@ -9,7 +9,10 @@ from typing import Literal
 from pydantic import Field, PositiveFloat, PositiveInt, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from qianfan_operator.selector import Selector
+
 LIST_LAG = 30.0  # seconds that the cloud's lists are believed to lag at most
+SUGGESTED_LABEL = "qianfan.dev/default-credentials=allowed"
 CLOCK_TOLERANCE = 5.0  # seconds by which the corrected clock may be off
 
 
@@ -47,7 +50,18 @@ class Settings(BaseSettings):
     default_credentials_namespace: str = Field(
         "",
         pattern=r"^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)?$",
-        description="Namespace whose Secret `qianfan-credentials` serves each namespace that has none; default: off.",
+        description="Namespace whose Secret `qianfan-credentials` serves the namespaces that have none and that "
+        "`QIANFAN_DEFAULT_CREDENTIALS_SELECTOR` selects; default: off.",
+    )
+    default_credentials_selector: str = Field(
+        "",
+        description="Label selector of the namespaces that may use the default credentials, such as "
+        "`qianfan.dev/default-credentials=allowed`; must be set where these are.",
+    )
+    adopt: Literal["", "none", "own-mark", "any"] = Field(
+        "",
+        description="What objects may take over or use by its id in the cloud: `none`; `own-mark`, what an object of "
+        "the same namespace made; `any`. Default: `own-mark` under default credentials, else `any`.",
     )
     cluster_id: str = Field(
         "",
@@ -70,6 +84,11 @@ class Settings(BaseSettings):
     http_port: int = Field(
         8080, ge=0, le=65535, description="Port of `/healthz`, `/readyz` and `/metrics`; 0 takes a free one."
     )
+    metrics_auth: Literal["none", "tokenreview"] = Field(
+        "none",
+        description="Who may get `/metrics`: `none`, everybody who reaches the port; `tokenreview`, whom the API "
+        "server knows by a bearer token and allows to `get` the path.",
+    )
     log_format: Literal["json", "text"] = Field("json", description="`json` or `text`.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="`DEBUG`, `INFO`, `WARNING` or `ERROR`."
@@ -85,6 +104,24 @@ class Settings(BaseSettings):
             )
         if self.poll_min_sec > self.poll_max_sec:
             raise ValueError("QIANFAN_POLL_MIN_SEC must not be above QIANFAN_POLL_MAX_SEC")
+        return self
+
+    @model_validator(mode="after")
+    def _default_credentials_only_by_label(self) -> "Settings":
+        name, text = "QIANFAN_DEFAULT_CREDENTIALS_SELECTOR", self.default_credentials_selector.strip()
+        if not text:
+            if self.default_credentials_namespace:
+                raise ValueError(
+                    f"{name} must be set with QIANFAN_DEFAULT_CREDENTIALS_NAMESPACE: label the namespaces that may"
+                    f" spend these keys' money, and set it to that label, such as {SUGGESTED_LABEL}"
+                )
+            return self
+        try:
+            selector = Selector.parse(text)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
+        if selector.matches({}):
+            raise ValueError(f"{name} must ask for a label: it selects namespaces that nobody has labelled")
         return self
 
 

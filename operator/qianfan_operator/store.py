@@ -66,6 +66,10 @@ class Store:
         with self._lock:
             return tuple(self._records)
 
+    def names(self, plural: str, namespace: str) -> tuple[str, ...]:
+        """Return the names of the objects of a kind that are known in a namespace."""
+        return tuple(key.name for key in self.known() if (key.plural, key.namespace) == (plural, namespace))
+
     def __len__(self) -> int:
         return len(self._records)
 

@@ -168,6 +168,7 @@ def test_without_the_setting_nobody_else_pays(worlds: Callable[..., World]) -> N
 def test_the_default_pays_where_nobody_else_does(worlds: Callable[..., World]) -> None:
     """With the setting, a namespace without a Secret trains with the default, whose rotation is heard of everywhere."""
     world = worlds(default=THERE)
+    world.label()
     world.set_secret(None)
     key = world.kube.apply(job())
     world.rest(150)  # until then the namespace's own Secret might be on its way
@@ -183,6 +184,7 @@ def test_the_default_pays_where_nobody_else_does(worlds: Callable[..., World]) -
 def test_a_secret_that_comes_a_moment_after_its_object_pays(worlds: Callable[..., World]) -> None:
     """The default does not stand in for keys that were applied together with the object."""
     world = worlds(default=THERE)
+    world.label()
     world.set_secret(None)
     world.set_secret(OTHER, namespace=THERE)
     world.restart()
@@ -197,6 +199,7 @@ def test_a_secret_that_comes_a_moment_after_its_object_pays(worlds: Callable[...
 def test_keys_of_ones_own_replace_the_default_and_are_another_account(worlds: Callable[..., World]) -> None:
     """What was made with the default's money is not believed to be gone when a namespace brings keys of its own."""
     world = worlds(default=THERE)
+    world.label()
     world.set_secret(None)
     world.clock.advance(121)
     world.set_secret(FIRST, namespace=THERE)

@@ -19,7 +19,7 @@ from qianfan_operator.cloud.endpoints import Endpoint
 from qianfan_operator.cloud.keys import AccessKey
 from qianfan_operator.cloud.settings import CloudSettings
 from qianfan_operator.cloud.transport import Transport
-from qianfan_operator.credentials import Credentials
+from qianfan_operator.credentials import Credentials, Default
 from qianfan_operator.engine import Engine
 from qianfan_operator.events import Events
 from qianfan_operator.intake import Intake
@@ -29,6 +29,8 @@ from qianfan_operator.listing import Listing
 from qianfan_operator.protocol import Protocol
 from qianfan_operator.schedule import Clocks, Schedule
 from qianfan_operator.sealed import Sealed
+from qianfan_operator.selector import Selector
+from qianfan_operator.settings import SUGGESTED_LABEL
 from qianfan_operator.store import Store
 from qianfan_operator.workqueue import WorkQueue
 from qianfan_simulator import AfterSeconds, Options, Simulator
@@ -123,7 +125,7 @@ class _Wire(Transport):
 class World:
     """One cluster with one operator and one cloud."""
 
-    def __init__(self, options: Options = PACES, *, v2: bool = True, default: str = "") -> None:
+    def __init__(self, options: Options = PACES, *, v2: bool = True, default: str = "", adopt: str = "") -> None:
         self.clock = Clock()
         self.kube = FakeKube({plural: kind.resource for plural, kind in BY_PLURAL.items()}, self.clock.now)
         self.kube.on_status.append(self._conforms)
@@ -131,7 +133,10 @@ class World:
         self.around_cloud: Callable[[str, Callable[[], Any]], Any] = lambda _, do: do()
         self.leading = True
         self.violations: list[str] = []
-        self._settings, self._default = CloudSettings(base_url=self.sim.url, use_v2=v2), default
+        self._settings = CloudSettings(base_url=self.sim.url, use_v2=v2)
+        self._default = Default(default, Selector.parse(SUGGESTED_LABEL)) if default else None
+        self.adopt = adopt
+        """QIANFAN_ADOPT; a change is in force after a restart."""
         self._nonces = itertools.count(1)
         self.wires: list[_Wire] = []
         self.kube.secrets[NAMESPACE, SECRET_NAME] = keys(FIRST)
@@ -152,7 +157,7 @@ class World:
             kinds=BY_PLURAL, kube=self.kube, credentials=self.credentials, store=self.store, schedule=self.schedule,
             protocol=self.protocol, events=Events(self.kube, clock.now),
             clocks=Clocks(clock.boottime, clock.now, clock.advance), cluster=self.kube.cluster_uid(), grace=GRACE,
-            listed=self.listing.read, leading=self.leads,
+            listed=self.listing.read, leading=self.leads, adopt=self.adopt,
         )  # fmt: skip
         self.intake = Intake(
             BY_PLURAL, self.store, self.queue, self.schedule, self.credentials, self.protocol.unwritten
@@ -260,6 +265,10 @@ class World:
         client = Client(self.wires[-1])
         client.measure_clock()
         return client
+
+    def label(self, namespace: str = NAMESPACE, label: str = SUGGESTED_LABEL) -> None:
+        """Label a namespace, as an administrator does: by default so that it may use the default credentials."""
+        self.kube.labels[namespace] = dict([label.split("=")])
 
     def ask(self, key: Key, word: str = "now") -> None:
         """Ask for a pass by the annotation."""

@@ -11,12 +11,13 @@ import pytest
 from fake_kube import FakeKube
 from qianfan_operator.api.common import ACCESS_KEY, SECRET_KEY, Resource
 from qianfan_operator.cloud.keys import AccessKey
-from qianfan_operator.credentials import REFUSED_FOR, REREAD, TRY_AGAIN, Access, Account, Credentials
+from qianfan_operator.credentials import REFUSED_FOR, REREAD, TRY_AGAIN, Access, Account, Credentials, Default
 from qianfan_operator.decide import Trouble
 from qianfan_operator.kinds import BY_PLURAL
 from qianfan_operator.kube import Forbidden, KubeError
 from qianfan_operator.reasons import Reason
 from qianfan_operator.sealed import Sealed
+from qianfan_operator.selector import Selector
 from unit.objects import BORN, JOB, Raw, raw
 
 WAIT = 120.0
@@ -37,10 +38,11 @@ class Office:
 
     def __post_init__(self) -> None:
         self.kube = FakeKube({plural: kind.resource for plural, kind in BY_PLURAL.items()}, lambda: BORN)
+        self.kube.labels["team"] = {"spends": "ours"}
         self.kube.around = self._around
         self.credentials = Credentials(
             self.kube,  # type: ignore[arg-type]
-            self._connect, WAIT, lambda: self.boot, lambda: self.wall, "shared",
+            self._connect, WAIT, lambda: self.boot, lambda: self.wall, Default("shared", Selector.parse("spends=ours")),
         )  # fmt: skip
 
     def _around(self, operation: str, do: Callable[[], Any]) -> Any:

@@ -43,11 +43,12 @@ def test_a_json_record_is_one_line() -> None:
 
 
 def test_a_text_line_reads_well() -> None:
-    """A person sees time, level, message and fields; a traceback follows."""
+    """A person sees time, level, message and fields, and a traceback in the same line; quotes are where they must be."""
     formatter = TextFormatter()
-    assert formatter.format(record("Started", port=8080)).endswith("INFO    Started port=8080")
-    assert formatter.format(record("Stopping")).endswith("INFO    Stopping")
-    assert formatter.format(failing("no")).splitlines()[-1] == "ValueError: no"
+    tail = "level=INFO msg=Started logger=qianfan_operator.test port=8080 cloud=http://127.0.0.1:8900"
+    assert formatter.format(record("Started", port=8080, cloud="http://127.0.0.1:8900")).endswith(tail)
+    assert 'msg="The cloud did not do it"' in formatter.format(record("The cloud did not do it"))
+    assert formatter.format(failing("no")).endswith('exception="ValueError: no"')
 
 
 @pytest.mark.parametrize("formatter", [JsonFormatter(), TextFormatter()], ids=["json", "text"])

@@ -12,8 +12,8 @@ from qianfan_operator.api.job import JobAdopt, JobStatus, QianfanJob, RunRecord
 from qianfan_operator.cloud.views import Run
 from qianfan_operator.credentials import Account
 from qianfan_operator.decide import Phase, Why
-from qianfan_operator.external import Hold, Record, stalled
-from qianfan_operator.kinds import runs
+from qianfan_operator.external import Hold, Record, World, stalled
+from qianfan_operator.kinds import adoption, runs
 from qianfan_operator.kinds.attempts import FRESH, look_at
 from qianfan_operator.reasons import Reason
 
@@ -66,15 +66,19 @@ def contradicts(status: JobStatus, ref: JobAdopt) -> bool:
     return any(held is not None and told is not None and held != told for held, told in both)
 
 
-def adopt(account: Account, job: QianfanJob) -> Record | Hold:
+def adopt(world: World, account: Account, job: QianfanJob) -> Record | Hold:
     """Record the run that `spec.adopt` names, once the cloud has shown it; a run that makes room is kept besides."""
     ref, status, attempt = job.spec.adopt, job.status, job.spec.attempt
     if ref is None:
         raise AssertionError("there is nothing to adopt")
+    if off := adoption.switched_off(world, "spec.adopt"):
+        return off
     wanted = _wanted(ref)
     run, phase = look_at(account, wanted)
     if run is None:
         return _not_there(ref, phase)
+    if refused := adoption.refused_run(world, account, job, "spec.adopt", run):
+        return refused
     if run.task_uuid and wanted.task_uuid and run.task_uuid != wanted.task_uuid:
         return stalled(Reason.INVALID_SPEC, f"Run {ref.job_id} is in task {run.task_uuid}, not in {ref.task_id}.")
     ids = {name: getattr(wanted, name) or getattr(run, name) for name in _IDS}

@@ -11,9 +11,11 @@ from qianfan_operator.api.job import BaseRun, JobStatus, QianfanJob, RunRecord
 from qianfan_operator.cloud.views import ModelVersion
 from qianfan_operator.credentials import Account
 from qianfan_operator.decide import Want, Why
-from qianfan_operator.external import Hold, Plan, World, stalled
+from qianfan_operator.external import Adopt, Hold, Plan, World, stalled
 from qianfan_operator.keys import Key
-from qianfan_operator.kinds.references import failed, refers_back, run_of
+from qianfan_operator.kinds import adoption
+from qianfan_operator.kinds.attempts import look_at
+from qianfan_operator.kinds.references import failed, record_named, refers_back, run_of
 from qianfan_operator.reasons import Reason
 
 
@@ -36,8 +38,10 @@ def base_of(world: World, job: QianfanJob, why: Why) -> Plan:
     return Plan(Want.CREATE, why, {"base": plan.inputs["run"]}) if plan.want is Want.CREATE else plan
 
 
-def with_integers(account: Account, job: QianfanJob, run: Mapping[str, Any]) -> BaseRun | Hold:
+def with_integers(world: World, account: Account, job: QianfanJob, run: Mapping[str, Any]) -> BaseRun | Hold:
     """Complete the ids of the base run: search the models of the account for one that was published from it."""
+    if forbidden := _forbidden(world, account, job, run):
+        return forbidden
     base = BaseRun(task_id=run["taskId"], task_uuid=run["taskUuid"], job_id=run["jobId"], job_uuid=run["jobUuid"])
     if base.task_id is not None and base.job_id is not None:
         return base
@@ -52,6 +56,19 @@ def with_integers(account: Account, job: QianfanJob, run: Mapping[str, Any]) -> 
     way = "set spec.adopt of that job to its integers" if by_object else "name it by its integers"
     reason = Reason.DEPENDENCY_FAILED if by_object else Reason.INVALID_SPEC
     return stalled(reason, f"{what}, which it tells of a run that was published: publish it, or {way}.")
+
+
+def _forbidden(world: World, account: Account, job: QianfanJob, ids: Mapping[str, Any]) -> Hold | None:
+    """Refuse a run that the spec names by its ids and that is not for this object to go on from."""
+    field = "spec.incrementalFrom.run"
+    if job.spec.incremental_from is None or job.spec.incremental_from.run is None or world.adopt is Adopt.ANY:
+        return None
+    if off := adoption.switched_off(world, field):
+        return off
+    run, _ = look_at(account, record_named(ids))
+    if run is None:
+        return stalled(Reason.INVALID_SPEC, f"The run that {field} names is not in the cloud; correct its ids.")
+    return adoption.refused_run(world, account, job, field, run)
 
 
 def _published(account: Account) -> Iterator[ModelVersion]:

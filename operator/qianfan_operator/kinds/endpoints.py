@@ -13,6 +13,7 @@ from qianfan_operator.credentials import Account
 from qianfan_operator.decide import Phase, Why
 from qianfan_operator.external import Record, Step, World, stalled
 from qianfan_operator.keys import same
+from qianfan_operator.kinds import adoption
 from qianfan_operator.kinds.words import unknown
 from qianfan_operator.names import Mark, source_hash
 from qianfan_operator.reasons import Reason
@@ -187,8 +188,10 @@ def regained(item: ServiceItem, service: QianfanService, wanted: SwitchTarget) -
     return {**updates, **unchanged, "replicas": spec.replicas, "pool_type": spec.pool_type}
 
 
-def adopt(account: Account, service_id: int | str) -> Step:
+def adopt(world: World, account: Account, resource: QianfanService, service_id: int | str) -> Step:
     """Record a service that exists, once the cloud has shown it."""
+    if off := adoption.switched_off(world, "spec.adopt"):
+        return off
     wanted = ServiceStatus(
         service_id=service_id if isinstance(service_id, int) else None,
         service_uuid=service_id if isinstance(service_id, str) else None,
@@ -196,6 +199,14 @@ def adopt(account: Account, service_id: int | str) -> Step:
     service = look(account, wanted)
     if service is None:
         return stalled(Reason.GONE, f"Service {service_id} is not in the cloud; correct spec.adopt.")
+
+    def marks() -> list[Mark | None]:
+        items = [item for item in account.client.services() if _is(item, wanted)]
+        return [mark_of(account, item) for item in items]
+
+    what = f"Service {service_id}"
+    if refused := adoption.refused(world, resource, "spec.adopt", what, QianfanService, marks):
+        return refused
     return Record({**facts(service, wanted), "adopted": True, "account": account.name, "pending": None})
 
 

@@ -117,9 +117,9 @@ class JobKind(Kind[QianfanJob]):
         if status.highest_attempt is None:  # its number says that it had a life before
             return self.survey(world, account, resource, plan)
         if adopting.adopts(resource):
-            return adopting.adopt(account, resource)
+            return adopting.adopt(world, account, resource)
         mark = Mark.of(world.cluster, resource.metadata, resource.kind, attempt, inputs_hash(spec))
-        base = bases.with_integers(account, resource, plan.inputs["base"]) if plan.inputs else None
+        base = bases.with_integers(world, account, resource, plan.inputs["base"]) if plan.inputs else None
         if isinstance(base, Hold):
             return base
         begin: dict[str, Any] = {
@@ -157,7 +157,7 @@ class JobKind(Kind[QianfanJob]):
         if status.highest_attempt is not None:  # the process was only interrupted: it knows that the object is new
             return Record({})
         if adopting.adopts(resource):
-            return adopting.adopt(account, resource)
+            return adopting.adopt(world, account, resource)
         mark = Mark.of(world.cluster, resource.metadata, resource.kind, spec.attempt, inputs_hash(spec))
         result = tasks.survey(world, account, mark)
         if isinstance(result, Hold):

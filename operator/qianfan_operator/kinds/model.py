@@ -4,7 +4,6 @@ from collections.abc import Container, Hashable, Mapping
 from typing import Any
 
 from qianfan_operator.api.common import Pending
-from qianfan_operator.api.job import RunRecord
 from qianfan_operator.api.model import ModelStatus, QianfanModel
 from qianfan_operator.cloud import views
 from qianfan_operator.cloud.errors import CloudError
@@ -12,6 +11,7 @@ from qianfan_operator.conditions import Synced, Verdict
 from qianfan_operator.credentials import Account
 from qianfan_operator.decide import Phase, Want, Why
 from qianfan_operator.external import (
+    Adopt,
     CannotTell,
     Found,
     Hold,
@@ -29,8 +29,8 @@ from qianfan_operator.external import (
     stalled,
 )
 from qianfan_operator.keys import Key, Thing
-from qianfan_operator.kinds import attempts, removing, targets, versions
-from qianfan_operator.kinds.references import run_of
+from qianfan_operator.kinds import adoption, attempts, removing, targets, versions
+from qianfan_operator.kinds.references import record_named, run_of
 from qianfan_operator.kinds.words import already_bound
 from qianfan_operator.names import Mark, source_hash
 from qianfan_operator.reasons import Reason
@@ -131,7 +131,7 @@ class ModelKind(Kind[QianfanModel]):
         """See Kind."""
         spec = resource.spec
         if spec.adopt and not versions.published(resource.status):
-            return versions.adopt(account, resource)
+            return versions.adopt(world, account, resource)
         inputs = dict(plan.inputs)
         if versions.published(resource.status) and versions.same_run(resource.status.source, inputs):
             return versions.make_way(account, resource.status)
@@ -140,7 +140,7 @@ class ModelKind(Kind[QianfanModel]):
             run = (inputs["taskUuid"], inputs["jobUuid"])
         if None in run:
             return stalled(Reason.INVALID_SPEC, "spec.source.run must name the run by two integers or by two strings.")
-        if spec.source and spec.source.run and (hold := _unfinished(account, inputs)):
+        if hold := _forbidden(world, account, resource, inputs):
             return hold
         mark = Mark.of(world.cluster, resource.metadata, resource.kind, 1, f"{run[0]}/{run[1]}")
         body: dict[str, Any] = {
@@ -226,15 +226,32 @@ class ModelKind(Kind[QianfanModel]):
         return removing.release(world, account, resource)
 
 
-def _unfinished(account: Account, inputs: Mapping[str, Any]) -> Hold | None:
+def _forbidden(world: World, account: Account, model: QianfanModel, inputs: Mapping[str, Any]) -> Hold | None:
+    """Refuse what the spec names by its ids and this object may not use; wait for a run that has not finished."""
+    source, target = model.spec.source, model.spec.target
+    if source and source.run and (hold := _unfinished(world, account, model, inputs)):
+        return hold
+    number = target.model_id if target and versions.model_id_of(model.status) is None else None
+    if number is None:
+        return None
+    return adoption.refused_model(
+        world, model, "spec.target.modelId", number, lambda: account.client.model_detail(number)
+    )
+
+
+def _unfinished(world: World, account: Account, model: QianfanModel, inputs: Mapping[str, Any]) -> Hold | None:
     """Wait for a run that the spec names by its ids; one that can never be published needs another source."""
-    ids = {to: inputs[name] for to, name in (("task_id", "taskId"), ("job_id", "jobId"), ("task_uuid", "taskUuid"))}
+    field = "spec.source.run"
+    if off := adoption.switched_off(world, field):
+        return off
     try:
-        run, phase = attempts.look_at(account, RunRecord(attempt=0, job_uuid=inputs["jobUuid"], **ids))
+        run, phase = attempts.look_at(account, record_named(inputs))
     except CloudError as error:
-        if not error.unsupported:
+        if not error.unsupported or world.adopt is not Adopt.ANY:
             raise
         return None  # then the cloud says it when it is published
+    if run and (refused := adoption.refused_run(world, account, model, field, run)):
+        return refused
     what = f"Run {inputs['jobId'] or inputs['jobUuid']} of spec.source"
     if phase is Phase.READY:
         return None

@@ -12,7 +12,7 @@ from qianfan_operator.api.job import JobStatus, QianfanJob, RunRecord
 from qianfan_operator.cloud.views import RunIds, RunItem
 from qianfan_operator.credentials import Account
 from qianfan_operator.decide import Phase, Why
-from qianfan_operator.external import CannotTell, Found, Record, Seen, Updates, World
+from qianfan_operator.external import Adopt, CannotTell, Found, Record, Seen, Updates, World
 from qianfan_operator.kinds import adopting, attempts, runs
 from qianfan_operator.kinds.selecting import recorded
 from qianfan_operator.reasons import Reason
@@ -45,7 +45,7 @@ def bound(status: JobStatus, pending: Pending) -> tuple[object, ...] | None:
 def look(world: World, account: Account, job: QianfanJob, pending: Pending) -> Found:
     """Look for the run of an open intent; where nobody can tell, let a person's decision end it (design 5.6)."""
     if pending.inputs.get("made"):
-        return _chosen(account, job, pending)
+        return _chosen(world, account, job, pending)
     found = runs.look(world, account, pending.inputs)
     if not isinstance(found, CannotTell):
         return found
@@ -56,7 +56,7 @@ def look(world: World, account: Account, job: QianfanJob, pending: Pending) -> F
         return Seen({"runs": runs.besides(job.status.runs, beside)}) if beside else found
     if job.spec.attempt != pending.attempt:  # a person goes on without knowing
         return Seen(_shelved(job.status, beside))
-    return _taken(account, job, beside) if adopting.adopts(job) else found
+    return _taken(world, account, job, beside) if adopting.adopts(job) else found
 
 
 def found_again(
@@ -77,7 +77,7 @@ def found_again(
     return runs.besides(kept, beside), unknown
 
 
-def _chosen(account: Account, job: QianfanJob, pending: Pending) -> Found:
+def _chosen(world: World, account: Account, job: QianfanJob, pending: Pending) -> Found:
     """Two runs were made where one was wanted: the one that a person has named in `adopt` is the attempt's."""
     status, adopt, made = job.status, job.spec.adopt, _record(pending, *pending.inputs["made"])
     held = status.job_id or status.job_uuid
@@ -85,15 +85,15 @@ def _chosen(account: Account, job: QianfanJob, pending: Pending) -> Found:
     if kept or job.metadata.deletion_timestamp or job.spec.attempt != pending.attempt:
         return Seen({"runs": runs.besides(status.runs, [made])})
     if adopt and adopting.adopts(job) and adopt.job_id in {made.job_id, made.job_uuid}:
-        return _taken(account, job, [])
+        return _taken(replace(world, adopt=Adopt.ANY), account, job, [])  # what it made itself is nobody else's
     message = f"Run {held} is recorded and run {pending.inputs['made'][0]} was made, too."
     return CannotTell(Why(Reason.DUPLICATE_CLOUD_RESOURCE, f"{message} Set spec.adopt to the one to keep."))
 
 
-def _taken(account: Account, job: QianfanJob, beside: Iterable[RunRecord]) -> Found:
+def _taken(world: World, account: Account, job: QianfanJob, beside: Iterable[RunRecord]) -> Found:
     """Read the run to adopt before anything that is recorded makes room for it: it may not be there."""
     status = job.status.model_copy(update={"runs": runs.besides(job.status.runs, beside)})
-    step = adopting.adopt(account, job.model_copy(update={"status": status}))
+    step = adopting.adopt(world, account, job.model_copy(update={"status": status}))
     if isinstance(step, Record):
         return Seen(step.updates)
     return CannotTell(Why(step.verdict.reason, step.verdict.message))

@@ -1,6 +1,6 @@
 """References to other objects: met, waited for, or failed (design 9)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from qianfan_operator.api.common import Resource
@@ -91,6 +91,12 @@ def _ids(record: JobStatus | RunRecord) -> RunIds:
     return {
         "taskId": record.task_id, "taskUuid": record.task_uuid, "jobId": record.job_id, "jobUuid": record.job_uuid,
     }  # fmt: skip
+
+
+def record_named(ids: Mapping[str, Any]) -> RunRecord:
+    """Make a record of the run with these ids, to look at it."""
+    fields = {"task_id": "taskId", "task_uuid": "taskUuid", "job_id": "jobId", "job_uuid": "jobUuid"}
+    return RunRecord(attempt=0, **{field: ids.get(name) for field, name in fields.items()})
 
 
 def _split(task_id: int | str, job_id: int | str) -> RunIds:

@@ -5,12 +5,14 @@ from typing import Any
 
 from qianfan_operator.api.common import FINALIZER, Pending
 from qianfan_operator.api.service import QianfanService, ServiceStatus
+from qianfan_operator.cloud.errors import CloudError, Fate
 from qianfan_operator.cloud.views import Applied
 from qianfan_operator.conditions import AVAILABLE
 from qianfan_operator.credentials import Account
 from qianfan_operator.deadlines import cloud_now, seconds_between
 from qianfan_operator.decide import Phase, Want, Why
 from qianfan_operator.external import (
+    Adopt,
     Found,
     Kind,
     NotThere,
@@ -27,7 +29,7 @@ from qianfan_operator.external import (
     stalled,
 )
 from qianfan_operator.keys import Key, Thing
-from qianfan_operator.kinds import deactivating, endpoints, switching
+from qianfan_operator.kinds import adoption, deactivating, endpoints, switching
 from qianfan_operator.kinds.references import version_of
 from qianfan_operator.kinds.words import already_bound
 from qianfan_operator.names import Mark, source_hash
@@ -144,7 +146,7 @@ class ServiceKind(Kind[QianfanService]):
         """See Kind: the service is always looked for before it is applied for (design 5.7)."""
         spec = resource.spec
         if spec.adopt:
-            return endpoints.adopt(account, spec.adopt.service_id)
+            return endpoints.adopt(world, account, resource, spec.adopt.service_id)
         ids = switching.complete(account, plan.inputs)
         if ids is None:
             return stalled(Reason.INVALID_SPEC, _NO_VERSION)
@@ -164,6 +166,8 @@ class ServiceKind(Kind[QianfanService]):
         if wiped and (left := world.grace_left("wiped", world.touched)):
             # An apply that the status forgot may still be on its way (design 5.9).
             return confirming(left, "Looking for a service of this object before another one is applied for.")
+        if refused := _forbidden(world, account, resource):
+            return refused
         body = {
             "modelId": ids.model_id, "modelVersionId": ids.model_version_id, "name": spec.service_name, "uri": spec.uri,
             "replicas": spec.replicas, "poolType": _POOL[spec.pool_type],
@@ -210,6 +214,9 @@ class ServiceKind(Kind[QianfanService]):
 
     def switch(self, world: World, account: Account, resource: QianfanService, plan: Plan) -> Step:
         """Bring another version behind the address: recorded first, then called for, then waited for (design 2.4)."""
+        begins = not switching.leads_to(resource.status, plan.inputs)  # what is under way was allowed when it began
+        if begins and (refused := _forbidden(world, account, resource)):
+            return refused
         ids = switching.complete(account, plan.inputs, strings=True)
         if ids is None:
             return stalled(Reason.INVALID_SPEC, _NO_VERSION)
@@ -222,6 +229,22 @@ class ServiceKind(Kind[QianfanService]):
     def release(self, world: World, account: Account, resource: QianfanService) -> Released:
         """See Kind."""
         return deactivating.release(world, account, resource)
+
+
+def _forbidden(world: World, account: Account, service: QianfanService) -> Step | None:
+    """Refuse a model version that the spec names by its ids and that this object may not serve."""
+    source, field = service.spec.source, "spec.source.modelVersion"
+    if source is None or source.model_version is None or world.adopt is Adopt.ANY:
+        return None
+    if off := adoption.switched_off(world, field):
+        return off
+    try:
+        version = account.client.model_version_detail(source.model_version.model_version_id)
+    except CloudError as error:
+        if error.fate is not Fate.GONE:
+            raise
+        return stalled(Reason.INVALID_SPEC, _NO_VERSION)
+    return adoption.refused_version(world, service, field, version)
 
 
 def _invalid(message: str) -> Plan:

@@ -10,8 +10,9 @@ from qianfan_operator.cloud.errors import CloudError, Fate
 from qianfan_operator.conditions import READY, find
 from qianfan_operator.credentials import Account
 from qianfan_operator.decide import Phase, Why
-from qianfan_operator.external import Record, Step, stalled
+from qianfan_operator.external import Record, Step, World, stalled
 from qianfan_operator.keys import same
+from qianfan_operator.kinds import adoption
 from qianfan_operator.kinds.words import unknown
 from qianfan_operator.names import source_hash
 from qianfan_operator.reasons import Reason
@@ -195,11 +196,13 @@ def model_facts(model: views.Model) -> dict[str, Any]:
     return {"versions": versions, "version_count": len(model.versions), "model_name": model.model_name or None}
 
 
-def adopt(account: Account, model: QianfanModel) -> Step:
+def adopt(world: World, account: Account, model: QianfanModel) -> Step:
     """Record a version that exists; a model alone stands for its newest version."""
     adopt = model.spec.adopt
     if adopt is None:
         raise AssertionError("asked to adopt nothing")
+    if off := adoption.switched_off(world, "spec.adopt"):
+        return off
     version_id = adopt.model_version_id
     try:
         if version_id is None and adopt.model_id is not None:
@@ -216,6 +219,8 @@ def adopt(account: Account, model: QianfanModel) -> Step:
         named = {"Model": adopt.model_id, "Version": adopt.model_version_id}
         what = " or ".join(f"{kind} {number}" for kind, number in named.items() if number is not None)
         return stalled(Reason.GONE, f"{what} is not in the cloud; correct spec.adopt.")
+    if refused := adoption.refused_version(world, model, "spec.adopt", detail):
+        return refused
     if adopt.model_id is not None and adopt.model_id not in {detail.model_id, detail.model_id_str}:
         return stalled(
             Reason.INVALID_SPEC, f"Version {version_id} belongs to model {detail.model_id}, not {adopt.model_id}."

@@ -107,6 +107,19 @@ def already_managed(world: World, kind: str) -> Key:
     return key
 
 
+@situation()
+def adoption_forbidden(world: World, kind: str) -> Key:
+    """It is to take over what an object of another namespace made, which the operator's settings forbid."""
+    adopt = _named(world, usable(world, kind), kind)
+    world.set_secret(FIRST, namespace="team")
+    world.adopt = "own-mark"
+    world.restart()
+    manifest = MANIFESTS[kind]("mine", adopt=adopt)
+    key = world.kube.apply({**manifest, "metadata": {"name": "mine", "namespace": "team"}})
+    world.until(key, "AdoptionForbidden")
+    return key
+
+
 def _named(world: World, key: Key, kind: str) -> dict[str, Any]:
     """Name what an object holds as `adopt` does."""
     status = world.status(key)

@@ -155,7 +155,7 @@ class Credentials:
         if resource.metadata.deletion_timestamp and (kept := self._kept(resource)):
             return kept
         if labels is not None and not labels.selected:
-            return Access(None, Trouble.STALL, self._not_selected(resource, labels), LABELS_FOR, own=False)
+            return Access(None, Trouble.STALL, self._not_selected(resource, labels), REREAD, own=False)
         trouble = self._patience(resource, secret)
         again = REREAD if trouble is Trouble.STALL and where[1] != SECRET_NAME else None
         return Access(None, trouble, _absent(where, secret), again, own=own)

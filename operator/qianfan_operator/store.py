@@ -14,6 +14,9 @@ from typing import Any
 from qianfan_operator.keys import Key, Thing
 
 
+REMEMBERED = 100  # names of a kind in a namespace whose objects went
+
+
 @dataclass(slots=True)
 class Entry:
     """One object. Times are boot time in seconds."""
@@ -55,6 +58,7 @@ class Store:
         self._waiting: dict[Key, set[Key]] = {}
         self._holders: dict[Thing, set[Key]] = {}
         self._witnesses: dict[str, tuple[str, str]] = {}
+        self._past: dict[tuple[str, str], dict[str, None]] = {}  # the names of what went, the newest last
         self._lock = threading.RLock()
 
     def get(self, key: Key) -> Entry | None:
@@ -67,8 +71,10 @@ class Store:
             return tuple(self._records)
 
     def names(self, plural: str, namespace: str) -> tuple[str, ...]:
-        """Return the names of the objects of a kind that are known in a namespace."""
-        return tuple(key.name for key in self.known() if (key.plural, key.namespace) == (plural, namespace))
+        """Return the names of the objects of a kind that are known in a namespace, or were until they went."""
+        here = tuple(key.name for key in self.known() if (key.plural, key.namespace) == (plural, namespace))
+        with self._lock:
+            return (*here, *self._past.get((plural, namespace), ()))
 
     def __len__(self) -> int:
         return len(self._records)
@@ -134,6 +140,11 @@ class Store:
             if record := self._records.pop(key, None):
                 self._unrefer(key, record.refers)
                 self._drop(key, record.holds | record.reserved)
+                past = self._past.setdefault((key.plural, key.namespace), {})
+                past.pop(key.name, None)
+                past[key.name] = None
+                if len(past) > REMEMBERED:
+                    del past[next(iter(past))]
 
     def forget_body(self, key: Key) -> None:
         """Have the next pass read the object anew."""

@@ -43,7 +43,7 @@ def test_a_json_record_is_one_line() -> None:
 
 
 def test_a_text_line_reads_well() -> None:
-    """A person sees time, level, message and fields, and a traceback in the same line; quotes are where they must be."""
+    """A person sees time, level, message and fields, and a traceback in the same line; quoted is what must be."""
     formatter = TextFormatter()
     tail = "level=INFO msg=Started logger=qianfan_operator.test port=8080 cloud=http://127.0.0.1:8900"
     assert formatter.format(record("Started", port=8080, cloud="http://127.0.0.1:8900")).endswith(tail)

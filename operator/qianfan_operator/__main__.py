@@ -5,6 +5,7 @@ import logging
 import socket
 import sys
 import threading
+import time
 import uuid
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -27,6 +28,7 @@ from qianfan_operator.kube import Kube
 from qianfan_operator.leader import RENEW, Alone, Election
 from qianfan_operator.listing import Listing
 from qianfan_operator.protocol import Protocol
+from qianfan_operator.reviews import AT_A_TIME, Reviews
 from qianfan_operator.schedule import Clocks, Schedule
 from qianfan_operator.selector import Selector
 from qianfan_operator.settings import Settings, explain
@@ -89,6 +91,7 @@ async def _run(settings: Settings) -> int:
         alive=workers.ailing,
         ready=lambda: "" if listing.read() else "the first listing is not read yet",
         refresh=lambda: _refresh(store, queue, protocol, election),
+        gate=_gate(settings),
     )
     log.info("Started", extra={"port": port, "cloud": cloud.origin, "cluster": cluster, "workers": settings.workers})
     loop, stop, lost = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
@@ -126,6 +129,12 @@ def _cloud_settings(settings: Settings) -> CloudSettings:
         use_v2=settings.v2_enabled,
         user_agent=f"qianfan-operator/{version('qianfan-operator')}",
     )
+
+
+def _gate(settings: Settings) -> health.Gate:
+    if settings.metrics_auth == "none":
+        return health.everybody
+    return Reviews(Kube(AT_A_TIME, hurry=health.LIFETIME / 3), time.monotonic)
 
 
 def _default_credentials(settings: Settings) -> Default | None:

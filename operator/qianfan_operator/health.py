@@ -27,7 +27,7 @@ Gate = Callable[[str], Awaitable[int]]
 CONNECTIONS = 64  # at a time
 LIFETIME = 10.0  # seconds that one connection may last, for all of it
 FRESH = 1.0  # seconds for which metrics that were rendered are good: so many scrapers cost as much as one
-_LINE, _HEADERS = 4096, 32  # bytes of a line, which may be a token; number of headers
+_LINE, _HEADERS = 8192, 32  # bytes of a line, which may hold a token; number of headers
 _WORDS = {401: "a bearer token is needed", 403: "not allowed to get /metrics", 429: "too many unknown tokens"}
 
 Answer = Callable[[web.BaseRequest], Awaitable[web.Response]]

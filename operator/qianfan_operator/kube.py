@@ -128,6 +128,24 @@ class Kube:
         """Read the labels of a namespace."""
         return dict(self._call("GET", f"/api/v1/namespaces/{name}")["metadata"].get("labels") or {})
 
+    def review_token(self, token: str) -> dict[str, Any] | None:
+        """Ask whose bearer token this is: a user as the API server describes one; None if it knows none."""
+        review = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": token}}
+        status = self._call("POST", "/apis/authentication.k8s.io/v1/tokenreviews", review).get("status") or {}
+        user: dict[str, Any] | None = status.get("user") if status.get("authenticated") is True else None
+        return user
+
+    def review_access(self, user: Mapping[str, Any], path: str, verb: str) -> bool:
+        """Ask whether a user may do this with a path that is no resource."""
+        spec = {
+            "user": user.get("username", ""),
+            **{name: user[name] for name in ("uid", "groups", "extra") if name in user},
+        }
+        asked = {**spec, "nonResourceAttributes": {"path": path, "verb": verb}}
+        review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": asked}
+        answer = self._call("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review)
+        return (answer.get("status") or {}).get("allowed") is True
+
     def post_event(self, event: Mapping[str, Any]) -> None:
         """Post an `events.k8s.io/v1` Event."""
         self._call("POST", "events", event["metadata"]["namespace"], body=event)

@@ -13,7 +13,6 @@ from typing import Any
 
 from qianfan_operator.keys import Key, Thing
 
-
 REMEMBERED = 100  # names of a kind in a namespace whose objects went
 
 

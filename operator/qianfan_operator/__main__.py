@@ -33,6 +33,7 @@ from qianfan_operator.schedule import Clocks, Schedule
 from qianfan_operator.selector import Selector
 from qianfan_operator.settings import Settings, explain
 from qianfan_operator.store import Store
+from qianfan_operator.text import clean
 from qianfan_operator.watch import Watch
 from qianfan_operator.workers import Workers
 from qianfan_operator.workqueue import WorkQueue
@@ -45,7 +46,7 @@ def main() -> int:
     try:
         settings = Settings()
     except ValidationError as error:
-        sys.stderr.write(f"qianfan-operator: {explain(error)}\n")
+        sys.stderr.write(f"qianfan-operator: {clean(explain(error), 4000)}\n")
         return 2
     logs.configure(settings.log_format, settings.log_level)
     try:

@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from qianfan_operator.cloud.settings import CloudSettings
-from qianfan_operator.settings import CLOCK_TOLERANCE, LIST_LAG, Settings, explain, table
+from qianfan_operator.settings import CLOCK_TOLERANCE, LIST_LAG, SUGGESTED_LABEL, Settings, explain, table
 
 
 @pytest.fixture(autouse=True)
@@ -12,6 +12,10 @@ def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
     """Begin with none of our variables."""
     for name in Settings.model_fields:
         monkeypatch.delenv(f"QIANFAN_{name.upper()}", raising=False)
+
+
+LENT = {"QIANFAN_DEFAULT_CREDENTIALS_NAMESPACE": "pool"}
+SELECTOR = "QIANFAN_DEFAULT_CREDENTIALS_SELECTOR"
 
 
 def refusal(monkeypatch: pytest.MonkeyPatch, **variables: str) -> str:
@@ -60,6 +64,13 @@ def test_settings_do_not_change(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"QIANFAN_CREATE_EXPIRY_SEC": "60"}, "QIANFAN_CREATE_GRACE_SEC must be at least 125"),
         ({"QIANFAN_CONSOLE_API_RETRY_TIMEOUT": "71"}, "QIANFAN_CREATE_GRACE_SEC must be at least 121"),
         ({"QIANFAN_POLL_MIN_SEC": "61"}, "QIANFAN_POLL_MIN_SEC must not be above QIANFAN_POLL_MAX_SEC"),
+        (LENT, "QIANFAN_DEFAULT_CREDENTIALS_SELECTOR must be set with QIANFAN_DEFAULT_CREDENTIALS_NAMESPACE"),
+        ({**LENT, SELECTOR: " "}, "QIANFAN_DEFAULT_CREDENTIALS_SELECTOR must be set with"),
+        ({**LENT, SELECTOR: "team=a,"}, "QIANFAN_DEFAULT_CREDENTIALS_SELECTOR: not a label selector"),
+        ({**LENT, SELECTOR: "team in (a)\nx"}, "QIANFAN_DEFAULT_CREDENTIALS_SELECTOR: not a label selector"),
+        ({**LENT, SELECTOR: "!restricted"}, "QIANFAN_DEFAULT_CREDENTIALS_SELECTOR must ask for a label"),
+        ({**LENT, SELECTOR: "team!=a"}, "QIANFAN_DEFAULT_CREDENTIALS_SELECTOR must ask for a label"),
+        ({**LENT, SELECTOR: "team notin (a)"}, "QIANFAN_DEFAULT_CREDENTIALS_SELECTOR must ask for a label"),
     ],
     ids=str,
 )
@@ -89,6 +100,8 @@ def test_contradictions_are_refused_by_name(
         ("QIANFAN_LEADER_ELECTION", "perhaps"),
         ("QIANFAN_LEASE_DURATION_SEC", "2"),
         ("QIANFAN_LEASE_DURATION_SEC", "301"),
+        ("QIANFAN_ADOPT", "some"),
+        ("QIANFAN_METRICS_AUTH", "basic"),
         ("QIANFAN_LOG_FORMAT", "xml"),
         ("QIANFAN_LOG_LEVEL", "TRACE"),
     ],
@@ -122,3 +135,10 @@ def test_the_clients_own_defaults_are_ours() -> None:
     assert (client.base_url, client.read_timeout, client.create_expiry_seconds, client.sign_expiration_seconds) == (
         ours.console_api_base_url, ours.console_api_retry_timeout, ours.create_expiry_sec, ours.iam_sign_expiration_sec,
     )  # fmt: skip
+
+
+def test_the_label_that_is_suggested_selects(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the message and the documents tell an administrator to write is accepted as it is."""
+    monkeypatch.setenv("QIANFAN_DEFAULT_CREDENTIALS_NAMESPACE", "pool")
+    monkeypatch.setenv(SELECTOR, SUGGESTED_LABEL)
+    assert Settings().default_credentials_selector == SUGGESTED_LABEL

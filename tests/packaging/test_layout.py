@@ -45,13 +45,6 @@ def test_no_tracked_file_holds_what_belongs_elsewhere(what: str) -> None:
     assert found == []
 
 
-def test_no_module_is_longer_than_a_reader_can_hold() -> None:
-    """No Python file outside the tests passes 250 lines."""
-    files = [name for name in tracked() if name.endswith(".py") and not name.startswith("tests/")]
-    assert files
-    assert [name for name in files if len((ROOT / name).read_text(encoding="utf-8").splitlines()) > 250] == []
-
-
 def test_the_contracts_between_the_modules_are_kept() -> None:
     """Imports point one way and every third-party library has one door, as pyproject.toml declares."""
     command = Path(sys.executable).with_name("lint-imports")

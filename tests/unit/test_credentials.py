@@ -11,7 +11,16 @@ import pytest
 from fake_kube import FakeKube
 from qianfan_operator.api.common import ACCESS_KEY, SECRET_KEY, Resource
 from qianfan_operator.cloud.keys import AccessKey
-from qianfan_operator.credentials import REFUSED_FOR, REREAD, TRY_AGAIN, Access, Account, Credentials, Default
+from qianfan_operator.credentials import (
+    LABELS_FOR,
+    REFUSED_FOR,
+    REREAD,
+    TRY_AGAIN,
+    Access,
+    Account,
+    Credentials,
+    Default,
+)
 from qianfan_operator.decide import Trouble
 from qianfan_operator.kinds import BY_PLURAL
 from qianfan_operator.kube import Forbidden, KubeError
@@ -326,6 +335,39 @@ def test_refused_default_keys_are_not_called_the_namespaces_own(office: Office) 
     assert refused.why.message == "The cloud refuses the operator's own keys; correct them."
     office.watch(KEYS)
     assert office.credentials.access(unnamed()).trouble is Trouble.NONE
+
+
+def test_labels_are_read_now_and_then_and_never_believed_for_long(office: Office) -> None:
+    """Many objects of a namespace cost one read in a while, and what was read before does not outlive a failure."""
+    office.default(KEYS)
+    office.after(WAIT)
+    labels: list[str] = []
+    around = office.kube.around
+    office.kube.around = lambda what, do: (labels.append(what), around(what, do))[1]
+    for _ in range(20):
+        assert office.credentials.access(unnamed()).account
+    assert labels.count("namespace_labels") == 1
+    assert office.after(LABELS_FOR - 1).credentials.access(unnamed()).account
+    assert labels.count("namespace_labels") == 1
+    office.kube.labels["team"] = {}
+    refused = office.after(1).credentials.access(unnamed())
+    assert told(refused) == (Trouble.STALL, Reason.CREDENTIALS_FORBIDDEN)
+    assert not refused.own
+    assert refused.again is not None
+    assert refused.again <= 60
+    office.kube.labels["team"] = {"spends": "ours"}
+    assert office.after(LABELS_FOR).credentials.access(unnamed()).account
+    office.after(LABELS_FOR).refusal = lambda: KubeError("away")
+    with pytest.raises(KubeError):
+        office.credentials.access(unnamed())
+
+
+def test_whose_keys_they_are_is_told(office: Office) -> None:
+    """What may be taken over depends on it."""
+    office.default(OTHER_KEYS)
+    assert office.after(WAIT).credentials.access(unnamed()).own is False
+    office.watch(KEYS)
+    assert office.credentials.access(unnamed()).own is True
 
 
 def refuse(office: Office, times: int, every: float, name: str = WATCHED) -> Access:

@@ -2,6 +2,9 @@
 
 import json
 import logging
+import subprocess
+import sys
+import threading
 
 import pytest
 
@@ -68,6 +71,8 @@ def test_the_style_and_the_level_are_settings(
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     root.handlers[:] = []
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
     try:
         configure(style, "DEBUG")
         (handler,) = root.handlers
@@ -76,5 +81,34 @@ def test_the_style_and_the_level_are_settings(
         assert not logging.getLogger("urllib3.connectionpool").isEnabledFor(logging.INFO)
         assert logging.getLogger("qianfan_operator").isEnabledFor(logging.DEBUG)
     finally:
+        logging.captureWarnings(capture=False)
         root.handlers[:] = handlers
         root.setLevel(level)
+
+
+STRAY = """
+import logging, sys, threading, warnings
+from qianfan_operator.logs import configure
+configure("json", "INFO")
+warnings.warn("first\\nsecond")
+logging.getLogger("urllib3").warning("Connection %s", "lost\\nand found")
+thread = threading.Thread(target=lambda: 1 / 0)
+thread.start()
+thread.join()
+raise ValueError("bad\\nend")
+"""
+
+
+def test_what_libraries_and_python_itself_tell_is_logged_in_the_same_way() -> None:
+    """Warnings, records of libraries, a thread and a process that end by an exception: a JSON object on a line each."""
+    done = subprocess.run([sys.executable, "-c", STRAY], capture_output=True, text=True, check=False)
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    assert [line["logger"] for line in lines] == [
+        "py.warnings",
+        "urllib3",
+        "qianfan_operator.logs",
+        "qianfan_operator.logs",
+    ]
+    assert "ZeroDivisionError" in lines[2]["exception"]
+    assert lines[1]["message"] == r"Connection lost\nand found"
+    assert done.returncode == 1

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from qianfan_operator.api.common import FINALIZER
+from qianfan_operator.api.common import FINALIZER, Unreadable
 from qianfan_operator.claims import Claims
 from qianfan_operator.cloud.errors import CloudError
 from qianfan_operator.conditions import Verdict
@@ -80,6 +80,8 @@ class Engine:
             return self._gone(key)
         except Unfinished:
             return Again(self._schedule.poll(0), Lane.RETRY, result)
+        except Unreadable as error:  # nothing is done without knowing what is recorded
+            log.warning("An object cannot be read", extra={"object": str(key), "error": str(error)})
         except KubeError as error:
             log.warning("The API server did not do it", extra={"object": str(key), "error": str(error)})
         except Exception:

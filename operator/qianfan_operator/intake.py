@@ -4,11 +4,11 @@ The operator's own writes come back as events and must not cause a pass; a resta
 another process leads, what is seen is only remembered.
 """
 
+import logging
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from pydantic import ValidationError
-
+from qianfan_operator.api.common import Unreadable
 from qianfan_operator.credentials import Credentials
 from qianfan_operator.external import Kind
 from qianfan_operator.keys import Key
@@ -18,6 +18,7 @@ from qianfan_operator.signals import is_settled, note, signal_of, todo
 from qianfan_operator.store import Entry, Store
 from qianfan_operator.workqueue import Lane, WorkQueue
 
+log = logging.getLogger(__name__)
 _REPLACED = 5.0  # seconds in which a Secret that went is mostly there again; nobody gains by hearing of it at once
 
 
@@ -62,9 +63,12 @@ class Intake:
         kind = self._kinds[plural]
         first = (known := self._store.get(key)) is None or known.uid != metadata["uid"]
         try:
-            resource = kind.resource.parse(raw)
-        except ValidationError:
             resource = kind.resource.salvage(raw)
+        except Unreadable as error:
+            log.warning("An object cannot be read", extra={"object": str(key), "error": str(error)})
+            if (unread := self._store.put(key, raw, keep_body=True)) and unread.signal is None:
+                unread.signal = ()  # it was seen; all that is known of it is what was known before
+            return
         settled = is_settled(kind, resource)
         record = self._store.put(key, raw, keep_body=not settled)
         if record is None:

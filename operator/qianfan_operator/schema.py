@@ -6,6 +6,8 @@ from typing import Any
 from qianfan_operator.api import Resource
 
 _IGNORED = ("$ref", "anyOf", "const", "default", "title", "additionalProperties", "properties", "items")
+_CONSTRAINTS = {"ge": "minimum", "le": "maximum"}
+"""How pydantic calls a limit of a field whose type has a validator, and the word for it."""
 
 
 def resource_schema(kind: type[Resource]) -> dict[str, Any]:
@@ -48,10 +50,13 @@ def structural(schema: dict[str, Any], defs: dict[str, Any], *, say_defaults: bo
         (only,) = (branch for branch in schema["anyOf"] if branch != {"type": "null"})
         return structural({**only, **_without(schema, "anyOf")}, defs, say_defaults=say_defaults)
     made = {name: schema[name] for name in ("description", "type") if name in schema} | _without(schema, *_IGNORED)
+    made |= {word: made.pop(name) for name, word in _CONSTRAINTS.items() if name in made}
     if "const" in schema:
         made["enum"] = [schema["const"]]
-    if schema.get("additionalProperties") is True:
+    if (others := schema.get("additionalProperties")) is True:
         made["x-kubernetes-preserve-unknown-fields"] = True
+    elif others:
+        made["additionalProperties"] = structural(others, defs, say_defaults=say_defaults)
     if say_defaults and isinstance(default := schema.get("default"), str | int):
         made["description"] += f" Default: {default if isinstance(default, str) else json.dumps(default)}."
     if "properties" in schema:

@@ -11,9 +11,12 @@ from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from qianfan_operator.api.trimming import trimmed
 from qianfan_operator.keys import Key, Thing
 
 REMEMBERED = 100  # names of a kind in a namespace whose objects went
+_LARGEST = 32768  # bytes of a packed body; what packs larger is read anew instead, so that many such cost no memory
+_SIGHTS = 64  # of one object; each is a moment since which something is waited for
 
 
 @dataclass(slots=True)
@@ -25,6 +28,7 @@ class Entry:
     touched: int = 0
     """The version that somebody else wrote last; our own writes are guarded, so nobody was between them."""
     body: bytes | None = None
+    """None: nothing is going on; empty: too large to be remembered."""
     secrets: tuple[tuple[str, str], ...] = ()
     """Namespaces and names of the Secrets that its keys may come from."""
     refers: tuple[Key, ...] = ()
@@ -159,7 +163,11 @@ class Store:
     def first_sight(self, key: Key, what: Hashable, now: float) -> float:
         """Return when this process first saw `what` of an object; it is now, if it never did."""
         record = self._records.get(key)
-        return record.sights.setdefault(what, now) if record else now
+        if record is None:
+            return now
+        if what not in record.sights and len(record.sights) >= _SIGHTS:
+            del record.sights[next(iter(record.sights))]  # whoever still waits for it waits a little longer
+        return record.sights.setdefault(what, now)
 
     def claim(self, key: Key, thing: Thing) -> Key | None:
         """Reserve a thing of the cloud for an object; return who holds it, if it is another one (design 5.11)."""
@@ -218,8 +226,8 @@ class Store:
 
 
 def _pack(raw: Mapping[str, Any]) -> bytes:
-    metadata = {name: value for name, value in raw["metadata"].items() if name != "managedFields"}
-    return zlib.compress(json.dumps({**raw, "metadata": metadata}, separators=(",", ":")).encode(), 1)
+    packed = zlib.compress(json.dumps(trimmed(raw), separators=(",", ":")).encode(), 1)
+    return packed if len(packed) <= _LARGEST else b""
 
 
 def _number(version: object) -> int:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from qianfan_operator.api.common import FINALIZER, RECONCILE_ANNOTATION, Condition, LastError, Resource
 from qianfan_operator.api.mistakes import explain
 from qianfan_operator.cloud.errors import CloudError
-from qianfan_operator.conditions import READY, STALLED, Verdict, conditions, find
+from qianfan_operator.conditions import MESSAGE_LIMIT, READY, STALLED, Verdict, conditions, find
 from qianfan_operator.decide import Why
 from qianfan_operator.events import Events
 from qianfan_operator.external import Kind, Updates, World
@@ -19,6 +19,7 @@ from qianfan_operator.keys import Key
 from qianfan_operator.kube import Conflict, Invalid, Kube
 from qianfan_operator.reasons import Reason
 from qianfan_operator.store import Store
+from qianfan_operator.text import clean
 
 log = logging.getLogger(__name__)
 _BEGUN = "begun"  # when this process put the finalizer on
@@ -164,10 +165,9 @@ class Subject:
             return verdict
         what = ["-n", self.key.namespace, "patch", self.resource.singular, self.key.name]
         way = shlex.join(["kubectl", *what, "--type=merge", "-p", '{"spec":{"deletionPolicy":"Orphan"}}'])
-        said = (
-            f"{verdict.message.removesuffix('.')}. To let it go without the cloud, end in the console what may still be"
-        )
-        return replace(verdict, message=f"{said} billed, then: {way}")
+        leave = f". To let it go without the cloud, end in the console what may still be billed, then: {way}"
+        said = clean(verdict.message.removesuffix("."), MESSAGE_LIMIT - len(leave))  # the way out is never cut off
+        return replace(verdict, message=said + leave)
 
     def _unanswered(self, verdict: Verdict) -> Verdict:
         """Keep Ready's reason until a pass gets to what it invites to ask for: nothing else remembers that."""

@@ -32,10 +32,15 @@ def text(expression: str, message: str, **limits: int) -> WithJsonSchema:
 
 
 def characters(most: int, least: int = 0) -> WithJsonSchema:
-    """Write the schema of a string of so many characters."""
+    """Write the schema of a string of so many characters.
+
+    The keyword beside the rule stands at the bytes that so many characters may take: its answer counts in bytes, and
+    does not repeat the value, as a rule's does.
+    """
+    bytes_ = {"maxLength": 4 * most}
     if not least:
-        return text(f"size(self) <= {most}", f"must have at most {most} characters")
-    return text(f"size(self) >= {least} && size(self) <= {most}", f"must have {least} to {most} characters")
+        return text(f"size(self) <= {most}", f"must have at most {most} characters", **bytes_)
+    return text(f"size(self) >= {least} && size(self) <= {most}", f"must have {least} to {most} characters", **bytes_)
 
 
 def needed(name: str, *instead: str) -> dict[str, Any]:

@@ -9,11 +9,14 @@ written into objects would show up as a difference in GitOps tools (design 2).
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
 
+from qianfan_operator.api import trimming
 from qianfan_operator.api.cel import characters
 from qianfan_operator.api.dns1123 import ObjectName
+from qianfan_operator.api.mistakes import explain
 
 GROUP = "qianfan.dev"
 VERSION = "v1alpha1"
@@ -21,7 +24,7 @@ API_VERSION = f"{GROUP}/{VERSION}"
 CATEGORY = "qianfan"
 
 FINALIZER = f"{GROUP}/cloud-resource"
-RECONCILE_ANNOTATION = f"{GROUP}/reconcile-requested-at"
+RECONCILE_ANNOTATION = trimming.RECONCILE_ANNOTATION
 
 SECRET_NAME = "qianfan-credentials"  # noqa: S105 - the name of a Secret, not a secret
 ACCESS_KEY = "QIANFAN_ACCESS_KEY"
@@ -30,14 +33,31 @@ SECRET_KEY = "QIANFAN_SECRET_KEY"  # noqa: S105 - the name of a key in it
 DeletionPolicy = Literal["Delete", "Orphan"]
 UpdatePolicy = Literal["Manual", "Follow"]
 
-Int32 = Annotated[int, Field(json_schema_extra={"format": "int32"})]
-Int64 = Annotated[int, Field(json_schema_extra={"format": "int64"})]
+
+def _of_bits(bits: int) -> AfterValidator:
+    """Hold an integer against the width that its format gives it, for objects that no definition judged."""
+
+    def check(value: int) -> int:
+        if not -(1 << bits - 1) <= value < 1 << bits - 1:
+            raise PydanticCustomError("int_range", "must be an integer of {bits} bits", {"bits": bits})
+        return value
+
+    return AfterValidator(check)
+
+
+Int32 = Annotated[int, Field(json_schema_extra={"format": "int32"}), _of_bits(32)]
+Int64 = Annotated[int, Field(json_schema_extra={"format": "int64"}), _of_bits(64)]
+Seconds = Annotated[Int64, Field(json_schema_extra={"format": "int64", "maximum": 2**31 - 1})]  # 68 years
 OpenObject = Mapping[str, Any]
 Need = tuple[Literal["model", "version"], int | str]  # by whichever id is known
 Description = Annotated[str, Field(max_length=400), characters(400)]
 
 LIST_MAP = "x-kubernetes-list-map-keys"
 LIST_TYPE = "x-kubernetes-list-type"
+
+
+class Unreadable(Exception):
+    """An object whose status cannot be read, so that nobody knows what it holds; the message names what is wrong."""
 
 
 class Part(BaseModel):
@@ -224,7 +244,8 @@ class Resource(Part):
     def reconcile_requested(self) -> bool:
         """Whether somebody asks for a pass that has not been made yet, by the annotation."""
         asked = self.metadata.annotations.get(RECONCILE_ANNOTATION)
-        return asked is not None and asked != self.status.last_handled_reconcile_at
+        handled = self.status.last_handled_reconcile_at
+        return asked is not None and (handled is None or asked != trimming.echo(handled))
 
     @property
     def needs(self) -> tuple[Need, ...]:
@@ -234,7 +255,7 @@ class Resource(Part):
     @classmethod
     def parse(cls, raw: Mapping[str, Any]) -> Self:
         """Read an object of any version of the operator; raises pydantic.ValidationError (see `mistakes`)."""
-        return cls.model_validate(raw)
+        return cls.model_validate(trimming.trimmed(raw))
 
     @classmethod
     def salvage(cls, raw: Mapping[str, Any]) -> Self:
@@ -242,6 +263,8 @@ class Resource(Part):
 
         Fields of the spec that cannot be read are left out; if one of them decides what deleting destroys, the object
         counts as Orphan. If it is `credentialsRef`, the object has no Secret: not the one that it would have without.
+        Raises Unreadable if the status cannot be read: it may hold ids and an intent, and an object without them would
+        be paid for again.
         """
         try:
             return cls.parse(raw)
@@ -251,7 +274,10 @@ class Resource(Part):
         kept = {name: value for name, value in spec.items() if name not in bad} if isinstance(spec, Mapping) else {}
         if bad & {"adopt", "deletionPolicy"} or not isinstance(spec, Mapping):
             kept["deletionPolicy"] = "Orphan"
-        read = cls.parse({**raw, "spec": kept})
+        try:
+            read = cls.parse({**raw, "spec": kept})
+        except ValidationError as error:
+            raise Unreadable(explain(error)) from None
         if "credentialsRef" not in bad and isinstance(spec, Mapping):
             return read
         return read.model_copy(update={"spec": read.spec.model_copy(update={"credentials_ref": CredentialsRef.none()})})

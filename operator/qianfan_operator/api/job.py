@@ -19,6 +19,7 @@ from qianfan_operator.api.common import (
     Part,
     Pending,
     Resource,
+    Seconds,
 )
 from qianfan_operator.api.references import KnownRun, RunRef, RunSource, ShortName
 from qianfan_operator.api.train_config import TrainConfig, TrainsetItem
@@ -79,6 +80,7 @@ class JobSpec(CommonSpec):
     train_config: TrainConfig | None = Field(None, description="The hyper-parameters, as the cloud names them.")
     trainset: tuple[TrainsetItem, ...] | None = Field(
         None,
+        fail_fast=True,
         min_length=1,
         max_length=64,
         description="The data sets to train on.",
@@ -103,7 +105,7 @@ class JobSpec(CommonSpec):
         "Running",
         description="Stopped stops the run. A stopped run cannot go on; raise `attempt` to train again.",
     )
-    active_deadline_seconds: Int64 | None = Field(
+    active_deadline_seconds: Seconds | None = Field(
         None, ge=60, description="Seconds that a run may take, by the cloud's own count, before it is stopped."
     )
     concurrency_policy: Literal["Forbid", "Replace"] = Field(

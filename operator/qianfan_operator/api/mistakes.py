@@ -5,6 +5,7 @@ import re
 from pydantic import ValidationError
 
 _OPENING = re.compile(r"^\w+ should")
+_MOST = 6  # mistakes that one line names
 
 
 def explain(error: ValidationError) -> str:
@@ -15,4 +16,5 @@ def explain(error: ValidationError) -> str:
         path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in at).lstrip(".")
         words = "must be set" if detail["type"] == "missing" else _OPENING.sub("must", detail["msg"])
         found.setdefault(path, words if len(at) == len(detail["loc"]) else "must be an integer or a string")
-    return "; ".join(f"{path} {words}" for path, words in sorted(found.items()))
+    told = [f"{path} {words}" for path, words in sorted(found.items())]
+    return "; ".join(told[:_MOST] + (["and others"] if len(told) > _MOST else []))

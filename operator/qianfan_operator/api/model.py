@@ -36,6 +36,7 @@ class ModelTarget(Part):
     model_name: str | None = Field(
         None,
         min_length=1,
+        max_length=256,
         description="Create a model of this name, unique in the cloud account, with this version in it.",
     )
     model_id: ModelId | None = Field(None, description="Add a version to this existing model of the cloud.")
@@ -81,6 +82,7 @@ class ModelSpec(CommonSpec):
     )
     tags: tuple[Tag, ...] | None = Field(
         None,
+        fail_fast=True,
         max_length=5,
         description="Tags of the model: letters, digits or Chinese. On an existing model they replace its tags.",
         json_schema_extra={LIST_TYPE: "set"},

@@ -7,17 +7,33 @@ folder (`job-...`) and *job* the run in it (`task-...`).
 
 from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 from qianfan_operator.api.cel import VALIDATIONS, characters, exactly_one, rule
 from qianfan_operator.api.common import Int32, Int64, Part
 from qianfan_operator.api.dns1123 import ObjectName
 
 
+_ID_LENGTH = 128  # characters; those that the cloud makes have up to 20
+_ID_LARGEST = 2**63 - 1
+
+
+def _bounded(number: int | str) -> int | str:
+    """Hold an id against the limits of the definition, for objects that no definition judged."""
+    if isinstance(number, str) and len(number) > _ID_LENGTH:
+        raise PydanticCustomError("id_length", "must have at most {most} characters", {"most": _ID_LENGTH})
+    if isinstance(number, int) and abs(number) > _ID_LARGEST:
+        raise PydanticCustomError("id_range", "must be an integer of 64 bits")
+    return number
+
+
 def _id(prefix: str) -> WithJsonSchema:
     """Write the schema of an id of the cloud: a positive integer, or a string with this prefix."""
     schema: dict[str, Any] = {
         "x-kubernetes-int-or-string": True,
+        "maxLength": _ID_LENGTH,
+        "maximum": _ID_LARGEST,
         VALIDATIONS: [
             rule(
                 f"type(self) == int ? int(self) > 0 : string(self).startsWith('{prefix}')",
@@ -28,11 +44,11 @@ def _id(prefix: str) -> WithJsonSchema:
     return WithJsonSchema(schema)
 
 
-TaskId = Annotated[int | str, _id("job-")]
-JobId = Annotated[int | str, _id("task-")]
-ModelId = Annotated[int | str, _id("am-")]
-ModelVersionId = Annotated[int | str, _id("amv-")]
-ServiceId = Annotated[int | str, _id("svco-")]
+TaskId = Annotated[int | str, AfterValidator(_bounded), _id("job-")]
+JobId = Annotated[int | str, AfterValidator(_bounded), _id("task-")]
+ModelId = Annotated[int | str, AfterValidator(_bounded), _id("am-")]
+ModelVersionId = Annotated[int | str, AfterValidator(_bounded), _id("amv-")]
+ServiceId = Annotated[int | str, AfterValidator(_bounded), _id("svco-")]
 
 ShortName = Annotated[str, Field(min_length=2, max_length=20), characters(20, least=2)]
 """What a task or a service may be called [wire 2.1, 2.9]."""

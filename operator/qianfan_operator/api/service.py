@@ -16,6 +16,7 @@ from qianfan_operator.api.common import (
     Need,
     Part,
     Resource,
+    Seconds,
     UpdatePolicy,
 )
 from qianfan_operator.api.references import ModelRef, ModelVersionRef, ServiceId, ShortName
@@ -74,7 +75,9 @@ class ServiceSpec(CommonSpec):
         description="Last part of the endpoint's address: lower-case letters, digits, `_` and `-`. The cloud puts eight"
         f" characters and `_` in front of it. {_FIXED}",
     )
-    replicas: Int32 = Field(1, ge=1, description=f"Number of replicas. {_FIXED}")
+    replicas: Annotated[Int32, Field(json_schema_extra={"format": "int32", "maximum": 1000})] = Field(
+        1, ge=1, description=f"Number of replicas. {_FIXED}"
+    )
     pool_type: Literal["Public", "Private"] = Field(
         "Private",
         description=f"The resource pool: Public is shared, Private is the account's own and must be paid for"
@@ -83,7 +86,7 @@ class ServiceSpec(CommonSpec):
     description: Description | None = Field(
         None, description="Description of the service in the cloud, after the operator's mark."
     )
-    payment_deadline_seconds: Int64 = Field(
+    payment_deadline_seconds: Seconds = Field(
         86400,
         ge=1,
         description="Seconds that a service may wait for its payment in the console before it counts as stalled.",

@@ -1,15 +1,14 @@
 """What is trained: the objects inside a job's spec that go into createJob, under the cloud's own names [wire 2.2]."""
 
-import json
 from typing import Annotated
 
-from pydantic import ConfigDict, Field, WithJsonSchema, field_validator
+from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from qianfan_operator.api.cel import VALIDATIONS, exactly_one, text
 from qianfan_operator.api.common import LIST_TYPE, Int32, Int64, OpenObject, Part
+from qianfan_operator.api.open_objects import LARGEST, tree
 
-EXTRA_BYTES = 16384
 DECIMAL = r"^[0-9]{1,20}(\.[0-9]{1,40})?([eE][-+]?[0-9]{1,3})?$"
 
 
@@ -17,19 +16,27 @@ def _decimal(bounds: str, words: str) -> WithJsonSchema:
     return text(f"self.matches(r'{DECIMAL}') && {bounds}", f"must be a decimal {words}", maxLength=64)
 
 
+def _from_0_to_1(decimal: str) -> str:
+    """Hold a decimal against the rule's range, for objects that no rule judged: a float can be infinite."""
+    if not 0.0 <= float(decimal) <= 1.0:
+        raise PydanticCustomError("decimal_range", "must be a decimal from 0 to 1")
+    return decimal
+
+
 _RATE = _decimal(
     "double(self) > 0.0 && double(self) < 1.0", 'greater than 0 and less than 1, such as "0.00002" or "2e-5"'
 )
 _RATIO = _decimal("double(self) >= 0.0 && double(self) <= 1.0", 'from 0 to 1, such as "0.1"')
 
-Rate = Annotated[str, Field(pattern=DECIMAL, max_length=64), _RATE]
-Ratio = Annotated[str, Field(pattern=DECIMAL, max_length=64), _RATIO]
+Rate = Annotated[str, Field(pattern=DECIMAL, max_length=64), AfterValidator(_from_0_to_1), _RATE]
+Ratio = Annotated[str, Field(pattern=DECIMAL, max_length=64), AfterValidator(_from_0_to_1), _RATIO]
 BosPath = Annotated[
     str,
     Field(pattern="^bos:/.+", max_length=1024),
     text("self.matches('^bos:/.+')", "must begin with `bos:/`, such as bos:/bucket/folder/", maxLength=1024),
 ]
 Count = Annotated[Int32, Field(ge=1)]
+_Modules = tuple[Annotated[str, Field(min_length=1, max_length=128)], ...]
 
 
 class TrainConfig(Part):
@@ -60,26 +67,19 @@ class TrainConfig(Part):
         description="How the learning rate changes over time, for example linear, cosine, polynomial, constant or"
         " constant_with_warmup.",
     )
-    lora_target_modules: tuple[Annotated[str, Field(min_length=1, max_length=128)], ...] | None = Field(
+    lora_target_modules: _Modules | None = Field(
         None,
+        fail_fast=True,
         max_length=64,
         description="The modules that LoRA is put on, for example self_attn.q_proj.",
         json_schema_extra={LIST_TYPE: "set"},
     )
-    extra: OpenObject = Field(
+    extra: Annotated[OpenObject, tree(most=64)] = Field(
         default_factory=dict,
         description="Further keys of the cloud's trainConfig, sent as they are: for those that this version of the"
         " operator does not know. A key that is a field of trainConfig belongs there, and the field wins."
-        f" At most {EXTRA_BYTES} bytes as JSON.",
+        f" At most 64 keys, three levels, and {LARGEST} bytes as JSON.",
     )
-
-    @field_validator("extra")
-    @classmethod
-    def _fits_into_statuses(cls, extra: OpenObject) -> OpenObject:
-        """Bound what every attempt is recorded with: a status that etcd refuses could hold no ids."""
-        if len(json.dumps(extra, ensure_ascii=False).encode()) > EXTRA_BYTES:
-            raise PydanticCustomError("too_large", "must be at most {most} bytes as JSON", {"most": EXTRA_BYTES})
-        return extra
 
 
 class TrainsetItem(Part):

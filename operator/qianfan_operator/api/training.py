@@ -11,9 +11,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from qianfan_operator.api.job import JobSpec
+from qianfan_operator.api.open_objects import flaw
 from qianfan_operator.api.train_config import TrainConfig
 
 SCHEME = "v1"
+LARGEST = 32768  # bytes of what is trained as JSON: every attempt is recorded with it
 
 _DECIMALS = ("learning_rate", "warmup_ratio", "weight_decay", "lora_dropout")
 
@@ -54,6 +56,19 @@ def missing_fields(spec: JobSpec) -> tuple[str, ...]:
     if spec.incremental_from is None:
         needed |= {"baseTrainType": spec.base_train_type, "trainType": spec.train_type, "peftType": spec.peft_type}
     return tuple(sorted(name for name, value in needed.items() if value is None))
+
+
+def unfit(spec: JobSpec) -> str:
+    """Say what keeps a complete spec from being sent, by its field; empty if nothing does.
+
+    It is asked before something new is trained, and never of what was sent: a status that etcd refuses as too large
+    could hold no ids.
+    """
+    if spec.train_config and (wrong := flaw(spec.train_config.extra)):
+        return f"spec.trainConfig.extra {wrong}."
+    if len(json.dumps(training_inputs(spec), ensure_ascii=False).encode(errors="replace")) > LARGEST:
+        return f"spec.trainConfig and spec.trainset must be at most {LARGEST} bytes as JSON: name folders, not files."
+    return ""
 
 
 def create_job_body(spec: JobSpec, task_id: int, incremental: tuple[int, int] | None = None) -> dict[str, Any]:

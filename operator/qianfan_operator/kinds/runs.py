@@ -1,5 +1,6 @@
 """Runs and tasks: how a QianfanJob reads, finds and stops them, by V1 integers or by V2 strings (design 5, 13)."""
 
+import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -26,6 +27,7 @@ STATES = {
     "Waiting": Phase.WORKING,
 }
 ENDED = frozenset({Phase.READY, Phase.FAILED, Phase.STOPPED})
+_INPUTS = 16384  # bytes as JSON of what all earlier runs of a status were trained with
 _STEP = 10  # percent: finer progress is not worth a write
 _CONSOLE = "https://console.bce.baidu.com/qianfan/train/sft"
 _SEGMENT = re.compile(r"[A-Za-z0-9_-]{1,128}")  # an id that stays one segment of the console's address
@@ -157,7 +159,20 @@ def archived(status: JobStatus) -> tuple[RunRecord, ...]:
     current = [record_of(status)] if status.pending or phase_of(status) is not Phase.ABSENT else []
     runs = sorted([*current, *others], key=lambda run: -run.attempt)
     kept = [run for index, run in enumerate(runs) if index < 10 or run.pending or may_work(run)]
-    return tuple(kept)
+    return tuple(_shortened(kept))
+
+
+def _shortened(records: Iterable[RunRecord]) -> Iterator[RunRecord]:
+    """Keep what earlier runs were trained with as long as it fits into a status; their hashes stay in any case."""
+    left = _INPUTS
+    for record in records:
+        size = len(json.dumps(record.inputs, ensure_ascii=False, default=str).encode(errors="replace"))
+        left -= size
+        if record.inputs is not None and left < 0:
+            short = {name: value for name, value in record.inputs.items() if name not in {"trainConfig", "trainset"}}
+            yield record.model_copy(update={"inputs": short})
+        else:
+            yield record
 
 
 def owned_tasks(account: Account, mark: Mark) -> Iterator[tuple[TaskItem, Mark]]:

@@ -5,7 +5,7 @@ current again without a call, or refused.
 """
 
 from qianfan_operator.api.job import JobStatus, QianfanJob, RunRecord
-from qianfan_operator.api.training import missing_fields, same_inputs
+from qianfan_operator.api.training import missing_fields, same_inputs, unfit
 from qianfan_operator.decide import Phase, Want, Why
 from qianfan_operator.external import Plan, Updates, World
 from qianfan_operator.kinds import adopting, runs
@@ -53,6 +53,8 @@ def _new(world: World, job: QianfanJob) -> Plan:
         apart = adopting.out_of_step(job)
         why = f"{apart} Select that attempt to take the run over; {needed}" if apart else needed
         return Plan(Want.BLOCKED, Why(Reason.INVALID_SPEC, why))
+    if wrong := unfit(spec):
+        return Plan(Want.BLOCKED, Why(Reason.INVALID_SPEC, wrong))
     return base_of(world, job, Why(Reason.CREATING, f"Creating the task and the run of attempt {spec.attempt}."))
 
 

@@ -17,14 +17,15 @@ Node = dict[str, Any]
 Edge = Callable[[Any, Any], bool]
 """Whether an accepted object stands at an edge: given the old value (None in a new object) and the new one."""
 
-_LIMITS: dict[str, tuple[str, Callable[[Any], Any]]] = {
-    "minimum": ("should be greater than or equal to {}$", lambda value: value),
-    "maximum": ("should be less than or equal to {}$", lambda value: value),
-    "minLength": ("should be at least {} chars long$", len),
-    "maxLength": ("Too long: may not be more than {} bytes$", len),
-    "minItems": ("should have at least {} items$", len),
-    "maxItems": ("Too many: [0-9]+: must have at most {} items$", len),
-}  # the words are those of the API server
+_LIMITS: dict[str, tuple[str, type, Callable[[Any], Any]]] = {
+    "minimum": ("should be greater than or equal to {}$", int, lambda value: value),
+    "maximum": ("should be less than or equal to {}$", int, lambda value: value),
+    "minLength": ("should be at least {} chars long$", str, len),
+    "maxLength": ("Too long: may not be more than {} bytes$", str, len),
+    "minItems": ("should have at least {} items$", list, len),
+    "maxItems": ("Too many: [0-9]+: must have at most {} items$", list, len),
+    "maxProperties": ("Too many: [0-9]+: must have at most {} items$", dict, len),
+}  # the words are those of the API server; a node without a type holds values of any against the limits of theirs
 _SIZE = re.compile(r"size\(self\) [<>]= (\d+)")
 _HAS = re.compile(r"has\(self\.(\w+)\)")
 
@@ -35,7 +36,8 @@ class Rule:
 
     kind: str
     path: str
-    """Of the values that it judges, for example `spec.trainset[].id`; empty for the whole object."""
+    """Of the values that it judges, for example `spec.trainset[].id`, or `extra{}` for every value of an open object;
+    empty for the whole object."""
     name: str
     answer: str
     """A regular expression of the line that refuses."""
@@ -62,11 +64,17 @@ def values(document: Any, path: str) -> list[Any]:
     """Every value at a path."""
     found = [document] if document is not None else []
     for part in path.split(".") if path else ():
-        name = part.removesuffix("[]")
+        name, *inside = re.split(r"(?=\[|\{)", part)
         found = [one[name] for one in found if name in one]
-        if part != name:
-            found = [item for one in found for item in one]
+        for kind in inside:
+            found = [item for one in found for item in _inside(one, kind)]
     return found
+
+
+def _inside(value: Any, kind: str) -> list[Any]:
+    if kind == "[]":
+        return value if isinstance(value, list) else []
+    return list(value.values()) if isinstance(value, dict) else []
 
 
 def rules() -> list[Rule]:
@@ -85,9 +93,11 @@ def _below(kind: str, path: str, node: Node) -> Iterator[Rule]:
     here = _escaped(path)
     for name in node.get("required", ()):
         yield Rule(kind, path, f"{name} is required", f"{_escaped(_at(path, name))}: Required value$", _has(name))
-    for word, (words, measure) in _LIMITS.items():
+    narrower = any(_SIZE.search(rule["rule"]) for rule in node.get("x-kubernetes-validations", ()))
+    for word, (words, type_, measure) in _LIMITS.items():
         if word in node:
-            yield Rule(kind, path, word, f"{here}: .*{words.format(node[word])}", _measures(node[word], measure))
+            edges = {} if word == "maxLength" and narrower else _measures(node[word], measure, type_)
+            yield Rule(kind, path, word, f"{here}: .*{words.format(node[word])}", edges)
     if "enum" in node:
         words = {word: _is(word) for word in node["enum"]}
         yield Rule(kind, path, "enum", f"{here}: Unsupported value: ", words)
@@ -100,6 +110,8 @@ def _below(kind: str, path: str, node: Node) -> Iterator[Rule]:
         yield from _below(kind, _at(path, name), inner)
     if "items" in node:
         yield from _below(kind, f"{path}[]", node["items"])
+    if "additionalProperties" in node:
+        yield from _below(kind, f"{path}{{}}", node["additionalProperties"])
 
 
 def _validation(kind: str, path: str, rule: Node) -> Rule:
@@ -146,8 +158,8 @@ def _is(word: Any) -> Edge:
     return lambda _, value: bool(value == word)
 
 
-def _measures(limit: int, measure: Callable[[Any], Any]) -> dict[str, Edge]:
-    return {f"{limit}": lambda _, value: bool(measure(value) == limit)}
+def _measures(limit: int, measure: Callable[[Any], Any], type_: type = object) -> dict[str, Edge]:
+    return {f"{limit}": lambda _, value: isinstance(value, type_) and bool(measure(value) == limit)}
 
 
 def _at(path: str, name: str) -> str:
@@ -155,4 +167,4 @@ def _at(path: str, name: str) -> str:
 
 
 def _escaped(path: str) -> str:
-    return re.escape(path).replace(r"\[\]", r"\[\d+\]")
+    return re.escape(path).replace(r"\[\]", r"\[\d+\]").replace(r"\{\}", r"\.\w+")

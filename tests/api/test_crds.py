@@ -17,6 +17,7 @@ from qianfan_operator.crds import definition, render, stale
 CRDS = Path(__file__).parents[2] / "crds"
 CAMEL_CASE = re.compile(r"[a-z]+([A-Z][a-z]+)*[A-Z]?")
 VENDORS_WORDS = {"ALL", "LoRA", "P-tuning", "SFT"}
+OPEN = "x-kubernetes-preserve-unknown-fields"
 LIMITS = {"enum", "pattern", "minLength", "maxLength", "minimum", "maximum", "minItems", "maxItems", "nullable"}
 
 
@@ -58,7 +59,7 @@ BROKEN: dict[str, Any] = {
     "a field has a type, or is an id": lambda _, node: "type" not in node and "x-kubernetes-int-or-string" not in node,
     "an object is closed or openly open": lambda _, node: (
         node.get("type") == "object"
-        and ("properties" in node) == node.get("x-kubernetes-preserve-unknown-fields", False)
+        and sum(word in node for word in ("properties", "additionalProperties", OPEN)) != 1
     ),
     "a list says how it merges": lambda _, node: node.get("type") == "array" and "x-kubernetes-list-type" not in node,
     "an integer says its width": lambda _, node: node.get("type") == "integer" and "format" not in node,

@@ -28,8 +28,12 @@ def tree(levels: int = 3, *, width: int = 16, most: int = 16, length: int = 1024
     node: dict[str, Any] = {_OPEN: True, "maxLength": length, "maxItems": 0, "maxProperties": 0}
     for _ in range(levels - 1):
         node = {
-            **{_OPEN: True, "maxLength": length, "maxItems": width, "maxProperties": width},
-            **{"items": node, "additionalProperties": node},
+            _OPEN: True,
+            "maxLength": length,
+            "maxItems": width,
+            "maxProperties": width,
+            "items": node,
+            "additionalProperties": node,
         }
     return WithJsonSchema({"type": "object", "maxProperties": most, "additionalProperties": node})
 

@@ -14,9 +14,8 @@ from qianfan_operator.api.cel import VALIDATIONS, characters, exactly_one, rule
 from qianfan_operator.api.common import Int32, Int64, Part
 from qianfan_operator.api.dns1123 import ObjectName
 
-
 _ID_LENGTH = 128  # characters; those that the cloud makes have up to 20
-_ID_LARGEST = 2**63 - 1
+_ID_LARGEST = 2**63 - 1  # the API server takes no larger integer
 
 
 def _bounded(number: int | str) -> int | str:
@@ -33,7 +32,6 @@ def _id(prefix: str) -> WithJsonSchema:
     schema: dict[str, Any] = {
         "x-kubernetes-int-or-string": True,
         "maxLength": _ID_LENGTH,
-        "maximum": _ID_LARGEST,
         VALIDATIONS: [
             rule(
                 f"type(self) == int ? int(self) > 0 : string(self).startsWith('{prefix}')",

@@ -5,12 +5,14 @@ is in `kinds`.
 """
 
 import logging
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from qianfan_operator.api.common import FINALIZER, Unreadable
 from qianfan_operator.claims import Claims
+from qianfan_operator.cloud import budget
 from qianfan_operator.cloud.errors import CloudError
 from qianfan_operator.conditions import Verdict
 from qianfan_operator.credentials import Access, Account, Credentials
@@ -46,7 +48,7 @@ class Engine:
     def __init__(
         self, *, kinds: Mapping[str, Kind[Any]], kube: Kube, credentials: Credentials, store: Store, schedule: Schedule,
         protocol: Protocol, events: Events, clocks: Clocks, cluster: str, grace: float, listed: Callable[[], bool],
-        leading: Callable[[], bool], adopt: str = "",
+        leading: Callable[[], bool], adopt: str = "", limits: budget.Limits = budget.LIMITS,
     ) -> None:  # fmt: skip
         self._kinds, self._kube, self._credentials, self._store = kinds, kube, credentials, store
         self._schedule, self._protocol, self._events, self._clocks = schedule, protocol, events, clocks
@@ -54,14 +56,15 @@ class Engine:
         self._gatherer = Gatherer(credentials, self._claims)
         self._cluster, self._grace, self._listed, self._leading = cluster, grace, listed, leading
         self._adopt = Adopt(adopt) if adopt else None  # None: it depends on whose keys they are
+        self._limits = limits
 
     def reconcile(self, key: Key) -> Again:
         """Make one pass over an object; never raises, so that no key is ever lost."""
         return self._safely(self._turn, key)
 
-    def flush(self) -> None:
-        """Write the ids that only this process knows, for as long as it takes, and begin nothing; for its end."""
-        while keys := self._protocol.unwritten():
+    def flush(self, until: float = math.inf) -> None:
+        """Write the ids that only this process knows, until boot time `until`, and begin nothing; for its end."""
+        while (keys := self._protocol.unwritten()) and self._clocks.boot() < until:
             for key in keys:
                 self._safely(self._taken, key)
             self._clocks.pause(1.0)
@@ -69,7 +72,8 @@ class Engine:
     def _safely(self, turn: Callable[[Key], object], key: Key) -> Again:
         result = "error"
         try:
-            again = turn(key)
+            with budget.within(budget.Budget(self._limits, self._clocks.boot)):
+                again = turn(key)
             self._store.give_back(key)  # not after an error: what was being recorded may be written
             return again if isinstance(again, Again) else Again(None)
         except Conflict:

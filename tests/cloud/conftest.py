@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -66,6 +67,14 @@ class ScriptedServer:
     def results(self, *results: object) -> None:
         """Answer the next requests with successes that carry these results."""
         self.answers(*({"log_id": "1", "result": result} for result in results))
+
+    def tell_time(self, client: Client) -> None:
+        """Let a client learn the time, and forget that it asked."""
+        script, self.script = self.script, []
+        self.results({"total": 0, "items": []})
+        client.measure_clock()
+        self.script = script
+        self.seen.clear()
 
     def reply(
         self, body: str | bytes = b"", status: int = 200, headers: dict | None = None, length: int | None = None
@@ -154,12 +163,17 @@ def make_transport(server, keys, clock, calls) -> Callable[..., Transport]:
     """Build a transport to the scripted server; keyword arguments replace its settings."""
 
     def make(**changes: object) -> Transport:
-        settings = CloudSettings(**{"base_url": server.url, "read_timeout": 5.0, **changes})
+        # The wall clock is far off on purpose, and the server speaks http: its Date counts all the same.
+        common = {"base_url": server.url, "read_timeout": 5.0, "unverified_correction_seconds": math.inf}
+        settings = CloudSettings(**{**common, **changes})
         return Transport(settings, keys, clock, lambda *call: calls.append(call))
 
     return make
 
 
 @pytest.fixture
-def client(make_transport) -> Client:
-    return Client(make_transport())
+def client(make_transport, server) -> Client:
+    """Supply a client that knows the cloud's time, as one does after its first look; `seen` begins after that."""
+    client = Client(make_transport())
+    server.tell_time(client)
+    return client

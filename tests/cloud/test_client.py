@@ -38,7 +38,7 @@ SERVICE = {"serviceId": "svco-1", "runStatus": "Serving"}
             lambda c: c.user_models("m"),
             {"total": 0, "items": []},
             V1 + "modelrepo/model/user/list",
-            {"pageNo": 1, "pageSize": 20, "nameFilter": "m"},
+            {"pageNo": 1, "pageSize": 100, "nameFilter": "m"},
         ),
         (lambda c: c.delete_models([1]), {}, V1 + "modelrepo/model/batchDelete", {"modelIDs": [1]}),
         (
@@ -99,11 +99,10 @@ def test_a_call_is_what_the_wire_describes(*, client, server, call, result, path
 )
 def test_a_paid_create_is_sent_as_it_was_prepared(client, server, prepare, result, path):
     """A prepared create sends its caller's body unchanged."""
-    server.results({"total": 0, "items": []}, result)
-    client.measure_clock()
+    server.results(result)
     prepare(client, {"learningRate": 2e-05, "名": "值"}).send()
-    assert server.seen[1].path == V1 + path
-    assert server.seen[1].body == {"learningRate": 2e-05, "名": "值"}
+    assert server.seen[0].path == V1 + path
+    assert server.seen[0].body == {"learningRate": 2e-05, "名": "值"}
 
 
 @pytest.mark.parametrize(
@@ -209,13 +208,40 @@ def models(*ids, total):
 
 def test_models_are_read_page_by_page(client, server):
     """The list of models is read until it is as long as it says."""
-    server.results(models(1, 2, total=3), models(3, total=3))
-    assert [model.model_id for model in client.user_models()] == [1, 2, 3]
-    assert [seen.body["pageNo"] for seen in server.seen] == [1, 2]
+    server.results(models(*range(100), total=101), models(100, total=101))
+    assert [model.model_id for model in client.user_models()] == [*range(101)]
+    assert [(seen.body["pageNo"], seen.body["pageSize"]) for seen in server.seen] == [(1, 100), (2, 100)]
+
+
+@pytest.mark.parametrize("first", [models(*range(20), total=21), None], ids=["cut", "refused"])
+def test_who_does_not_give_large_pages_is_asked_for_small_ones(client, server, first):
+    """The documented size is what is fallen back to, and that stays so for the account."""
+    if first is None:
+        server.answers({"error_code": 500001, "error_msg": "param invalid", "log_id": "1"})
+    else:
+        server.results(first)
+    server.results(models(*range(20), total=21), models(20, total=21), models(1, total=1))
+    assert [model.model_id for model in client.user_models()] == [*range(21)]
+    client.user_models()
+    assert [(seen.body["pageNo"], seen.body["pageSize"]) for seen in server.seen] == [(1, 100), (1, 20), (2, 20), (1, 20)]
+
+
+def test_a_list_from_which_something_goes_meanwhile_is_not_complete(client, server):
+    """What moves up to a page that was read already would be missed."""
+    server.results(models(*range(100), total=150), models(*range(101, 150), total=149))
+    with pytest.raises(CloudError, match="IncompleteList"):
+        client.user_models()
 
 
 @pytest.mark.parametrize(
-    "pages", [[models(1, total=2), models(total=2)], [{"items": []}], [{"total": 0}], [{"total": 1, "items": ["m"]}]]
+    "pages",
+    [
+        [models(1, total=2), models(1, total=2), models(total=2)],
+        [models(*range(100), total=101), models(total=101)],
+        [{"items": []}],
+        [{"total": 0}],
+        [{"total": 1, "items": ["m"]}],
+    ],
 )
 def test_a_short_list_of_models_is_an_error(client, server, pages):
     """A list that ends before its own total, or does not tell it, is not believed."""

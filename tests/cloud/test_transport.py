@@ -5,6 +5,7 @@ import json
 import logging
 import socket
 import threading
+from email.utils import formatdate
 
 import pytest
 
@@ -102,12 +103,14 @@ def test_a_broken_gzip_is_a_bad_reply(transport, server):
 
 
 @pytest.mark.parametrize("compressed", [False, True])
-def test_an_oversized_reply_is_cut_off(make_transport, server, compressed):
-    """No reply, packed or not, may fill the memory."""
-    body = b" " * 2_000_000
+@pytest.mark.parametrize("endpoint", [endpoints.JOB_DETAIL, endpoints.SERVICE_LIST], ids=lambda one: one.operation)
+def test_an_oversized_reply_is_cut_off(transport, server, endpoint, compressed):
+    """No reply, packed or not, may fill the memory; what is as large as it may be is read."""
     headers = {"Content-Encoding": "gzip"} if compressed else {}
-    server.script.append(server.reply(gzip.compress(body) if compressed else body, headers=headers))
-    assert failure(make_transport(max_response_bytes=10_000)).code == "ReplyTooLarge"
+    for body in (json.dumps(OK).encode().ljust(endpoint.reply_limit), b" " * (endpoint.reply_limit + 1)):
+        server.script.append(server.reply(gzip.compress(body) if compressed else body, headers=headers))
+    assert read(transport, endpoint) == {"id": 7}
+    assert failure(transport, endpoint).code == "ReplyTooLarge"
 
 
 @pytest.mark.parametrize(
@@ -127,6 +130,7 @@ def test_trouble_after_the_request_is_never_repeated_and_never_a_refusal(make_tr
     """Whatever goes wrong after the request left, it is sent once, and a create's outcome is unknown."""
     server.script += [trouble(server), trouble(server)]
     transport = make_transport(read_timeout=0.2)
+    server.tell_time(Client(transport))
     assert failure(transport).code == code
     create = failure(transport, endpoints.CREATE_TASK)
     assert create.code == code
@@ -178,9 +182,11 @@ def test_a_connection_that_is_not_accepted_proves_that_nothing_happened(make_tra
     assert error.refused
 
 
-def test_a_refusing_proxy_proves_nothing(make_transport, server):
+def test_a_refusing_proxy_proves_nothing(make_transport, server, clock):
     """What a proxy did before it failed cannot be known; and the environment's proxies are not used."""
-    error = failure(make_transport(proxy="http://127.0.0.1:1"), endpoints.CREATE_TASK)
+    transport = make_transport(proxy="http://127.0.0.1:1")
+    transport.cloud_clock.learn(formatdate(server.time, usegmt=True), clock.boot)
+    error = failure(transport, endpoints.CREATE_TASK)
     assert error.code == "ProxyFailed"
     assert error.fate is Fate.UNKNOWN
     assert server.seen == []
@@ -280,7 +286,7 @@ def test_v2_can_be_switched_off(make_transport, server):
     assert server.seen == []
 
 
-def test_a_reply_that_lacks_what_it_is_for_is_a_bad_reply(transport, server):
+def test_a_reply_that_lacks_what_it_is_for_is_a_bad_reply(measured, server):
     """What the view cannot use is an error of the reply, with the request id that leads to it."""
 
     def parse(_result):
@@ -288,7 +294,7 @@ def test_a_reply_that_lacks_what_it_is_for_is_a_bad_reply(transport, server):
 
     server.answers(OK)
     with pytest.raises(CloudError, match=r"There is no id.*BadReply") as caught:
-        transport.call(endpoints.CREATE_TASK, {}, parse)
+        measured.call(endpoints.CREATE_TASK, {}, parse)
     assert caught.value.fate is Fate.UNKNOWN
     assert caught.value.request_id == "1"
 

@@ -5,6 +5,7 @@ operator has in memory, as the end of its process does.
 """
 
 import itertools
+import math
 import threading
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -125,7 +126,16 @@ class _Wire(Transport):
 class World:
     """One cluster with one operator and one cloud."""
 
-    def __init__(self, options: Options = PACES, *, v2: bool = True, default: str = "", adopt: str = "") -> None:
+    def __init__(
+        self,
+        options: Options = PACES,
+        *,
+        v2: bool = True,
+        default: str = "",
+        adopt: str = "",
+        correction: float = math.inf,
+    ) -> None:
+        """`correction`: how far the cloud's Date may be from the node's clock; any, as over verified TLS."""
         self.clock = Clock()
         self.kube = FakeKube({plural: kind.resource for plural, kind in BY_PLURAL.items()}, self.clock.now)
         self.kube.on_status.append(self._conforms)
@@ -133,7 +143,7 @@ class World:
         self.around_cloud: Callable[[str, Callable[[], Any]], Any] = lambda _, do: do()
         self.leading = True
         self.violations: list[str] = []
-        self._settings = CloudSettings(base_url=self.sim.url, use_v2=v2)
+        self._settings = CloudSettings(base_url=self.sim.url, use_v2=v2, unverified_correction_seconds=correction)
         self._default = Default(default, Selector.parse(SUGGESTED_LABEL)) if default else None
         self.adopt = adopt
         """QIANFAN_ADOPT; a change is in force after a restart."""

@@ -1,7 +1,5 @@
 """The client: every call of the cloud that the operator makes, for one account."""
 
-from qianfan_operator.cloud import endpoints
-from qianfan_operator.cloud.errors import CloudError
 from qianfan_operator.cloud.v1 import V1Calls
 from qianfan_operator.cloud.v2 import V2Calls
 
@@ -23,18 +21,14 @@ class Client(V1Calls, V2Calls):
         return self._transport.cloud_clock.known()
 
     def cloud_time(self) -> float | None:
-        """Return the cloud's seconds since 1970, or None as long as it has not told them."""
-        return self._transport.cloud_clock.measured()
+        """Return the cloud's seconds since 1970, or None as long as it has not told them, or is not believed."""
+        clock = self._transport.cloud_clock
+        return clock.measured() if clock.trusted() else None
 
     def measure_clock(self) -> None:
         """Learn the cloud's time by one cheap read, if it is not known.
 
         Raises the read's CloudError, unless its answer told the time all the same.
         """
-        if self.clock_known():
-            return
-        try:
-            self._transport.call(endpoints.USER_LIST, {"pageNo": 1, "pageSize": 1}, lambda _: None)
-        except CloudError:
-            if not self.clock_known():
-                raise
+        if not self.clock_known():
+            self._transport.tell_time()

@@ -14,6 +14,13 @@ from typing import Protocol
 MAX_AGE_SECONDS = 600.0
 """A measurement older than this no longer vouches for a paid create."""
 
+MAX_CORRECTION_SECONDS = 60.0
+"""How far from the node's wall clock a `Date` is believed that came over a connection which proves no sender.
+
+Whoever can write that header can have signatures made that live longer by as much. A node whose time is kept is right
+to a second, and one that lost its time server drifts by some seconds a day; both stay within.
+"""
+
 TOLERANCE_SECONDS = 5.0
 """`Date` has whole seconds and travels; two measurements that differ by more than this contradict each other."""
 
@@ -50,10 +57,13 @@ class CloudClock:
 
     It lags by the way of the header and by the cut-off fraction of a second, and never leads: a lagging signature ends
     too early, which costs a repeat; a leading one would live longer than promised, which could cost a second training.
+
+    `limit`: how far from the wall clock it is trusted, in seconds; None if the sender of the `Date` is proven.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, limit: float | None = None) -> None:
         self._clock = clock
+        self._limit = limit
         self._lock = threading.Lock()
         self._measured: tuple[float, float] | None = None  # the cloud's epoch, our boot time when we heard it
         self._contradicted = False
@@ -87,6 +97,11 @@ class CloudClock:
                 return None
             epoch, received = self._measured
         return epoch + (self._clock.boottime() - received)
+
+    def trusted(self) -> bool:
+        """Tell whether what the cloud said of the time may be relied on; True as long as it has said nothing."""
+        measured = self.measured()
+        return self._limit is None or measured is None or abs(measured - self._clock.wall()) <= self._limit
 
     def known(self) -> bool:
         """Tell whether a paid create may trust this clock: measured lately, and not contradicted by the last look."""

@@ -3,6 +3,8 @@
     CloudError             a call did not do what was asked; says what that means for the caller
     └── NotSent            decided here: nothing left this process
         ├── ClockUnknown   a paid create may not be signed yet
+        ├── ClockUntrusted nothing may be changed: who told the time is not proven, and the node's clock says another
+        ├── BudgetSpent    the reconcile has made all the calls that it may make
         ├── StaleRequest   a paid create was signed too long ago
         └── SwitchedOff    V2 is switched off by a setting
 
@@ -82,7 +84,7 @@ _READS_OF_10001: Final = (
 # what happened on the way. What is not listed is _TRANSIENT.
 _ROWS: Final[tuple[tuple[Iterable[str], tuple[str, ...], Rule], ...]] = (
     # Never left, or never got a connection, or came too late for its own signature.
-    (_ANY, ("ClockUnknown", "StaleRequest", "RequestExpired"), _NOT_EXECUTED),
+    (_ANY, ("ClockUnknown", "ClockUntrusted", "BudgetSpent", "StaleRequest", "RequestExpired"), _NOT_EXECUTED),
     (_ANY, ("ConnectionRefused", "NameResolution", "ConnectTimeout"), _NOT_EXECUTED),
     (_ANY, ("SwitchedOff",), _REFUSED),
     # Limits: requests per second and in total, per day, and the gateway's own word for it.
@@ -224,6 +226,28 @@ class ClockUnknown(NotSent):
 
     def __init__(self, operation: str) -> None:
         super().__init__(operation, "ClockUnknown", "The cloud's time has not been measured lately.")
+
+
+class ClockUntrusted(NotSent):
+    """A change was not signed: the cloud's time is far from the node's, and nothing proves that the cloud told it."""
+
+    def __init__(self, operation: str, limit: float) -> None:
+        message = (
+            f"Nothing is changed: the Date of the answers is more than {limit:g} s from the clock of the operator's"
+            " node, and without verified TLS it is not believed; set the node's clock, or use https:// and verify"
+        )
+        super().__init__(operation, "ClockUntrusted", message)
+
+
+class BudgetSpent(NotSent):
+    """A call was not made, because the reconcile has made as many, or taken as long, as one may."""
+
+    def __init__(self, operation: str, calls: int, seconds: float) -> None:
+        message = (
+            f"One reconcile may make {calls} calls of the cloud in {seconds:g} s, which did not suffice: the account"
+            " holds too much for its lists to be read, or the cloud answers too slowly; delete there what is not needed"
+        )
+        super().__init__(operation, "BudgetSpent", message)
 
 
 class StaleRequest(NotSent):

@@ -15,6 +15,8 @@ Object = Mapping[str, object]
 V1_ZONE: Final = "+08:00"
 """V1 times carry no zone; that they are Beijing's is inferred [wire 2.1]."""
 
+_64_BITS: Final = 2**63  # a definition's int64 holds no more; a status with a larger number is refused
+
 _V1_TIME: Final = re.compile(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)")
 _RFC_3339: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 
@@ -70,14 +72,15 @@ def prefixed(reply: Object, prefix: str, *keys: str) -> str | None:
 
 
 def whole(value: object) -> int | None:
-    """Return a whole number from 7, 7.0 or "7"; None for anything else."""
+    """Return a whole number of 64 bits from 7, 7.0 or "7"; None for anything else."""
+    number = None
     if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    if isinstance(value, str) and re.fullmatch(r"-?\d{1,19}", value):
-        return int(value)
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    return None
+        number = value
+    elif (isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,19}", value)) or (
+        isinstance(value, float) and value.is_integer()
+    ):
+        number = int(value)
+    return number if number is not None and -_64_BITS <= number < _64_BITS else None
 
 
 def percent(reply: Object, *keys: str) -> int | None:

@@ -10,9 +10,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from qianfan_operator.cloud.errors import CloudError
+from qianfan_operator.cloud.errors import CODE_LIMIT, CloudError, one_line
 
 RETRY_AFTER_LIMIT: Final = 3600.0
+DEPTH_LIMIT: Final = 32
+"""Levels of nesting in a reply; the deepest known one has seven. Interpreters differ in what they can read."""
 
 # IAM names the cause in its message and not always in a code header; these two texts are known literally [wire 1.4].
 _IAM_CAUSES: Final = (
@@ -33,13 +35,13 @@ class Answer:
 
     @classmethod
     def decode(cls, status: int, headers: Mapping[str, str], body: bytes) -> "Answer":
-        """Read an unpacked body; whatever is not a JSON object counts as no object."""
+        """Read an unpacked body; whatever is not a JSON object, or nested too deeply, counts as no object."""
         try:
             document = json.loads(body)
         except (ValueError, RecursionError):
             document = {}
         names = {name.lower(): value for name, value in headers.items()}
-        return cls(status, names, document if isinstance(document, dict) else {})
+        return cls(status, names, document if isinstance(document, dict) and _is_shallow(document) else {})
 
     @property
     def is_the_clouds(self) -> bool:
@@ -88,7 +90,18 @@ def read_reply(operation: str, answer: Answer, redact: Callable[[str], str]) -> 
         raise error(f"HTTP {answer.status}", "The answer did not come from the cloud's console interface.")
     if not document:
         raise error("BadReply", "The answer is not the JSON object that it should be.")
-    return Reply(document.get("result"), request_id)
+    return Reply(document.get("result"), one_line(redact(request_id), CODE_LIMIT))
+
+
+def _is_shallow(document: object) -> bool:
+    """Tell whether nothing lies deeper than DEPTH_LIMIT; goes level by level, so that depth costs no stack."""
+    level = [document]
+    for _ in range(DEPTH_LIMIT):
+        inner = (value.values() if isinstance(value, dict) else value for value in level)
+        level = [value for values in inner for value in values if isinstance(value, dict | list)]
+        if not level:
+            return True
+    return False
 
 
 def _text(document: Mapping[str, object], *keys: str) -> str:

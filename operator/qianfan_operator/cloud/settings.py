@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from qianfan_operator.cloud.clock import MAX_CORRECTION_SECONDS
+
 
 @dataclass(frozen=True, slots=True)
 class CloudSettings:
@@ -16,13 +18,14 @@ class CloudSettings:
     read_timeout: float = 30.0
     """The longest silence that is borne, and the longest time that a reply's body may take."""
     sign_expiration_seconds: int = 300
-    """Of reads and free calls; the default of the vendor's SDK [wire 1.2]."""
+    """Of reads; the default of the vendor's SDK [wire 1.2]."""
     create_expiry_seconds: int = 15
-    """Of paid creates; the fence against what arrives late (design 5)."""
-    max_response_bytes: int = 8 * 1024 * 1024
+    """Of all that changes something; the fence against what arrives late, or twice (design 5)."""
     proxy: str | None = field(default=None, repr=False)
     """A proxy URL, which may hold a password; proxy variables of the environment are never looked at."""
     verify_tls: bool = True
+    unverified_correction_seconds: float = MAX_CORRECTION_SECONDS
+    """How far from the wall clock the cloud's `Date` is believed where nothing proves that the cloud sent it."""
     user_agent: str = "qianfan-operator"
     """Sent as `User-Agent` and as `request-source`, the header by which the vendor's SDK names itself [wire 1.1]."""
     use_v2: bool = True
@@ -36,6 +39,16 @@ class CloudSettings:
             raise ValueError("the base URL may not have a path, a query or a fragment [wire 1.2]")
 
     @property
+    def insecure(self) -> tuple[str, ...]:
+        """Why anybody on the way can read and change what is said, in closed words; empty if nobody can."""
+        return insecurities(self.base_url, verify_tls=self.verify_tls)
+
+    @property
+    def clock_limit(self) -> float | None:
+        """How far from the wall clock the cloud's `Date` is believed; None where the cloud is proven to have sent it."""
+        return self.unverified_correction_seconds if self.insecure else None
+
+    @property
     def origin(self) -> str:
         """Scheme and host, without a trailing slash: what a path is appended to."""
         url = urlsplit(self.base_url)
@@ -45,3 +58,14 @@ class CloudSettings:
     def host(self) -> str:
         """The `Host` header, port included, exactly as it is signed and sent [wire trap 17]."""
         return urlsplit(self.base_url).netloc
+
+
+PLAIN, UNVERIFIED = INSECURITIES = ("http", "unverified")
+"""The reasons for which a transport is not secure: it is not encrypted, or the certificate is not checked."""
+
+
+def insecurities(base_url: str, *, verify_tls: bool) -> tuple[str, ...]:
+    """Name what keeps a transport from being secure; loopback is no exception, for a proxy may lead out of it."""
+    if urlsplit(base_url).scheme != "https":
+        return (PLAIN,)
+    return () if verify_tls else (UNVERIFIED,)

@@ -6,24 +6,37 @@ look at before it asks again (design 5).
 
 import json
 import logging
+import threading
 from collections.abc import Callable, Mapping
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 from urllib.parse import urlencode
 
 import requests
+import urllib3
 from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
 from urllib3.exceptions import DecodeError, HTTPError, NameResolutionError, NewConnectionError, ReadTimeoutError
 from urllib3.util import Retry
 
+from qianfan_operator.cloud import budget
 from qianfan_operator.cloud.clock import Clock, CloudClock
-from qianfan_operator.cloud.endpoints import Endpoint
-from qianfan_operator.cloud.errors import CREATES, ClockUnknown, CloudError, StaleRequest, SwitchedOff, counted, is_v2
+from qianfan_operator.cloud.endpoints import REPLY_LIMIT, USER_LIST, Endpoint
+from qianfan_operator.cloud.errors import (
+    CREATES,
+    ClockUnknown,
+    ClockUntrusted,
+    CloudError,
+    StaleRequest,
+    SwitchedOff,
+    counted,
+    is_v2,
+)
 from qianfan_operator.cloud.fields import MalformedError
 from qianfan_operator.cloud.keys import AccessKey
 from qianfan_operator.cloud.replies import Answer, read_reply
+from qianfan_operator.cloud.sending import pools
 from qianfan_operator.cloud.settings import CloudSettings
 from qianfan_operator.cloud.signing import authorization, timestamp
 from qianfan_operator.sealed import Sealed
@@ -37,6 +50,9 @@ OnCall = Callable[[str, str, float], None]
 
 _CHUNK_BYTES: Final = 64 * 1024
 _POOLED_CONNECTIONS: Final = 32
+
+_LARGE: Final = threading.BoundedSemaphore(2)
+"""Replies above REPLY_LIMIT that are held at a time: what is made of one needs several times its size of memory."""
 
 _SENTENCES: Final = {
     "BadReply": "The answer is not what it should be.",
@@ -109,21 +125,38 @@ class Transport:
     ) -> None:
         self.settings = settings
         self.keys = keys
-        self.cloud_clock = CloudClock(clock)
+        self.cloud_clock = CloudClock(clock, settings.clock_limit)
         self._clock = clock
         self._on_call = on_call
-        self._adapter = _new_adapter()
+        self._adapter = self._new_adapter()
 
     def call(self, endpoint: Endpoint, body: Mapping[str, Any], parse: Callable[[object], T]) -> T:
-        """Make a read or a free call and return `parse(result)`. Raises CloudError."""
-        return self.deliver(self._sign(endpoint, body, self.settings.sign_expiration_seconds), parse)
+        """Make a read or a free change and return `parse(result)`. Raises CloudError.
+
+        A change needs the cloud's time, as its signature is to end soon: that is asked for if it was never told.
+        """
+        if endpoint.changes and self._offered(endpoint) and self.cloud_clock.measured() is None:
+            self.tell_time()
+            if self.cloud_clock.measured() is None:
+                raise ClockUnknown(endpoint.operation)
+        return self.deliver(self._sign(endpoint, body), parse)
+
+    def tell_time(self) -> None:
+        """Learn the cloud's time by one cheap read.
+
+        Raises the read's CloudError, unless its answer told the time all the same.
+        """
+        try:
+            self.call(USER_LIST, {"pageNo": 1, "pageSize": 1}, lambda _: None)
+        except CloudError:
+            if not self.cloud_clock.known():
+                raise
 
     def prepare(self, endpoint: Endpoint, body: Mapping[str, Any], parse: Callable[[object], T]) -> Prepared[T]:
-        """Sign a paid create now, with an expiry of its own. Raises ClockUnknown."""
+        """Sign a paid create now. Raises ClockUnknown, ClockUntrusted or BudgetSpent."""
         if not self.cloud_clock.known():
             raise ClockUnknown(endpoint.operation)
-        expiry = self.settings.create_expiry_seconds
-        return Prepared(self, self._sign(endpoint, body, expiry), parse, expiry)
+        return Prepared(self, self._sign(endpoint, body), parse, self.settings.create_expiry_seconds)
 
     def age(self, request: _Signed) -> float:
         """Return the seconds since `request` was signed, sleep of the machine included."""
@@ -133,9 +166,9 @@ class Transport:
         """Send a signed request, once; count and log it. Raises CloudError."""
         operation = request.endpoint.operation
         started = self._clock.boottime()
-        code, request_id = "Aborted", ""
+        code, request_id, large = "Aborted", "", ExitStack()
         try:
-            reply = read_reply(operation, self._exchange(request), self.keys.redact)
+            reply = read_reply(operation, self._exchange(request, large), self.keys.redact)
             request_id = reply.request_id
             try:
                 value = parse(reply.result)
@@ -147,14 +180,25 @@ class Transport:
             code, request_id = error.code, error.request_id
             raise
         finally:
+            large.close()
             seconds = self._clock.boottime() - started
             self._on_call(operation, counted(code), seconds)
             logger.debug("Called the cloud: %s %s in %.3f s, request id %s", operation, code, seconds, request_id)
         return value
 
-    def _sign(self, endpoint: Endpoint, body: Mapping[str, Any], expires_in: int) -> _Signed:
+    def _offered(self, endpoint: Endpoint) -> bool:
+        """Tell that the settings allow the call; raises SwitchedOff."""
         if is_v2(endpoint.operation) and not self.settings.use_v2:
             raise SwitchedOff(endpoint.operation)
+        return True
+
+    def _sign(self, endpoint: Endpoint, body: Mapping[str, Any]) -> _Signed:
+        """Sign a call for as long as its kind may be repeated by others. Raises NotSent."""
+        settings = self.settings
+        self._offered(endpoint)
+        if endpoint.changes and not self.cloud_clock.trusted():
+            raise ClockUntrusted(endpoint.operation, settings.unverified_correction_seconds)
+        budget.spend(endpoint.operation)
         boottime = self._clock.boottime()
         now = self.cloud_clock.now()
         headers = Sealed({"Host": self.settings.host, "Content-Type": "application/json", "x-bce-date": timestamp(now)})
@@ -165,20 +209,20 @@ class Transport:
             query=endpoint.query,
             headers=headers,
             signed_at=now,
-            expires_in=expires_in,
+            expires_in=settings.create_expiry_seconds if endpoint.changes else settings.sign_expiration_seconds,
         )
         headers["User-Agent"] = headers["request-source"] = self.settings.user_agent
         return _Signed(endpoint, json.dumps(body, allow_nan=False).encode(), headers, boottime)
 
-    def _exchange(self, request: _Signed) -> Answer:
+    def _exchange(self, request: _Signed, large: ExitStack) -> Answer:
         """Send and receive; a create on a connection of its own."""
         if request.endpoint.operation not in CREATES:
-            return self._receive(self._adapter, request, request.headers)
+            return self._receive(self._adapter, request, request.headers, large)
         # A pooled connection that the server has just closed looks exactly like a lost reply.
-        with closing(_new_adapter()) as adapter:
-            return self._receive(adapter, request, Sealed(request.headers, Connection="close"))
+        with closing(self._new_adapter()) as adapter:
+            return self._receive(adapter, request, Sealed(request.headers, Connection="close"), large)
 
-    def _receive(self, adapter: HTTPAdapter, request: _Signed, headers: Sealed) -> Answer:
+    def _receive(self, adapter: HTTPAdapter, request: _Signed, headers: Sealed, large: ExitStack) -> Answer:
         settings = self.settings
         try:
             with adapter.send(
@@ -189,7 +233,7 @@ class Transport:
                 stream=True,
             ) as response:
                 received = self._clock.boottime()
-                body = self._read(request.endpoint.operation, response, received + settings.read_timeout)
+                body = self._read(request.endpoint, response, large)
                 answer = Answer.decode(response.status_code, response.headers, body)
         except (OSError, HTTPError) as trouble:
             code = _trouble(trouble)
@@ -199,21 +243,41 @@ class Transport:
             self.cloud_clock.learn(answer.headers.get("date"), received)
         return answer
 
-    def _read(self, operation: str, response: requests.Response, deadline: float) -> bytes:
-        """Read the body as it comes, unpacked, up to the size and the time that are granted to it."""
+    def _read(self, endpoint: Endpoint, response: requests.Response, large: ExitStack) -> bytes:
+        """Read the body as it comes, unpacked, up to the size that is granted to it; its connection grants the time."""
         body = bytearray()
         while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=True):
+            if len(body) + len(chunk) > endpoint.reply_limit:
+                raise CloudError(endpoint.operation, "ReplyTooLarge", _SENTENCES["ReplyTooLarge"])
+            if len(body) <= REPLY_LIMIT < len(body) + len(chunk):
+                large.enter_context(_LARGE)
             body += chunk
-            if len(body) > self.settings.max_response_bytes:
-                raise CloudError(operation, "ReplyTooLarge", _SENTENCES["ReplyTooLarge"])
-            if self._clock.boottime() > deadline:
-                raise CloudError(operation, "Timeout", _SENTENCES["Timeout"])
         return bytes(body)
 
+    def _new_adapter(self) -> HTTPAdapter:
+        return _Adapter(self._clock.boottime, self.settings.read_timeout)
 
-def _new_adapter() -> HTTPAdapter:
-    """Make what a session sends with: it repeats, follows and stores nothing, and asks nothing of the environment."""
-    return HTTPAdapter(pool_maxsize=_POOLED_CONNECTIONS, max_retries=Retry(0, read=False))
+
+class _Adapter(HTTPAdapter):
+    """What a session sends with: it repeats, follows and stores nothing, and asks nothing of the environment.
+
+    A whole reply may take `seconds` on `clock`.
+    """
+
+    def __init__(self, clock: Callable[[], float], seconds: float) -> None:
+        self._pools = pools(clock, seconds)
+        super().__init__(pool_maxsize=_POOLED_CONNECTIONS, max_retries=Retry(0, read=False))
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """See HTTPAdapter."""
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = self._pools
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> urllib3.ProxyManager:
+        """See HTTPAdapter."""
+        manager = super().proxy_manager_for(*args, **kwargs)
+        manager.pool_classes_by_scheme = self._pools
+        return manager
 
 
 def _as_sent(origin: str, request: _Signed, headers: Sealed) -> requests.PreparedRequest:

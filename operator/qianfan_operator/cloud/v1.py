@@ -20,15 +20,22 @@ from qianfan_operator.cloud.views import (
     ServiceItem,
     Task,
 )
+from qianfan_operator.reasons import Reason
 
-PAGE_SIZE: Final = 20
-"""The vendor's SDK asks for 20 models at a time; what else the cloud accepts is not documented [wire 2.8]."""
+PAGE_SIZES: Final = (100, 20)
+"""Models asked for at a time: as many as V2 lists give, where the cloud accepts that, else as the vendor's SDK asks.
+
+A number above 0 is all that is documented [wire 2.8]. A page that is refused or cut shows that it is too many.
+"""
 
 _NOT_RUNNING: Final = "510302"
 
 
 class V1Calls(Calls):
     """The V1 half of the client. Ids are integers unless a method says otherwise."""
+
+    _page_sizes: tuple[int, ...] = PAGE_SIZES
+    """What is left of them to be tried in this account."""
 
     def create_task(self, name: str, description: str) -> Task:
         """Make a named folder for runs; free. `error.exists` if the name is taken [wire 2.1]."""
@@ -64,19 +71,37 @@ class V1Calls(Calls):
         return self._call(endpoints.MODEL_VERSION_DETAIL, {"modelVersionId": version_id}, ModelVersion.parse)
 
     def user_models(self, name_filter: str = "") -> tuple[ModelSummary, ...]:
-        """Read all of the account's own models, page by page; `name_filter` may match more than equal names."""
-        found: list[ModelSummary] = []
-        for number in range(1, PAGE_LIMIT + 1):
-            body: dict[str, Any] = {"pageNo": number, "pageSize": PAGE_SIZE}
-            if name_filter:
-                body["nameFilter"] = name_filter
-            total, models = self._call(endpoints.USER_LIST, body, _page)
-            found += models
+        """Read all of the account's own models, page by page; `name_filter` may match more than equal names.
+
+        Raises CloudError "IncompleteList" for a list that does not come to its own total, or from which something went
+        while it was read: what moved up to a page that was read already is not seen.
+        """
+        words = {"nameFilter": name_filter} if name_filter else {}
+        total, found = self._first_models(words)
+        for number in range(2, PAGE_LIMIT + 1):
             if len(found) >= total:
                 return tuple(found)
-            if not models:
+            body = {"pageNo": number, "pageSize": self._page_sizes[0], **words}
+            now, models = self._call(endpoints.USER_LIST, body, _page)
+            if not models or now < total:
                 break
+            total = now
+            found += models
         raise CloudError(endpoints.USER_LIST.operation, "IncompleteList", "The list ended before its own total.")
+
+    def _first_models(self, words: Mapping[str, Any]) -> tuple[int, list[ModelSummary]]:
+        """Read the first page, and learn by it how many models the cloud gives at a time."""
+        while True:
+            size, *less = self._page_sizes
+            try:
+                total, models = self._call(endpoints.USER_LIST, {"pageNo": 1, "pageSize": size, **words}, _page)
+            except CloudError as error:
+                if error.reason is not Reason.REFUSED or not less:
+                    raise
+            else:
+                if len(models) >= min(size, total) or not less:
+                    return total, models
+            self._page_sizes = tuple(less)
 
     def delete_models(self, model_ids: Sequence[int | str]) -> bool:
         """Delete models with all their versions; ids of one kind only [wire 2.8]."""

@@ -1,0 +1,63 @@
+"""How much one reconcile may ask of the cloud: a number of calls, and a time after which no further call begins.
+
+A reconcile runs in one thread from its beginning to its end, and whatever it calls counts: so the budget goes with the
+thread's context and not through every signature, where a new path to the cloud could forget it. Who spends without a
+budget, such as a person with the client in a shell, is not limited.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Final
+
+from qianfan_operator.cloud.errors import BudgetSpent
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one reconcile may spend.
+
+    The most that one needs is four complete scans of an account's models: with 10,000 models and 100 on a page 400
+    calls, with 2,000 models and the documented 20 on a page as many. The time is half of what makes a process unhealthy.
+    """
+
+    calls: int = 2000
+    seconds: float = 300.0
+
+
+LIMITS: Final = Limits()
+
+
+class Budget:
+    """What is left of the limits of one reconcile. `clock` gives seconds since boot."""
+
+    def __init__(self, limits: Limits, clock: Callable[[], float]) -> None:
+        self._limits, self._clock = limits, clock
+        self._calls = limits.calls
+        self._until = clock() + limits.seconds
+
+    def spend(self, operation: str) -> None:
+        """Take one call; raises BudgetSpent, before anything is signed or sent, if there is none left or no time."""
+        if self._calls <= 0 or self._clock() >= self._until:
+            raise BudgetSpent(operation, self._limits.calls, self._limits.seconds)
+        self._calls -= 1
+
+
+_CURRENT: ContextVar[Budget | None] = ContextVar("budget", default=None)
+
+
+@contextmanager
+def within(budget: Budget) -> Iterator[None]:
+    """Have every call of this thread spend from `budget` until the end of the block."""
+    token = _CURRENT.set(budget)
+    try:
+        yield
+    finally:
+        _CURRENT.reset(token)
+
+
+def spend(operation: str) -> None:
+    """Take one call from the budget of this thread, if it has one; raises BudgetSpent."""
+    if budget := _CURRENT.get():
+        budget.spend(operation)

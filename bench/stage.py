@@ -88,6 +88,7 @@ class Stage:
         environment = {
             "KUBECONFIG": str(self._kubeconfig),
             "QIANFAN_CONSOLE_API_BASE_URL": self.simulator_url,
+            "QIANFAN_ALLOW_INSECURE": "true",
             "QIANFAN_HTTP_PORT": str(port),
             "QIANFAN_POLL_MIN_SEC": f"{poll_min:g}",
             "QIANFAN_POLL_MAX_SEC": f"{poll_max:g}",

@@ -47,6 +47,7 @@ class Processes:
         settings = {
             "KUBECONFIG": str(kubeconfig),
             "QIANFAN_CONSOLE_API_BASE_URL": self.simulator_url,
+            "QIANFAN_ALLOW_INSECURE": "true",
             "QIANFAN_HTTP_PORT": str(port),
             "QIANFAN_LOG_FORMAT": "text",
             "QIANFAN_POLL_MIN_SEC": "1",

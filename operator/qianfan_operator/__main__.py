@@ -13,10 +13,11 @@ from importlib.metadata import version
 from pydantic import ValidationError
 
 from qianfan_operator import health, logs, metrics
+from qianfan_operator.cloud.budget import LIMITS
 from qianfan_operator.cloud.client import Client
 from qianfan_operator.cloud.clock import SystemClock
 from qianfan_operator.cloud.keys import AccessKey
-from qianfan_operator.cloud.settings import CloudSettings
+from qianfan_operator.cloud.settings import INSECURITIES, CloudSettings
 from qianfan_operator.cloud.transport import Transport
 from qianfan_operator.credentials import Credentials, Default
 from qianfan_operator.engine import Engine
@@ -35,10 +36,15 @@ from qianfan_operator.settings import Settings, explain
 from qianfan_operator.store import Store
 from qianfan_operator.text import clean
 from qianfan_operator.watch import Watch
-from qianfan_operator.workers import Workers
+from qianfan_operator.workers import STUCK, Workers
 from qianfan_operator.workqueue import WorkQueue
 
 log = logging.getLogger("qianfan_operator")
+
+_WRITES = 120.0  # seconds that a reconcile may take besides the cloud's calls
+
+LOST, REFUSED, UNFINISHED = 1, 2, 3
+"""Exit codes: another may lead, or a fault; the settings are refused; the end took too long, see the log for ids."""
 
 
 def main() -> int:
@@ -47,13 +53,13 @@ def main() -> int:
         settings = Settings()
     except ValidationError as error:
         sys.stderr.write(f"qianfan-operator: {clean(explain(error), 4000)}\n")
-        return 2
+        return REFUSED
     logs.configure(settings.log_format, settings.log_level)
     try:
         return asyncio.run(_run(settings))
     except Exception:
         log.exception("The operator ends, because it cannot go on")
-        return 1
+        return LOST
 
 
 async def _run(settings: Settings) -> int:
@@ -85,7 +91,11 @@ async def _run(settings: Settings) -> int:
         events=events, clocks=Clocks(clock.boottime, _now), cluster=cluster, grace=settings.create_grace_sec,
         listed=listing.read, leading=election.leading, adopt=settings.adopt,
     )  # fmt: skip
-    workers = Workers(settings.workers, queue, engine)
+    workers = Workers(
+        settings.workers, queue, engine, shutdown=settings.shutdown_sec,
+        stuck=max(STUCK, LIMITS.seconds + cloud.read_timeout + _WRITES),
+    )  # fmt: skip
+    _warn(cloud)
     metrics.BUILD.labels(version("qianfan-operator")).set(1)
     runner, port = await health.serve(
         settings.http_port,
@@ -102,21 +112,50 @@ async def _run(settings: Settings) -> int:
         workers.start()
 
     def lose() -> None:
-        queue.close()
+        workers.end()
         lost.set()
         loop.call_soon_threadsafe(stop.set)
 
     election.start(lambda: loop.call_soon_threadsafe(lead), lose)
-    looking = asyncio.create_task(listing.complete())
+    looking, ending = asyncio.create_task(listing.complete()), asyncio.create_task(_begin_end(stop, workers))
+    code = LOST
     try:
         await watch.run(stop)
+        code = LOST if lost.is_set() else 0
+    except Exception:
+        log.exception("The operator ends, because it cannot go on")
     finally:
-        log.info("Stopping")
         looking.cancel()
-        await asyncio.to_thread(workers.stop)
-        await asyncio.to_thread(election.release)
+        ending.cancel()
+        code = await _end(workers, election, code)
         await runner.cleanup()
-    return int(lost.is_set())
+    return code
+
+
+async def _begin_end(stop: asyncio.Event, workers: Workers) -> None:
+    """Begin the end with the signal, and not only when the watch has ended."""
+    await stop.wait()
+    workers.end()
+
+
+async def _end(workers: Workers, election: Election | Alone, code: int) -> int:
+    """End what is under way, within the time for that; returns `code`, or that it did not suffice."""
+    log.info("Stopping")
+    if not await asyncio.to_thread(workers.stop):
+        return UNFINISHED  # the Lease runs out, by when nothing of this process goes on
+    await asyncio.to_thread(election.release)
+    return code
+
+
+def _warn(cloud: CloudSettings) -> None:
+    """Tell once, and in a metric, that others may read and change what is said with the cloud."""
+    for cause in INSECURITIES:
+        metrics.INSECURE.labels(cause).set(cause in cloud.insecure)
+    if cloud.insecure:
+        log.warning(
+            "The connection to the cloud is not secure, as QIANFAN_ALLOW_INSECURE allows: do not use it with real keys",
+            extra={"cloud": cloud.origin, "cause": ", ".join(cloud.insecure)},
+        )
 
 
 def _cloud_settings(settings: Settings) -> CloudSettings:

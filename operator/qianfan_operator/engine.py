@@ -62,12 +62,17 @@ class Engine:
         """Make one pass over an object; never raises, so that no key is ever lost."""
         return self._safely(self._turn, key)
 
-    def flush(self, until: float = math.inf) -> None:
-        """Write the ids that only this process knows, until boot time `until`, and begin nothing; for its end."""
+    def flush(self, within: float = math.inf) -> None:
+        """Write the ids that only this process knows, for so many seconds, and begin nothing; for its end."""
+        until = self._clocks.boot() + within
         while (keys := self._protocol.unwritten()) and self._clocks.boot() < until:
             for key in keys:
                 self._safely(self._taken, key)
             self._clocks.pause(1.0)
+
+    def tell_unwritten(self) -> int:
+        """Log the ids that only this process knows, which ends, so that they can be taken over by hand; count them."""
+        return self._protocol.tell_unwritten()
 
     def _safely(self, turn: Callable[[Key], object], key: Key) -> Again:
         result = "error"

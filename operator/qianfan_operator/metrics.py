@@ -32,6 +32,11 @@ LEADER = Gauge("qianfan_leader", "1 in the process that acts, 0 in one that stan
 LAST_EVENT = Gauge(
     "qianfan_last_watch_event_timestamp_seconds", "Unix time of the last event of the watch.", registry=REGISTRY
 )
+INSECURE = Gauge(
+    "qianfan_insecure_transport",
+    "1 for each reason for which others can read and change what is said with the cloud (http, unverified), else 0.",
+    ["cause"], registry=REGISTRY,
+)  # fmt: skip
 BUILD = Gauge("qianfan_build_info", "1, with the version of the operator.", ["version"], registry=REGISTRY)
 
 

@@ -26,6 +26,7 @@ from qianfan_operator.subject import Subject
 
 log = logging.getLogger(__name__)
 _AGAIN = 10.0  # seconds, in which the process that sent a create may have written what it made
+_NAMING = ("Id", "Uuid", "Name", "name")  # how inputs end that name a thing
 _TRIES = 5  # of writing ids through conflicts within one pass; the next pass goes on
 
 
@@ -58,6 +59,18 @@ class Protocol:
         """Return the objects whose ids are known to this process only; it must not end before they are written."""
         with self._lock:
             return tuple(key for key, landing in self._landings.items() if landing.reply is not None)
+
+    def tell_unwritten(self) -> int:
+        """Log what `unwritten` names, one line for each object, with all that it takes to adopt it; count them."""
+        with self._lock:
+            unwritten = [(key, landing) for key, landing in self._landings.items() if landing.reply is not None]
+        for key, landing in unwritten:
+            pending = landing.pending
+            named = {name: value for name, value in pending.inputs.items() if name.endswith(_NAMING) and value}
+            about = {"uid": landing.uid, "operation": pending.operation, "attempt": pending.attempt, "inputs": named}
+            words = "Created and never recorded: adopt it, or delete it in the console"
+            log.error(words, extra={**_about(key, landing), **about})
+        return len(unwritten)
 
     def pay(self, subject: Subject, account: Account, world: World, step: Pay, verdict: Verdict) -> Hold | Record:
         """Send a create by steps 1 to 4 of design 5; raises CloudError if it was proven refused."""
@@ -211,7 +224,7 @@ class Protocol:
         return False
 
 
-def _about(key: Key, landing: Landing) -> dict[str, str]:
+def _about(key: Key, landing: Landing) -> dict[str, Any]:
     return {"object": str(key), "ids": repr(landing.reply)}
 
 

@@ -30,16 +30,22 @@ class Settings(BaseSettings):
         30.0,
         description="Seconds that one call may take to be answered (the SDK's name for it). A call is never repeated.",
     )
-    iam_sign_expiration_sec: PositiveInt = Field(300, description="Seconds that the signature of a free call is valid.")
+    iam_sign_expiration_sec: PositiveInt = Field(300, description="Seconds that the signature of a read is valid.")
     proxy: str = Field("", repr=False, description="Proxy for the cloud's API, such as `http://proxy:3128`.")
-    ssl_verification_enabled: bool = Field(True, description="Verify the cloud's certificate.")
+    ssl_verification_enabled: bool = Field(
+        True, description="Verify the cloud's certificate; `false` needs `QIANFAN_ALLOW_INSECURE`."
+    )
+    allow_insecure: bool = Field(
+        False,
+        description="Accept a cloud at `http://`, or one whose certificate is not verified, such as the simulator.",
+    )
     v2_enabled: bool = Field(
         True, description="Use the cloud's V2 calls, without which lost replies cannot be looked up."
     )
     create_expiry_sec: PositiveInt = Field(
         15,
         le=60,
-        description="Seconds that the signature of a paid create is valid: what arrives later is refused by the cloud.",
+        description="Seconds that the signature of a change is valid: what arrives later is refused by the cloud.",
     )
     create_grace_sec: PositiveFloat = Field(
         120.0, description="Seconds before a look-up may conclude that a create did not arrive."
@@ -81,6 +87,11 @@ class Settings(BaseSettings):
     workers: PositiveInt = Field(
         16, ge=2, le=256, description="Passes at a time; one credential uses at most half of them."
     )
+    shutdown_sec: PositiveFloat = Field(
+        50.0,
+        description="Seconds that the end may take; then the ids that are not written yet are logged. "
+        "It must stay some seconds below the pod's `terminationGracePeriodSeconds`.",
+    )
     http_port: int = Field(
         8080, ge=0, le=65535, description="Port of `/healthz`, `/readyz` and `/metrics`; 0 takes a free one."
     )
@@ -93,6 +104,23 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="`DEBUG`, `INFO`, `WARNING` or `ERROR`."
     )
+
+    @model_validator(mode="after")
+    def _secure(self) -> "Settings":
+        way = "or set QIANFAN_ALLOW_INSECURE=true where nothing is at stake, such as with the simulator"
+        if self.allow_insecure:
+            return self
+        if not self.console_api_base_url.startswith("https://"):
+            raise ValueError(
+                "QIANFAN_CONSOLE_API_BASE_URL begins with http://, so that others can read and forge what is said: "
+                f"write https://, {way}"
+            )
+        if not self.ssl_verification_enabled:
+            raise ValueError(
+                "QIANFAN_SSL_VERIFICATION_ENABLED is false, so that others can pose as the cloud: set it to true, "
+                f"{way}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _no_contradictions(self) -> "Settings":

@@ -12,16 +12,23 @@ from qianfan_operator.workqueue import WorkQueue
 
 log = logging.getLogger(__name__)
 
-STUCK = 600.0  # seconds; a pass is some calls of the cloud and of the API server, each with a timeout of its own
+STUCK = 600.0  # seconds; twice the budget of a reconcile, since its last call and its writes come on top of that
+SHUTDOWN = 50.0  # seconds, if nobody says otherwise
 
 
 class Workers:
-    """`count` threads that take keys, have them reconciled, and ask for their next pass."""
+    """`count` threads that take keys, have them reconciled, and ask for their next pass.
+
+    Their end takes at most `shutdown` seconds; a pass that lasts longer than `stuck` seconds is no pass any more.
+    """
 
     def __init__(
-        self, count: int, queue: WorkQueue[Key], engine: Engine, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+        self, count: int, queue: WorkQueue[Key], engine: Engine, clock: Callable[[], float] = time.monotonic,
+        *, shutdown: float = SHUTDOWN, stuck: float = STUCK,
+    ) -> None:  # fmt: skip
         self._queue, self._engine, self._clock = queue, engine, clock
+        self._shutdown, self._stuck = shutdown, stuck
+        self._ends_by: float | None = None  # when the end must be over; None before it begins
         self._passes: dict[Key, float] = {}  # when each pass that is under way began
         self._told: tuple[Key, float] | None = None  # the pass that does not end and was logged
         self._due_since: float | None = None  # when keys were first seen to be due; None once one is taken
@@ -39,32 +46,51 @@ class Workers:
 
         Whoever may reach the port reads it: the object that it is about is in the log.
         """
-        if not self._working:  # not yet, or not any more: then ids are written for as long as it takes
-            return ""
         now = self._clock()
+        if self._ends_by is not None:
+            return f"the end has lasted for more than {self._shutdown:.0f} s" if now > self._ends_by else ""
+        if not self._working:
+            return ""
         if not all(thread.is_alive() for thread in self._threads):
             return "a worker has died"
         for key, began in list(self._passes.items()):
-            if now - began > STUCK:
+            if now - began > self._stuck:
                 if (key, began) != self._told:
                     self._told = key, began
                     log.error("A pass does not end", extra={"object": str(key), "seconds": int(now - began)})
-                return f"a pass has lasted for more than {STUCK:.0f} s"
+                return f"a pass has lasted for more than {self._stuck:.0f} s"
         if not any(self._queue.depth().values()):
             self._due_since = None
         elif self._due_since is None:
             self._due_since = now
-        elif now - self._due_since > STUCK:
-            return f"keys are due, and none was taken for more than {STUCK:.0f} s"
+        elif now - self._due_since > self._stuck:
+            return f"keys are due, and none was taken for more than {self._stuck:.0f} s"
         return ""
 
-    def stop(self) -> None:
-        """Take no more keys, let the passes under way end, and write the ids that are not written yet."""
+    def end(self) -> None:
+        """Begin the end: hand out no more keys. From now on its time runs."""
         self._queue.close()
+        if self._ends_by is None:
+            self._ends_by = self._clock() + self._shutdown
+
+    def stop(self) -> bool:
+        """Let the passes under way end, and write the ids that are not written yet, within the time of the end.
+
+        False: not all has ended, or not all is written. What hangs ends with the process.
+        """
+        self.end()
         started, self._working = self._working, False
         for thread in self._threads if started else ():
-            thread.join()
-        self._engine.flush()
+            thread.join(self._left())
+        if hung := [str(key) for key in tuple(self._passes)]:
+            log.error("Passes did not end in time", extra={"objects": hung})
+        flush = threading.Thread(target=self._engine.flush, args=[self._left()], name="flush", daemon=True)
+        flush.start()
+        flush.join(self._left())
+        return not hung and not flush.is_alive() and not self._engine.tell_unwritten()
+
+    def _left(self) -> float:
+        return max(0.0, (self._ends_by or 0.0) - self._clock())
 
     def _work(self) -> None:
         while (key := self._queue.take()) is not None:

@@ -223,7 +223,8 @@ def test_who_does_not_give_large_pages_is_asked_for_small_ones(client, server, f
     server.results(models(*range(20), total=21), models(20, total=21), models(1, total=1))
     assert [model.model_id for model in client.user_models()] == [*range(21)]
     client.user_models()
-    assert [(seen.body["pageNo"], seen.body["pageSize"]) for seen in server.seen] == [(1, 100), (1, 20), (2, 20), (1, 20)]
+    pages = [(seen.body["pageNo"], seen.body["pageSize"]) for seen in server.seen]
+    assert pages == [(1, 100), (1, 20), (2, 20), (1, 20)]
 
 
 def test_a_list_from_which_something_goes_meanwhile_is_not_complete(client, server):

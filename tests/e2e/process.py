@@ -21,6 +21,7 @@ SETTINGS = {
     "CONSOLE_API_RETRY_TIMEOUT": "3",
     "CREATE_EXPIRY_SEC": "5",
     "CREATE_GRACE_SEC": "43",  # the least that goes with the two above
+    "ALLOW_INSECURE": "true",  # the simulator speaks http
     "HTTP_PORT": "0",
     "LOG_FORMAT": "json",
     "LOG_LEVEL": "DEBUG",  # it is searched for keys, so it is made to say all that it can

@@ -37,6 +37,7 @@ def test_the_defaults_contradict_nothing() -> None:
 def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """The names of the vendor's SDK work as they do there; other variables of the SDK are none of ours."""
     monkeypatch.setenv("QIANFAN_CONSOLE_API_BASE_URL", "http://127.0.0.1:8866")
+    monkeypatch.setenv("QIANFAN_ALLOW_INSECURE", "true")
     monkeypatch.setenv("QIANFAN_V2_ENABLED", "false")
     monkeypatch.setenv("QIANFAN_ACCESS_KEY", "not a setting")
     settings = Settings()
@@ -63,6 +64,8 @@ def test_settings_do_not_change(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"QIANFAN_CREATE_GRACE_SEC": "79"}, "QIANFAN_CREATE_GRACE_SEC must be at least 80"),
         ({"QIANFAN_CREATE_EXPIRY_SEC": "60"}, "QIANFAN_CREATE_GRACE_SEC must be at least 125"),
         ({"QIANFAN_CONSOLE_API_RETRY_TIMEOUT": "71"}, "QIANFAN_CREATE_GRACE_SEC must be at least 121"),
+        ({"QIANFAN_CONSOLE_API_BASE_URL": "http://cloud"}, "QIANFAN_CONSOLE_API_BASE_URL begins with http://"),
+        ({"QIANFAN_SSL_VERIFICATION_ENABLED": "false"}, "QIANFAN_SSL_VERIFICATION_ENABLED is false"),
         ({"QIANFAN_POLL_MIN_SEC": "61"}, "QIANFAN_POLL_MIN_SEC must not be above QIANFAN_POLL_MAX_SEC"),
         (LENT, "QIANFAN_DEFAULT_CREDENTIALS_SELECTOR must be set with QIANFAN_DEFAULT_CREDENTIALS_NAMESPACE"),
         ({**LENT, SELECTOR: " "}, "QIANFAN_DEFAULT_CREDENTIALS_SELECTOR must be set with"),
@@ -88,6 +91,9 @@ def test_contradictions_are_refused_by_name(
     [
         ("QIANFAN_CONSOLE_API_BASE_URL", "qianfan.baidubce.com"),
         ("QIANFAN_CONSOLE_API_BASE_URL", "https://host/path"),
+        ("QIANFAN_CONSOLE_API_BASE_URL", "HTTP://host"),
+        ("QIANFAN_ALLOW_INSECURE", "perhaps"),
+        ("QIANFAN_SHUTDOWN_SEC", "0"),
         ("QIANFAN_CREATE_EXPIRY_SEC", "61"),
         ("QIANFAN_CREATE_EXPIRY_SEC", "0"),
         ("QIANFAN_CREATE_GRACE_SEC", "inf"),

@@ -10,7 +10,7 @@ import pytest
 
 from qianfan_operator.engine import Again, Engine
 from qianfan_operator.keys import Key
-from qianfan_operator.workers import STUCK, Workers
+from qianfan_operator.workers import SHUTDOWN, STUCK, Workers
 from qianfan_operator.workqueue import WorkQueue
 
 KEY = Key("qianfanjobs", "team", "essay")
@@ -37,8 +37,12 @@ class SlowEngine:
         assert self.may_end.wait(PATIENCE)
         return Again(None)
 
-    def flush(self) -> None:
+    def flush(self, _: float) -> None:
         """Have nothing to write."""
+
+    def tell_unwritten(self) -> int:
+        """Have nothing to tell."""
+        return 0
 
 
 @contextmanager
@@ -117,7 +121,7 @@ def test_a_worker_that_died_is_told(clock: Clock, queue: WorkQueue[Key]) -> None
 
 
 def test_workers_that_do_not_work_yet_or_any_more_are_well(clock: Clock, queue: WorkQueue[Key]) -> None:
-    """A process that stands by is healthy, also when it ends without ever having led, and so is one that writes ids."""
+    """A process that stands by is healthy, also when it never led; one that writes ids is, for its time."""
     standing_by = Workers(1, queue, cast("Engine", SlowEngine()), clock)
     assert standing_by.ailing() == ""
     standing_by.stop()
@@ -125,13 +129,58 @@ def test_workers_that_do_not_work_yet_or_any_more_are_well(clock: Clock, queue: 
 
     @dataclass
     class Late(SlowEngine):
-        found: str = "not asked"
+        found: list[str] = field(default_factory=list)
 
-        def flush(self) -> None:
-            """Write an id at the end."""
-            self.found = workers.ailing()
+        def flush(self, seconds: float) -> None:
+            """Write an id at the end, which takes as long as the end may take, and then longer."""
+            clock.now += seconds
+            self.found = [workers.ailing()]
+            clock.now += 1.0
+            self.found.append(workers.ailing())
 
     engine = Late()
     with working(engine, WorkQueue(1, clock, lambda _: None), clock) as workers:
         assert workers.ailing() == ""
-    assert engine.found == ""
+    assert engine.found == ["", f"the end has lasted for more than {SHUTDOWN:.0f} s"]
+
+
+def test_what_hangs_does_not_keep_the_process_from_ending(clock: Clock, queue: WorkQueue[Key]) -> None:
+    """A pass that hangs in a call, and a write that does, end with the process; that not all is done is told."""
+
+    @dataclass
+    class Stuck(SlowEngine):
+        def flush(self, _: float) -> None:
+            """Hang, as a write does on an API server that does not answer."""
+            assert self.may_end.wait(PATIENCE)
+
+    engine = Stuck()
+    workers = Workers(1, queue, cast("Engine", engine), clock, shutdown=0.0)
+    workers.start()
+    queue.add(KEY)
+    assert engine.began.acquire(timeout=PATIENCE)
+    try:
+        assert not workers.stop()
+    finally:
+        engine.may_end.set()
+
+
+def test_the_time_of_the_end_begins_once(clock: Clock, queue: WorkQueue[Key]) -> None:
+    """The signal begins it; that the watch takes its time to end gives none besides."""
+    workers = Workers(1, queue, cast("Engine", SlowEngine()), clock)
+    workers.end()
+    clock.now += SHUTDOWN + 1.0
+    workers.end()
+    assert "the end has lasted" in workers.ailing()
+
+
+def test_ids_that_are_not_written_are_no_good_end(clock: Clock, queue: WorkQueue[Key]) -> None:
+    """The process must say by its exit code that its log holds what a person has to adopt."""
+
+    @dataclass
+    class Left(SlowEngine):
+        def tell_unwritten(self) -> int:
+            """Tell of one."""
+            return 1
+
+    assert Workers(1, queue, cast("Engine", SlowEngine()), clock).stop()
+    assert not Workers(1, queue, cast("Engine", Left()), clock).stop()

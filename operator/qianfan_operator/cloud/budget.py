@@ -19,7 +19,7 @@ class Limits:
     """What one reconcile may spend.
 
     The most that one needs is four complete scans of an account's models: with 10,000 models and 100 on a page 400
-    calls, with 2,000 models and the documented 20 on a page as many. The time is half of what makes a process unhealthy.
+    calls, with 2,000 models and the documented 20 on a page as many. The time is half of what makes a process ill.
     """
 
     calls: int = 2000

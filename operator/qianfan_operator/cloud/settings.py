@@ -45,7 +45,7 @@ class CloudSettings:
 
     @property
     def clock_limit(self) -> float | None:
-        """How far from the wall clock the cloud's `Date` is believed; None where the cloud is proven to have sent it."""
+        """How far from the wall clock the cloud's `Date` is believed; None where it is proven to be the cloud's."""
         return self.unverified_correction_seconds if self.insecure else None
 
     @property

@@ -8,15 +8,19 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from qianfan_operator.api.job import BaseRun, JobStatus, QianfanJob, RunRecord
+from qianfan_operator.cloud.errors import CloudError, Fate
 from qianfan_operator.cloud.views import ModelVersion
 from qianfan_operator.credentials import Account
 from qianfan_operator.decide import Want, Why
-from qianfan_operator.external import Adopt, Hold, Plan, World, stalled
+from qianfan_operator.external import Adopt, Hold, Plan, World, confirming, stalled
 from qianfan_operator.keys import Key
 from qianfan_operator.kinds import adoption
 from qianfan_operator.kinds.attempts import look_at
 from qianfan_operator.kinds.references import failed, record_named, refers_back, run_of
+from qianfan_operator.kinds.searching import Unfinished, search
 from qianfan_operator.reasons import Reason
+
+_GOES_ON = 1.0  # seconds until a search of the account's models goes on
 
 
 def base_of(world: World, job: QianfanJob, why: Why) -> Plan:
@@ -47,10 +51,12 @@ def with_integers(world: World, account: Account, job: QianfanJob, run: Mapping[
         return base
     if base.job_uuid is None:
         return stalled(Reason.INVALID_SPEC, "spec.incrementalFrom.run must name two integers or two strings.")
-    for version in _published(account):
-        if version.job_uuid == base.job_uuid and version.task_id is not None and version.job_id is not None:
-            ids = {"task_id": version.task_id, "task_uuid": version.task_uuid or base.task_uuid}
-            return base.model_copy(update={**ids, "job_id": version.job_id})
+    version = _published(world, account, base.job_uuid)
+    if isinstance(version, Unfinished):
+        return confirming(_GOES_ON, "Searching the models of the account for one that was published from the base run.")
+    if version:
+        ids = {"task_id": version.task_id, "task_uuid": version.task_uuid or base.task_uuid}
+        return base.model_copy(update={**ids, "job_id": version.job_id})
     what = f"The base run {base.job_uuid} is known by its string only, and the cloud goes on from integers only"
     by_object = job.spec.incremental_from is not None and job.spec.incremental_from.job_ref is not None
     way = "set spec.adopt of that job to its integers" if by_object else "name it by its integers"
@@ -71,14 +77,30 @@ def _forbidden(world: World, account: Account, job: QianfanJob, ids: Mapping[str
     return adoption.refused_run(world, account, job, field, run)
 
 
-def _published(account: Account) -> Iterator[ModelVersion]:
-    """The versions of the account's models: first the latest ones, which one list shows, then those before them."""
-    models = account.client.user_models()
-    yield from (model.latest for model in models if model.latest)
-    for model in models:
-        number = model.model_id or model.model_id_str
-        if number is not None and model.version_count != 1:
-            yield from account.client.model_detail(number).versions
+def _published(world: World, account: Account, job_uuid: str) -> ModelVersion | Unfinished | None:
+    """Find a version that tells the integers of a run: first the latest of each model, which one list shows."""
+
+    def tells(version: ModelVersion | None) -> bool:
+        known = version is not None and version.task_id is not None and version.job_id is not None
+        return known and version is not None and version.job_uuid == job_uuid
+
+    def places() -> Iterator[ModelVersion | int | str | None]:
+        models = account.client.user_models()
+        yield from (model.latest for model in models if tells(model.latest))
+        yield from (model.model_id or model.model_id_str for model in models if model.version_count != 1)
+
+    def look(place: ModelVersion | int | str | None) -> ModelVersion | None:
+        if place is None or isinstance(place, ModelVersion):
+            return place
+        try:
+            versions = account.client.model_detail(place).versions
+        except CloudError as error:
+            if error.fate is not Fate.GONE:
+                raise
+            return None  # deleted since it was listed
+        return next(filter(tells, versions), None)
+
+    return search(world, ("published", job_uuid), 1, places, look)
 
 
 def _peft_type(base: QianfanJob, attempt: int | None) -> str | None:

@@ -1,6 +1,7 @@
 """What deleting a QianfanModel removes: the versions that it published, and the model that it made (design 6)."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from qianfan_operator.api.common import FINALIZER, Resource
 from qianfan_operator.api.model import QianfanModel
@@ -10,8 +11,11 @@ from qianfan_operator.decide import Why
 from qianfan_operator.external import Released, World
 from qianfan_operator.keys import Key
 from qianfan_operator.kinds import endpoints, targets, versions
+from qianfan_operator.kinds.searching import Unfinished, search
 from qianfan_operator.names import Mark
 from qianfan_operator.reasons import Reason
+
+_LOOKING = "Looking for the versions that this object published."
 
 
 def release(world: World, account: Account, resource: QianfanModel) -> Released:
@@ -51,17 +55,24 @@ def _forgotten(world: World, account: Account, resource: QianfanModel) -> Releas
     "None" is two complete scans (design 5.5, 5.9).
     """
     if world.grace_left("release"):
-        return Released(False, Why(Reason.CONFIRMING, "Looking for the versions that this object published."))
+        return Released(False, Why(Reason.CONFIRMING, _LOOKING))
     mark = Mark.of(world.cluster, resource.metadata, resource.kind, 1, "")
-    for where in (where for _ in range(2) for where in targets.candidates(world, account, resource)):
+
+    def look(where: int | str) -> dict[str, Any] | None:
         model = versions.model_of(account, where)
         mine = [one for one in model.versions if mark.same_object(Mark.read(one.description))] if model else []
-        if model and mine:
-            found = {
-                "account": account.name, "model_id": model.model_id, "model_id_str": model.model_id_str,
-                "model_name": model.model_name, "published": tuple(one.version_id for one in mine if one.version_id),
-            }  # fmt: skip
-            return Released(False, Why(Reason.DELETING, "Recording the versions to delete."), updates=found)
+        if model is None or not mine:
+            return None
+        return {
+            "account": account.name, "model_id": model.model_id, "model_id_str": model.model_id_str,
+            "model_name": model.model_name, "published": tuple(one.version_id for one in mine if one.version_id),
+        }  # fmt: skip
+
+    found = search(world, "forgotten", 2, lambda: targets.candidates(world, account, resource), look)
+    if isinstance(found, Unfinished):
+        return Released(False, Why(Reason.CONFIRMING, _LOOKING))
+    if found:
+        return Released(False, Why(Reason.DELETING, "Recording the versions to delete."), updates=found)
     return Released(True)
 
 

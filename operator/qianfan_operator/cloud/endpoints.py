@@ -57,12 +57,8 @@ APPLY: Final = _v1("service/apply", changes=True)
 SERVICE_DETAIL: Final = _v1("service/detail", "serviceDetail", changes=False)
 SERVICE_LIST: Final = _v1("service/list", "serviceList", changes=False, reply_limit=LIST_LIMIT)
 
-DESCRIBE_FINE_TUNING_JOBS: Final = _v2(
-    "finetuning", "DescribeFineTuningJobs", changes=False, reply_limit=LIST_LIMIT
-)
-DESCRIBE_FINE_TUNING_TASKS: Final = _v2(
-    "finetuning", "DescribeFineTuningTasks", changes=False, reply_limit=LIST_LIMIT
-)
+DESCRIBE_FINE_TUNING_JOBS: Final = _v2("finetuning", "DescribeFineTuningJobs", changes=False, reply_limit=LIST_LIMIT)
+DESCRIBE_FINE_TUNING_TASKS: Final = _v2("finetuning", "DescribeFineTuningTasks", changes=False, reply_limit=LIST_LIMIT)
 DESCRIBE_FINE_TUNING_TASK: Final = _v2("finetuning", "DescribeFineTuningTask", changes=False)
 STOP_FINE_TUNING_TASK: Final = _v2("finetuning", "StopFineTuningTask", changes=True)
 

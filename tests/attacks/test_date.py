@@ -24,7 +24,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def ear(clock: Clock) -> Iterator[Eavesdropper]:
-    """Supply somebody in front of a cloud that serves signatures of the future: whether the real one does is unknown."""
+    """Supply somebody in front of a cloud that takes signatures of the future; whether the real one does is unknown."""
     with Simulator(Options(clock_tolerance=86400), clock=clock.cloud) as cloud, listening(cloud.url) as ear:
         yield ear
 
@@ -65,4 +65,4 @@ def test_what_is_believed_again_when_the_lie_ends(client: Client, ear: Eavesdrop
     ear.ahead = 30.0
     client.user_models()
     client.user_models()
-    assert client.create_task("n", "d").id
+    assert client.create_task("task_1", "words").id

@@ -35,7 +35,7 @@ def test_a_large_reply_is_for_lists(make_transport, server) -> None:  # noqa: F8
     assert read(transport, endpoints.SERVICE_LIST)["id"] == 7
 
 
-@pytest.mark.parametrize("depth", [DEPTH_LIMIT, 500, 5000, 300_000])
+@pytest.mark.parametrize("depth", [DEPTH_LIMIT, 500, 5000, 150_000])
 @pytest.mark.parametrize("pair", ["[]", '{"a":}'])
 def test_a_deep_reply_is_a_malformed_one(make_transport, server, depth: int, pair: str) -> None:  # noqa: F811
     """What is nested deeper than anything known is refused alike by every interpreter, and is no RecursionError."""
@@ -81,19 +81,19 @@ def test_a_flood_of_headers_is_no_answer(make_transport, server) -> None:  # noq
     assert [refusal(transport).code for _ in range(2)] == ["ConnectionLost"] * 2
 
 
-@pytest.mark.parametrize("drip", [b"HTTP/1.1 100 Continue\r\n\r\n", b"X-Drip: 1\r\n", b"1;x=1\r\n \r\n"])
-def test_an_answer_that_never_ends_is_given_up(make_transport, server, clock, drip: bytes) -> None:  # noqa: F811
+@pytest.mark.parametrize("drip", ["HTTP/1.1 100 Continue\r\nX: %s\r\n\r\n", "X-Drip: %s\r\n", "1;x=%s\r\n \r\n"])
+def test_an_answer_that_never_ends_is_given_up(make_transport, server, clock, drip: str) -> None:  # noqa: F811
     """Neither answers before the answer, nor headers, nor chunks one after the other make a call last for ever."""
     head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
-    before = {b"H": b"", b"X": head, b"1": head + b"Transfer-Encoding: chunked\r\n\r\n"}[drip[:1]]
-    after = {b"H": head + b"Content-Length: 2\r\n\r\n{}", b"X": b"Content-Length: 2\r\n\r\n{}", b"1": b"0\r\n\r\n"}
+    before = {"H": b"", "X": head, "1": head + b"Transfer-Encoding: chunked\r\n\r\n"}[drip[0]]
+    after = {"H": head + b"Content-Length: 2\r\n\r\n{}", "X": b"Content-Length: 2\r\n\r\n{}", "1": b"0\r\n\r\n"}
 
     def act(handler) -> None:
         handler.wfile.write(before)
         for _ in range(50):  # in the end it does end: the code under test must not wait for that
-            handler.wfile.write(drip)
+            handler.wfile.write((drip % ("x" * 9000)).encode())  # more than is read at a time
             handler.wfile.flush()
-        handler.wfile.write(after[drip[:1]])
+        handler.wfile.write(after[drip[0]])
         handler.close_connection = True
 
     server.script.append(act)

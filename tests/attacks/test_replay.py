@@ -42,7 +42,7 @@ def ear(cloud: Simulator) -> Iterator[Eavesdropper]:
 def client(ear: Eavesdropper, clock: Clock) -> Client:
     """Supply the operator's client, as it is over a connection on which others listen."""
     keys = AccessKey(FIRST, FIRST.replace("access", "secret"))
-    return Client(Transport(CloudSettings(base_url=ear.url), keys, clock))
+    return Client(Transport(CloudSettings(base_url=ear.url, read_timeout=600.0), keys, clock))
 
 
 def train(client: Client) -> tuple[int, int]:
@@ -50,7 +50,7 @@ def train(client: Client) -> tuple[int, int]:
     spec = QianfanJob.parse({"metadata": {"name": "train", "namespace": "default", "uid": "1"}, "spec": TRAINING}).spec
     task = client.create_task(f"task_{len(client.fine_tuning_jobs())}", "words").id
     client.measure_clock()
-    job = client.prepare_create_job(create_job_body(spec, task, None)).send().id
+    job = client.prepare_create_job(create_job_body(spec, task, None)).send().job_id
     return task, job
 
 

@@ -78,3 +78,16 @@ def test_the_machines_clocks_move():
     first = system.boottime()
     assert system.boottime() >= first
     assert system.wall() > NOON
+
+
+@pytest.mark.parametrize("off", [-61.0, -60.0, 0.0, 60.0, 61.0])
+def test_an_unproven_date_is_believed_near_the_wall_clock(clock, off):
+    """Nobody who can write the header moves the time by more than the limit; a proven one is believed in any case."""
+    unproven, proven = CloudClock(clock, 60.0), CloudClock(clock)
+    for one in (unproven, proven):
+        assert one.trusted(), "what was never said cannot be false"
+        one.learn(date(clock.wall_time + off), clock.boot)
+    assert unproven.trusted() is (abs(off) <= 60.0)
+    assert proven.trusted()
+    clock.wall_time += off  # the node's clock is set right
+    assert unproven.trusted()

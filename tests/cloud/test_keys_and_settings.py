@@ -75,3 +75,19 @@ def test_a_proxys_password_does_not_show():
     """The proxy, which may hold a password, is not part of the settings' text."""
     settings = dataclasses.replace(CloudSettings(), proxy="http://user:hidden@proxy")
     assert "hidden" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "insecure", "limit"),
+    [
+        ({}, (), None),
+        ({"proxy": "http://proxy:3128"}, (), None),
+        ({"verify_tls": False}, ("unverified",), 60.0),
+        ({"base_url": "http://127.0.0.1:1"}, ("http",), 60.0),
+        ({"base_url": "http://[::1]:1", "verify_tls": False}, ("http",), 60.0),
+    ],
+)
+def test_what_makes_a_transport_insecure(settings, insecure, limit):
+    """No TLS, or TLS with anybody; a proxy that is spoken to in plain text passes TLS on untouched."""
+    ours = CloudSettings(**settings)
+    assert (ours.insecure, ours.clock_limit) == (insecure, limit)

@@ -1,17 +1,20 @@
 """Whoever is on the way writes the cloud's `Date`, by which signatures are made: he can have them live for hours."""
 
 from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
 
 import pytest
 
 from attacks.eavesdropper import Eavesdropper, listening
-from engine.world import FIRST, Clock
+from engine.manifests import job
+from engine.world import FIRST, PACES, Clock, World
 from qianfan_operator.cloud.client import Client
 from qianfan_operator.cloud.errors import CloudError
 from qianfan_operator.cloud.keys import AccessKey
 from qianfan_operator.cloud.settings import CloudSettings
 from qianfan_operator.cloud.transport import Transport
-from qianfan_simulator import Options, Simulator
+from qianfan_simulator import Never, Options, Simulator
 
 HOUR = 3600.0
 BODY = {"taskId": 1, "baseTrainType": "b", "trainType": "t", "trainMode": "SFT", "peftType": "LoRA"}
@@ -66,3 +69,31 @@ def test_what_is_believed_again_when_the_lie_ends(client: Client, ear: Eavesdrop
     client.user_models()
     client.user_models()
     assert client.create_task("task_1", "words").id
+
+
+def test_an_object_says_what_to_do_about_a_doubtful_time() -> None:
+    """Nothing is changed in the cloud, the condition tells the remedy, and a clock that is set right ends it."""
+    with closing(World(correction=60.0)) as world:
+        world.clock.ahead = HOUR
+        key = world.kube.apply(job())
+        world.run(lambda: "ClockUntrusted" in world.condition(key, "Synced").get("message", ""), within=600)
+        assert world.condition(key, "Synced")["reason"] == "CloudUnavailable"
+        assert "set the node's clock, or use https:// and verify" in world.condition(key, "Synced")["message"]
+        world.rest(HOUR)
+        assert {call.operation for call in world.sim.calls} <= {"userList", "DescribeFineTuningJobs"}
+        world.clock.ahead = 0.0
+        world.until(key, "Succeeded")
+
+
+def test_a_run_is_not_stopped_by_a_doubtful_time() -> None:
+    """What works goes on to be looked at; neither its deadline nor a wish to stop it is acted on by a false time."""
+    with closing(World(replace(PACES, training=Never()), correction=60.0)) as world:
+        key = world.kube.apply(job(activeDeadlineSeconds=7200))
+        world.until(key, "Training")
+        world.clock.ahead = -HOUR * 24  # the cloud's Date is a day later than the node's clock
+        world.kube.patch_spec(key, desiredState="Stopped")
+        world.rest(600)
+        assert world.calls("stopJob") == []
+        assert "ClockUntrusted" in world.condition(key, "Synced")["message"]
+        world.clock.ahead = 0.0
+        world.until(key, "Stopped")

@@ -111,7 +111,9 @@ def test_the_operator_is_probed_where_it_listens() -> None:
         "livenessProbe": {"path": "/healthz", "port": "http"},
         "readinessProbe": {"path": "/readyz", "port": "http"},
     }
-    assert pod["terminationGracePeriodSeconds"] > Settings.model_fields["console_api_retry_timeout"].default
+    fields = Settings.model_fields
+    assert fields["shutdown_sec"].default > fields["console_api_retry_timeout"].default
+    assert pod["terminationGracePeriodSeconds"] >= fields["shutdown_sec"].default + 10
     (service,) = documents("deploy/operator/service.yaml")
     assert service["spec"]["selector"].items() <= spec["template"]["metadata"]["labels"].items()
 

@@ -93,9 +93,9 @@ def read_reply(operation: str, answer: Answer, redact: Callable[[str], str]) -> 
     return Reply(document.get("result"), one_line(redact(request_id), CODE_LIMIT))
 
 
-def _is_shallow(document: object) -> bool:
+def _is_shallow(document: dict[object, object]) -> bool:
     """Tell whether nothing lies deeper than DEPTH_LIMIT; goes level by level, so that depth costs no stack."""
-    level = [document]
+    level: list[dict[object, object] | list[object]] = [document]
     for _ in range(DEPTH_LIMIT):
         inner = (value.values() if isinstance(value, dict) else value for value in level)
         level = [value for values in inner for value in values if isinstance(value, dict | list)]

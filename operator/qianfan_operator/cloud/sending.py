@@ -31,7 +31,7 @@ class _Reader(io.RawIOBase):
             raise TimeoutError("the reply took too long")
         self._sock.settimeout(left if self._patience is None else min(left, self._patience))
         try:
-            return self._raw.readinto(buffer)  # type: ignore[attr-defined,no-any-return]
+            return self._raw.readinto(buffer)
         finally:
             self._sock.settimeout(self._patience)
 

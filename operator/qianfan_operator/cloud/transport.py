@@ -275,7 +275,7 @@ class _Adapter(HTTPAdapter):
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> urllib3.ProxyManager:
         """See HTTPAdapter."""
-        manager = super().proxy_manager_for(*args, **kwargs)
+        manager: urllib3.ProxyManager = super().proxy_manager_for(*args, **kwargs)
         manager.pool_classes_by_scheme = self._pools
         return manager
 

@@ -119,11 +119,36 @@ def test_the_operator_is_probed_where_it_listens() -> None:
 
 
 def test_the_demo_only_uses_settings_that_exist() -> None:
-    """Every name in the demo's ConfigMap is a setting of the operator."""
+    """Every name in the demo's ConfigMap is a setting of the operator, and only the demo's Deployment reads it."""
     (config,) = documents("deploy/demo/settings.yaml")
     known = {f"QIANFAN_{name.upper()}" for name in Settings.model_fields}
     assert set(config["data"]) <= known
-    assert config["metadata"]["name"] == "qianfan-operator"
+    read = {}
+    for path in ("deploy/demo/operator.yaml", "deploy/operator/deployment.yaml"):
+        (container,) = documents(path)[0]["spec"]["template"]["spec"]["containers"]
+        (source,) = container["envFrom"]
+        read[path] = source["configMapRef"]["name"]
+    assert config["metadata"]["name"] == read["deploy/demo/operator.yaml"]
+    assert config["metadata"]["name"] != read["deploy/operator/deployment.yaml"]
+
+
+PEOPLE = {
+    "qianfan-edit": {"create", "delete", "deletecollection", "patch", "update"},
+    "qianfan-view": {"get", "list", "watch"},
+}
+
+
+def test_nobody_gets_rights_on_the_kinds_by_default() -> None:
+    """No role of an installation is aggregated into another one; the optional roles grant the same as those to bind."""
+    default = [one for one in documents("deploy/access/rbac.yaml") if one["kind"] == "ClusterRole"]
+    assert [label for one in default for label in one["metadata"]["labels"] if "aggregate" in label] == []
+    optional = documents("deploy/aggregate-roles/roles.yaml")
+    for role, verbs in PEOPLE.items():
+        right = {("qianfan.dev", kind, ()): verbs for kind in KINDS}
+        assert granted(named(default, "ClusterRole", role)) == right
+        aggregated = named(optional, "ClusterRole", role.replace("qianfan-", "qianfan-aggregate-to-"))
+        assert granted(aggregated) == right
+    assert "../aggregate-roles" not in documents("deploy/kustomization.yaml")[0]["resources"]
 
 
 def test_the_samples_hold_no_secret() -> None:

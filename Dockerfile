@@ -1,24 +1,33 @@
-# Two stages: `build` makes a virtual environment with the pinned dependencies, `final` is that environment and nothing more.
+# Two stages: `build` makes a virtual environment with the pinned dependencies, and a root file system that holds it, the
+# interpreter and the libraries of these; the final stage is that and nothing more: no shell, no pip, no package manager.
 # The operator: python -m qianfan_operator. The simulator, for demos: python -m qianfan_simulator.
-ARG BASE=python:3.13-slim
+#
+# The base goes by its digest; the name before it is for people. Renew: docker buildx imagetools inspect python:3.13-slim
+ARG BASE=python:3.13.15-slim-trixie@sha256:7c61056e61ac89e852de05f3dc6fa51a6dd2181797bceed46aa725dd7cb2cd3b
 
 FROM ${BASE} AS build
 WORKDIR /src
 RUN python3 -m venv /opt/build && python3 -m venv --without-pip /opt/qianfan
 # Dependencies first: this layer stays while only the code changes.
 COPY constraints.txt pyproject.toml ./
-RUN /opt/build/bin/pip install --no-cache-dir hatchling -c constraints.txt \
-    && /opt/build/bin/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['dependencies'], sep='\n')" > needs.txt \
-    && /opt/build/bin/pip --python /opt/qianfan/bin/python install --no-cache-dir -r needs.txt -c constraints.txt
+COPY image/ image/
+# A base may bring an older pip, which takes no hashes from constraints.
+RUN python3 image/requirements.py pip > pip.txt && python3 image/requirements.py hatchling > build.txt \
+    && python3 image/requirements.py > run.txt \
+    && /opt/build/bin/python -m pip install --no-cache-dir --require-hashes -r pip.txt \
+    && /opt/build/bin/pip install --no-cache-dir --require-hashes -r build.txt -c constraints.txt \
+    && /opt/build/bin/pip --python /opt/qianfan/bin/python install --no-cache-dir --no-compile \
+       --require-hashes -r run.txt -c constraints.txt
 COPY README.md LICENSE ./
 COPY operator/ operator/
 RUN /opt/build/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /dist . \
-    && /opt/build/bin/pip --python /opt/qianfan/bin/python install --no-cache-dir --no-deps /dist/*.whl
+    && /opt/build/bin/pip --python /opt/qianfan/bin/python install --no-cache-dir --no-compile --no-deps /dist/*.whl \
+    && python3 image/root.py /opt/qianfan /root-fs
 
-FROM ${BASE} AS final
-COPY --from=build /opt/qianfan /opt/qianfan
+FROM scratch AS final
+COPY --from=build /root-fs /
 # The user is a number with no line in /etc/passwd, and kopf wants a name to call itself by.
-ENV PATH=/opt/qianfan/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 LOGNAME=qianfan
+ENV PATH=/opt/qianfan/bin PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 LOGNAME=qianfan
 # A number, so that runAsNonRoot can be checked.
 USER 65532:65532
 EXPOSE 8080

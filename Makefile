@@ -5,6 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 IMAGE  ?= qianfan-operator:$(VERSION)
+PINNED = $(shell sed -n 's/^ARG BASE=//p' Dockerfile)
 ENGINE ?= $(firstword $(foreach engine,docker podman buildah,$(shell command -v $(engine) 2>/dev/null)))
 
 # The tests that start a real control plane, or ask a program that is built first; the others take seconds.
@@ -30,7 +31,8 @@ $(READY): pyproject.toml constraints.txt
 	  || { echo "Python's venv module is missing; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
 	@echo 'Setting up $(VENV) (this once)'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet -e '.[dev]' -c constraints.txt
+	@$(BIN)/python -m pip install --quiet --require-hashes -r constraints.txt
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
 test: lint types test-fast test-cluster  ## Run every check there is, the quick ones first
@@ -78,9 +80,11 @@ demo: $(READY)  ## From manifests to an endpoint, no account needed (KEEP=1 leav
 bench: $(READY)  ## Measure latency, memory, CPU and writes
 	$(BIN)/python bench
 
-image:          ## Build the image with docker, podman or buildah
+image:          ## Build the image with docker, podman or buildah (BASE=name@sha256:... takes another base)
 	@test -n "$(ENGINE)" || { echo "No container engine: install docker, podman or buildah" >&2; exit 1; }
-	$(ENGINE) build --tag $(IMAGE) .
+	@echo '$(or $(BASE),$(PINNED))' | grep -Eq '@sha256:[0-9a-f]{64}$$' \
+	  || { echo "BASE must name the base by its digest: BASE=name@sha256:..." >&2; exit 1; }
+	$(ENGINE) build $(if $(BASE),--build-arg BASE=$(BASE) )--tag $(IMAGE) .
 
 cluster: $(READY)  ## Start a throw-away control plane with the definitions, until Ctrl-C
 	@$(BIN)/python -m qianfan_devcluster --crds crds
@@ -88,12 +92,12 @@ cluster: $(READY)  ## Start a throw-away control plane with the definitions, unt
 simulator: $(READY)  ## Start the simulated cloud, until Ctrl-C
 	@$(BIN)/python -m qianfan_simulator --port 8900
 
-lock: $(READY)  ## Renew constraints.txt with the newest versions that fit
+lock:           ## Renew constraints.txt with the newest versions that fit, and their hashes
 	@set -e; new=$$(mktemp -d); trap 'rm -rf "$$new"' EXIT; \
-	$(PYTHON) -m venv "$$new/venv"; \
-	"$$new/venv/bin/python" -m pip install --quiet --upgrade '.[dev]' hatchling; \
+	$(PYTHON) -m venv "$$new/venv"; "$$new/venv/bin/python" -m pip install --quiet uv; \
 	sed -n '/^#/p' constraints.txt > "$$new/pins"; \
-	"$$new/venv/bin/python" -m pip freeze --exclude pip --exclude qianfan-operator >> "$$new/pins"; \
+	printf 'hatchling\npip\n' | "$$new/venv/bin/uv" pip compile pyproject.toml - --extra dev --upgrade --quiet \
+	  --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url >> "$$new/pins"; \
 	cp "$$new/pins" constraints.txt; git --no-pager diff --stat -- constraints.txt
 
 clean:          ## Remove what was made here (the control plane's binaries stay in the user's cache)

@@ -3,10 +3,12 @@
 import os
 import re
 import subprocess
+import sys
 import tomllib
 from importlib.metadata import requires, version
 from pathlib import Path
 
+import pytest
 import yaml
 from packaging.requirements import Requirement
 
@@ -67,15 +69,53 @@ def needed(name: str, extras: frozenset[str], seen: dict[str, frozenset[str]]) -
 
 def test_every_pin_is_exact_and_all_that_we_need_is_pinned() -> None:
     """What the operator and its tools need is there in the version that constraints.txt names, and in no other."""
-    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
-    pins = dict(line.split("==") for line in lines if line and not line.startswith("#"))
-    pinned = {normal(name): exact for name, exact in pins.items()}
+    pinned = {name: exact for name, exact, _, _ in pins()}
     seen: dict[str, frozenset[str]] = {}
     needed("qianfan-operator", frozenset({"dev"}), seen)
     del seen["qianfan-operator"]
     assert {"kopf", "aiohttp", "ruff"} <= set(seen)
     assert {name: pinned.get(name) for name in seen} == {name: version(name) for name in seen}
-    assert "hatchling" in pinned
+    assert {"hatchling", "pip"} <= set(pinned)
+
+
+def pins() -> list[tuple[str, str, str, list[str]]]:
+    """What constraints.txt holds: name, version, marker, hashes."""
+    text = (ROOT / "constraints.txt").read_text(encoding="utf-8")
+    joined = re.sub(r"\s*\\\n\s*", " ", text)
+    found = []
+    for line in joined.splitlines():
+        if not line.startswith("#"):
+            one = re.fullmatch(r"([\w.-]+)==(\S+)( ; [^-]+?)?((?: --hash=sha256:[0-9a-f]{64})+)", line)
+            assert one, line
+            found.append((normal(one[1]), one[2], one[3] or "", one[4].split()))
+    return found
+
+
+def test_every_pin_has_hashes_and_no_address() -> None:
+    """pip checks whatever it downloads, for the tests as for the image, and takes it from the index of the machine."""
+    assert all(hashes for *_, hashes in pins())
+    assert len({name for name, *_ in pins()}) == len(pins())
+    assert "://" not in (ROOT / "constraints.txt").read_text(encoding="utf-8")
+    installs = re.findall(r"pip install (?:--(?!tag)[\w-]+ )*.*$", MAKEFILE, re.MULTILINE)
+    assert all("--require-hashes" in one or "--no-deps" in one or one.endswith("uv; \\") for one in installs), installs
+    image = re.findall(r"install [^&]*", DOCKERFILE.replace("\\\n", ""))
+    assert len(image) == 4
+    assert all("--require-hashes" in one or "--no-deps" in one for one in image), image
+
+
+def test_the_base_of_the_image_is_a_digest_and_its_end_is_nothing_but_ours() -> None:
+    """A tag can be moved, a digest cannot; the last stage begins empty, so that no shell and no pip comes with it."""
+    digest = r"\S+@sha256:[0-9a-f]{64}"
+    assert re.findall(r"^ARG BASE=(.*)$", DOCKERFILE, re.MULTILINE)[0]
+    assert re.search(rf"^ARG BASE={digest}$", DOCKERFILE, re.MULTILINE)
+    assert re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE) == ["${BASE}", "scratch"]
+    assert re.findall(r"^COPY --from.*$", DOCKERFILE, re.MULTILINE) == ["COPY --from=build /root-fs /"]
+    assert DOCKERFILE.rindex("RUN ") < DOCKERFILE.index("FROM scratch")
+    other = f"base@sha256:{'0' * 64}"
+    assert f"--build-arg BASE={other} " in make("--dry-run", "image", "ENGINE=docker", f"BASE={other}")
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        make("image", "ENGINE=true", "BASE=python:3.13-slim")
+    assert "by its digest" in refused.value.stderr
 
 
 def test_the_manifests_run_the_image_that_make_builds() -> None:
@@ -85,8 +125,8 @@ def test_the_manifests_run_the_image_that_make_builds() -> None:
     for path in (ROOT / "deploy").rglob("*.yaml"):
         for one in yaml.safe_load_all(path.read_text(encoding="utf-8")):
             if one.get("kind") == "Deployment":
-                names |= {container["image"] for container in one["spec"]["template"]["spec"]["containers"]}
-    assert names == {IMAGE}
+                names |= {container.get("image") for container in one["spec"]["template"]["spec"]["containers"]}
+    assert names - {None} == {IMAGE}  # a patch names no image
 
 
 def test_the_image_gets_what_it_copies_and_does_not_run_as_root() -> None:
@@ -112,3 +152,31 @@ def test_the_quick_tests_start_no_control_plane() -> None:
     ]
     assert users
     assert [path for path in users if not path.startswith(left_out)] == []
+
+
+def test_the_image_holds_all_that_python_loads_and_no_shell(tmp_path: Path) -> None:
+    """The interpreter runs on the libraries of the new root alone, and there is nothing to install or to type into."""
+    environment, root = tmp_path / "environment", tmp_path / "root"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
+    program = "import root, sys, pathlib; root.main(*map(pathlib.Path, sys.argv[1:]))"  # without the bytecode
+    subprocess.run([sys.executable, "-c", program, environment, root], cwd=ROOT / "image", check=True)
+
+    files = [path for path in root.rglob("*") if not path.is_dir()]
+    names = {path.name for path in files}
+    assert names.isdisjoint({"sh", "bash", "dash", "busybox", "pip", "pip3", "apt-get", "dpkg", "activate"})
+    assert not [path for path in files if {"ensurepip", "pip"} & set(path.relative_to(root).parts)]
+
+    (loader,) = (path for path in files if re.fullmatch(r"ld-linux.*\.so\.\d", path.name) and not path.is_symlink())
+    libraries = ":".join(
+        {str(path.parent) for path in files if ".so" in path.name and "python" not in str(path.parent)}
+    )
+    interpreter = root / Path(sys.executable).resolve().relative_to("/")
+    home = root / Path(sys.base_prefix).resolve().relative_to("/")
+    code = "import asyncio, ctypes, hashlib, ssl, uuid, zlib; print(open('/proc/self/maps').read())"
+    argv = [loader, "--inhibit-cache", "--library-path", libraries, interpreter, "-S", "-c", code]
+    maps = subprocess.run(
+        argv, env={"PYTHONHOME": str(home), "LC_ALL": "C"}, check=True, capture_output=True, text=True
+    ).stdout
+    mapped = set(re.findall(r" (/\S+)$", maps, re.MULTILINE))
+    assert any("libssl" in path or "_ssl" in path for path in mapped)
+    assert {path for path in mapped if ".so" in path and not path.startswith(str(root))} == set()

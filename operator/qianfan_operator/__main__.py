@@ -12,7 +12,7 @@ from importlib.metadata import version
 
 from pydantic import ValidationError
 
-from qianfan_operator import health, logs, metrics
+from qianfan_operator import core_dumps, health, logs, metrics
 from qianfan_operator.cloud.budget import LIMITS
 from qianfan_operator.cloud.client import Client
 from qianfan_operator.cloud.clock import SystemClock
@@ -55,6 +55,7 @@ def main() -> int:
         sys.stderr.write(f"qianfan-operator: {clean(explain(error), 4000)}\n")
         return REFUSED
     logs.configure(settings.log_format, settings.log_level)
+    core_dumps.forbid()
     try:
         return asyncio.run(_run(settings))
     except Exception:

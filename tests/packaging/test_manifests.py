@@ -76,6 +76,30 @@ def test_the_pods_ask_for_no_privilege(path: str, name: str) -> None:
         assert context["allowPrivilegeEscalation"] is False
 
 
+def test_only_the_operator_gets_the_operator_s_token() -> None:
+    """A pod that names the operator's account by mistake, and the simulator, get no token; the operator does."""
+    account = named(documents("deploy/access/rbac.yaml"), "ServiceAccount", "qianfan-operator")
+    assert account["automountServiceAccountToken"] is False
+    for path, wanted in {"deploy/operator/deployment.yaml": True, "deploy/demo/simulator.yaml": False}.items():
+        assert documents(path)[0]["spec"]["template"]["spec"]["automountServiceAccountToken"] is wanted
+
+
+def test_the_network_policy_lets_through_what_the_operator_needs() -> None:
+    """It holds for the operator's pods, opens their port to labelled namespaces alone, and the ports that they call."""
+    (policy,) = documents("deploy/network/policy.yaml")
+    pod = named(documents("deploy/operator/deployment.yaml"), "Deployment", "qianfan-operator")["spec"]["template"]
+    assert policy["spec"]["podSelector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
+    assert policy["spec"]["policyTypes"] == ["Ingress", "Egress"]
+    (way_in,) = policy["spec"]["ingress"]
+    assert way_in["from"] == [{"namespaceSelector": {"matchLabels": {"qianfan.dev/metrics": "true"}}}]
+    assert [port["port"] for port in way_in["ports"]] == [
+        port["name"] for port in pod["spec"]["containers"][0]["ports"]
+    ]
+    ways_out = {(port["protocol"], port["port"]) for rule in policy["spec"]["egress"] for port in rule["ports"]}
+    assert ways_out == {("UDP", 53), ("TCP", 53), ("TCP", 443), ("TCP", 6443)}
+    assert Settings.model_fields["console_api_base_url"].default.startswith("https://")
+
+
 def test_no_service_comes_in_as_a_setting() -> None:
     """Pods that read QIANFAN_ variables switch off the ones that Kubernetes makes of Services named qianfan-..."""
     deployments = [

@@ -48,6 +48,13 @@ def test_what_is_installed_is_complete_and_accepted(cluster: Cluster, folder: st
     )
 
 
+@pytest.mark.parametrize("folder", ["deploy/aggregate-roles", "deploy/network", "deploy/policies"])
+def test_what_is_optional_is_accepted(cluster: Cluster, folder: str) -> None:
+    """Each optional part builds with kubectl alone and passes a strict dry run on top of an installation."""
+    assert built(cluster, folder)
+    cluster.kubectl("apply", "--server-side", "--dry-run=server", "--validate=strict", "-k", ROOT / folder)
+
+
 def test_the_operator_reads_the_secrets_of_its_name_and_no_others(
     cluster: Cluster, namespace: str, operator_kubeconfig: Path
 ) -> None:

@@ -78,6 +78,24 @@ def test_the_tests_exist_that_guard_the_protocol() -> None:
     assert [(path, test) for path, test in named if f"def {test}(" not in read(path)] == []
 
 
+def test_every_attack_of_the_threat_model_has_a_test() -> None:
+    """Each row of docs/threat-model.md that says what an attacker meets names tests, and all of them are there."""
+    page = read("docs/threat-model.md")
+    rows = [line for line in page.splitlines() if line.startswith("| ") and line.count(" | ") == 2]
+    attacks = [row for table in re.findall(r"\| test \|\n\| --- .*\n((?:\|.*\n)+)", page) for row in table.splitlines()]
+    assert len(attacks) >= 35
+    assert set(attacks) <= set(rows)
+    named = [re.findall(r"`([\w/.]+)::(\w+)`", row.rsplit(" | ", 1)[1]) for row in attacks]
+    assert [row for row, tests in zip(attacks, named, strict=True) if not tests] == []
+    missing = [
+        f"{path}::{test}"
+        for tests in named
+        for path, test in tests
+        if not (ROOT / path).is_file() or f"def {test}(" not in read(path)
+    ]
+    assert missing == []
+
+
 def test_the_picture_needs_nothing_from_elsewhere() -> None:
     """The picture of the demo loads no font and no file from another host, and ends with the endpoint."""
     picture = read("docs/demo.svg")

@@ -283,6 +283,20 @@ def test_the_limit_of_replicas_is_the_namespace_s(cluster: Cluster, api: Api, pl
     assert api.patch(OPERATOR, place, f"{SERVICE}/there", {"metadata": {"finalizers": None}}) == ""
 
 
+def test_an_administrator_of_a_namespace_cannot_grant_what_is_not_theirs(
+    cluster: Cluster, api: Api, place: str
+) -> None:
+    """The standard role `admin` may write Roles, but none with `adopt` or `remove-finalizer`, by no way."""
+    cluster.kubectl("create", "rolebinding", "chief", "-n", place, "--clusterrole=admin", "--user=chief")
+    words = ("-n", place, "--as=chief", "--dry-run=server")
+    for verb in ("adopt", "remove-finalizer"):
+        role = ("create", "role", verb, f"--verb={verb}", "--resource=qianfanjobs.qianfan.dev")
+        binding = ("create", "rolebinding", verb, f"--clusterrole=qianfan-{verb}", "--user=chief")
+        for attempt in (role, binding):
+            refused = cluster.kubectl(*attempt, *words, check=False).stderr
+            assert "attempting to grant RBAC permissions not currently held" in refused
+
+
 def test_the_shipped_bindings_leave_nothing_out(cluster: Cluster) -> None:
     """As shipped, each policy is bound once, for all namespaces, refuses, and fails closed."""
     items = json.loads(

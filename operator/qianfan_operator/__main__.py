@@ -22,6 +22,7 @@ from qianfan_operator.cloud.transport import Transport
 from qianfan_operator.credentials import Credentials, Default
 from qianfan_operator.engine import Engine
 from qianfan_operator.events import Events
+from qianfan_operator.flows import Flows
 from qianfan_operator.intake import Intake
 from qianfan_operator.keys import Key
 from qianfan_operator.kinds import BY_PLURAL
@@ -73,15 +74,12 @@ async def _run(settings: Settings) -> int:
     def connect(keys: AccessKey) -> Client:
         return Client(Transport(cloud, keys, clock, metrics.called))
 
-    def group(key: Key) -> object:
-        record = store.get(key)
-        return (record.account or record.secrets) if record else None
-
     schedule = _schedule(settings)
-    queue: WorkQueue[Key] = WorkQueue(settings.workers, clock.boottime, group)
     credentials = Credentials(
         kube, connect, settings.credentials_wait_sec, clock.boottime, clock.wall, _default_credentials(settings)
     )
+    flows = Flows(store, credentials)
+    queue: WorkQueue[Key] = WorkQueue(settings.workers, clock.boottime, flows.flow, flows.account)
     election = _election(settings, clock)
     protocol = Protocol(election.leading, nonce=lambda: uuid.uuid4().hex[:16])
     events = Events(kube, lambda: _now("microseconds"))

@@ -5,7 +5,7 @@ again every minute and after a refusal.
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from qianfan_operator.api.common import ACCESS_KEY, SECRET_KEY, SECRET_NAME, Resource
@@ -124,6 +124,11 @@ class Credentials:
         if "name" in ref.model_fields_set or self._default is None or self._default.namespace == namespace:
             return ((namespace, ref.name),)
         return (namespace, ref.name), (self._default.namespace, SECRET_NAME)
+
+    def known_account(self, sources: Iterable[Where]) -> str | None:
+        """Name the account whose keys these Secrets give, from memory; None if none of them is known to give any."""
+        secrets = filter(None, map(self._secrets.get, sources))
+        return next((secret.keys.account for secret in secrets if secret.keys), None)
 
     def changed(self, namespace: str, name: str, data: Sealed | None, *, listed: bool = False) -> bool:
         """Take over what the watch saw (None: deleted); say whether the users must be told of other keys.

@@ -6,7 +6,7 @@ is in `kinds`.
 
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,7 +25,7 @@ from qianfan_operator.kube import Conflict, Kube, KubeError, NotFound
 from qianfan_operator.protocol import Protocol, Unfinished
 from qianfan_operator.reasons import Reason
 from qianfan_operator.schedule import Clocks, Schedule
-from qianfan_operator.signals import is_finished, is_settled, note
+from qianfan_operator.signals import is_finished, is_settled, note, signal_of
 from qianfan_operator.store import Entry, Store
 from qianfan_operator.subject import Subject
 from qianfan_operator.workqueue import Lane
@@ -125,11 +125,18 @@ class Engine:
         return subject
 
     def _turn(self, key: Key) -> Again:
+        reads = dict[Key, Hashable]()
+        self._store.begin_reads(key)
+        again = self._pass(key, reads)
+        self._store.end_reads(key, reads)
+        return again
+
+    def _pass(self, key: Key, reads: dict[Key, Hashable]) -> Again:
         subject = self._taken(key)
         if subject is None:
             return Again(None)
         access = self._credentials.access(subject.resource)
-        world = self._world(subject, access)
+        world = self._world(subject, access, reads)
         facts, plan, held_up = self._gatherer.gather(subject, access, world)
         decision = decide(facts)
         subject.heard = hears(facts, decision)
@@ -144,15 +151,22 @@ class Engine:
             step = Hold(decision.verdict, error.retry_after)
         return self._finish(subject, facts, decision, step)
 
-    def _world(self, subject: Subject, access: Access) -> World:
+    def _world(self, subject: Subject, access: Access, reads: dict[Key, Hashable]) -> World:
         key, store, boot = subject.key, self._store, self._clocks.boot()
         record = store.get(key)
+
+        def fetch(other: Key) -> Any:
+            resource = self._fetch(other)
+            reads[other] = signal_of(self._kinds[other.plural], resource) if resource else None
+            return resource
+
         return World(
             cluster=self._cluster,
             grace=self._grace,
             boot=boot,
             now=subject.now,
-            fetch=self._fetch,
+            fetch=fetch,
+            chain=store.chain,
             first_sight=lambda what: store.first_sight(key, what, self._clocks.boot()),
             touched=record.touched if record else 0,
             claims=record.claims if record else {},
@@ -237,7 +251,7 @@ class Engine:
         if isinstance(step, Record):
             if decision.action is not Action.SURVEY:
                 record.claims.clear()
-            return Again(0.0, Lane.URGENT)
+            return Again(0.0, Lane.DELETION if facts.deleting else Lane.URGENT)
         record.looks = 0 if subject.writes > before else record.looks + 1
         return self._again(record, facts, step, over=is_finished(resource) and not facts.others_working)
 

@@ -5,7 +5,7 @@ A kind never writes an object: it looks, plans, and says in a `Step` what is to 
 
 import enum
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Container, Hashable, Iterable, Mapping
+from collections.abc import Callable, Container, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -138,6 +138,9 @@ class World:
     boot: float
     now: str
     fetch: Callable[[Key], Resource | None]  # reads another object as it is now; None if it is not there
+    chain: Callable[
+        [Key], Iterator[Key]
+    ]  # an object, what it waits for, what that waits for ...: from memory, may cycle
     first_sight: Callable[[Hashable], float]  # when this process first saw a thing of this object (boot time)
     touched: int  # the version of the object that somebody else wrote last
     claims: dict[Hashable, Any]  # what this process has made for it for free, and announced nothing paid for since
@@ -176,8 +179,8 @@ class Kind(ABC, Generic[R]):
         """Leave out of what is to be recorded what others hold, as far as the rest has a sense without it."""
         return updates
 
-    def signal(self, status: Any) -> Hashable:
-        """What of a status those that refer to the object care about, besides its conditions."""
+    def signal(self, resource: R) -> Hashable:
+        """What of an object those that refer to it care about, besides its conditions."""
         return ()
 
     def evidence(self, status: Any) -> tuple[str, str] | None:

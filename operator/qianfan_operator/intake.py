@@ -5,7 +5,7 @@ another process leads, what is seen is only remembered.
 """
 
 import logging
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from typing import Any
 
 from qianfan_operator.api.common import Unreadable
@@ -14,11 +14,12 @@ from qianfan_operator.external import Kind
 from qianfan_operator.keys import Key
 from qianfan_operator.schedule import LONG_WATCHED, Schedule
 from qianfan_operator.sealed import Sealed
-from qianfan_operator.signals import is_settled, note, signal_of, todo
+from qianfan_operator.signals import is_in_between, is_settled, note, signal_of, todo
 from qianfan_operator.store import Entry, Store
 from qianfan_operator.workqueue import Lane, WorkQueue
 
 log = logging.getLogger(__name__)
+_AT_ONCE, _PAUSE, _SPREAD = 10, 0.02, 30.0  # how many are woken at once, seconds between the others, and at most in all
 _REPLACED = 5.0  # seconds in which a Secret that went is mostly there again; nobody gains by hearing of it at once
 
 
@@ -57,8 +58,8 @@ class Intake:
                 self._store.forget(key)
                 self._queue.drop(key)
                 if key in self._unwritten():  # what was made for it is known to this process only, and goes on costing
-                    self._queue.add(key, 0.0, Lane.URGENT)
-                self._wake(key)
+                    self._queue.add(key, 0.0, Lane.DELETION)
+                self._wake(key, known=True)
             return
         kind = self._kinds[plural]
         first = (known := self._store.get(key)) is None or known.uid != metadata["uid"]
@@ -79,7 +80,7 @@ class Intake:
         signal = signal_of(kind, resource)
         if signal != record.signal:
             record.signal = signal
-            self._wake(key)
+            self._wake(key, known=not is_in_between(resource))
         wishes = todo(resource)
         anew, record.handled = set(wishes) - set(record.handled), wishes
         if not self._leading:
@@ -88,12 +89,12 @@ class Intake:
             self._resume(key, record)
         elif anew:
             record.failures = record.looks = 0
-            self._queue.add(key, 0.0, Lane.URGENT)
+            self._queue.add(key, 0.0, _lane(wishes))
 
     def _resume(self, key: Key, record: Entry) -> None:
         """Ask for the first pass of this process over an object; what has no body is settled."""
         if record.handled:
-            self._queue.add(key, 0.0, Lane.URGENT)
+            self._queue.add(key, 0.0, _lane(record.handled))
         elif record.body is not None:
             record.looks = LONG_WATCHED  # else every restart would be followed by minutes of close looks at everything
             self._queue.add(key, self._schedule.after_restart(self._schedule.poll_max), Lane.POLL)
@@ -114,6 +115,19 @@ class Intake:
                 record.failures = 0
                 self._queue.add(key, (_REPLACED if gone else 0.0) + index * 0.002, Lane.RETRY)
 
-    def _wake(self, key: Key) -> None:
-        for user in self._store.woken_by(key) if self._leading else ():
-            self._queue.add(user, 0.0, Lane.URGENT)
+    def _wake(self, key: Key, *, known: bool) -> None:
+        """Wake who has waited for any change of an object, and, if it is known how it is now, who saw it otherwise.
+
+        They come after what was asked of them, and one after the other if they are many.
+        """
+        if not self._leading:
+            return
+        users = dict.fromkeys((*self._store.waited(key), *(self._store.outdated(key) if known else ())))
+        pause = min(_PAUSE, _SPREAD / max(1, len(users)))
+        for index, user in enumerate(users):
+            self._queue.add(user, max(0, index - _AT_ONCE) * pause, Lane.RETRY)
+
+
+def _lane(wishes: Iterable[Hashable]) -> Lane:
+    deleting = any(isinstance(wish, tuple) and wish[0] == "deleting" for wish in wishes)
+    return Lane.DELETION if deleting else Lane.URGENT

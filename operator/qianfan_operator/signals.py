@@ -42,23 +42,29 @@ def is_finished(resource: Resource) -> bool:
     return ended is not None and ended.status != "Unknown" and not resource.status.in_doubt
 
 
+def is_in_between(resource: Resource) -> bool:
+    """Say whether a changed spec is not judged yet: nobody need hear of it before it is, which is soon."""
+    metadata = resource.metadata
+    return metadata.generation != resource.status.observed_generation and metadata.deletion_timestamp is None
+
+
 def signal_of(kind: Kind[Any], resource: Resource) -> Hashable:
-    """What others that refer to this object care about."""
-    status = resource.status
-    return (
-        resource.metadata.generation == status.observed_generation,
-        resource.metadata.deletion_timestamp is not None,
-        is_true(status.conditions, READY),
-        is_true(status.conditions, STALLED),
-        is_true(status.conditions, SUCCEEDED),
-        kind.signal(status),
-    )
+    """What others that refer to this object care about: if it stays the same, so does what they make of it."""
+    if resource.metadata.deletion_timestamp is not None:
+        return "deleting", kind.signal(resource)
+    conditions = resource.status.conditions
+    ready, succeeded = find(conditions, READY), find(conditions, SUCCEEDED)
+    ended = succeeded.status if succeeded else None
+    stalled = is_true(conditions, STALLED)
+    why = ready.reason if ready and (stalled or ended == "False") else None
+    return is_in_between(resource), is_true(conditions, READY), stalled, ended, why, kind.signal(resource)
 
 
 def note(store: Store, record: Entry, kind: Kind[Any], resource: Resource) -> None:
     """Take from a status what is asked of all objects together: accounts, uses, things that are held, and witnesses."""
     status, metadata = resource.status, resource.metadata
     record.account, record.uses, record.finished = status.account, frozenset(resource.needs), is_finished(resource)
+    record.waits = not record.finished and not is_true(status.conditions, READY)
     key = Key(resource.plural, metadata.namespace, metadata.name)
     store.hold(key, kind.holds(status))
     run = kind.evidence(status)

@@ -7,7 +7,7 @@ bytes. Memory beats events: an event that is older than our own last write is dr
 import json
 import threading
 import zlib
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,6 +34,10 @@ class Entry:
     refers: tuple[Key, ...] = ()
     signal: Hashable = None
     """What others that refer to this object care about; when it changes, they are woken."""
+    reads: tuple[tuple[Key, Hashable], ...] | None = None
+    """The objects that its last reconcile read, with the signals that it saw; None: not known, or one is under way."""
+    waits: bool = True
+    """Whether it may wait for what it refers to; False once it is Ready or finished."""
     holds: frozenset[Thing] = frozenset()
     """The things in the cloud that the object records, and that it, and no other one, may act on."""
     reserved: frozenset[Thing] = frozenset()
@@ -120,16 +124,44 @@ class Store:
         with self._lock:
             return tuple(sorted(self._referrers.get(key, ())))
 
+    def chain(self, first: Key) -> Iterator[Key]:
+        """Follow the references among objects of one kind, by what the watch has shown; a cycle has no end.
+
+        Otherwise it ends with an object that waits for nothing, or is not there.
+        """
+        at: Key | None = first
+        while at is not None:
+            yield at
+            at = self._next_in_chain(at)
+
+    def begin_reads(self, key: Key) -> None:
+        """Have every change of what an object refers to wake it, until it is known what the reconcile has read."""
+        if record := self._records.get(key):
+            record.reads = None
+
+    def end_reads(self, key: Key, reads: Mapping[Key, Hashable]) -> None:
+        """Note what a reconcile has read of other objects: what it did depends on nothing else of them."""
+        with self._lock:
+            if record := self._records.get(key):
+                record.reads = tuple((other, self._shared(other, signal)) for other, signal in reads.items())
+
+    def outdated(self, key: Key) -> tuple[Key, ...]:
+        """Return the objects that refer to a key and have not read it as it is now."""
+        with self._lock:
+            record = self._records.get(key)
+            signal = record.signal if record else None
+            return tuple(user for user in sorted(self._referrers.get(key, ())) if self._has_to_read(user, key, signal))
+
     def wait_for(self, key: Key, others: Iterable[Key]) -> None:
         """Have the next change of any of these objects wake one that does not refer to it."""
         with self._lock:
             for other in others:
                 self._waiting.setdefault(other, set()).add(key)
 
-    def woken_by(self, key: Key) -> tuple[Key, ...]:
-        """Return the objects that refer to a key, and those that have waited for it until now."""
+    def waited(self, key: Key) -> tuple[Key, ...]:
+        """Return the objects that have waited for a key until now."""
         with self._lock:
-            return tuple(sorted(self._referrers.get(key, set()) | self._waiting.pop(key, set())))
+            return tuple(sorted(self._waiting.pop(key, ())))
 
     def needing(self, things: Iterable[Hashable]) -> tuple[Key, ...]:
         """Return the objects that need one of these models and versions of the cloud."""
@@ -202,6 +234,23 @@ class Store:
     def witness(self, account: str) -> tuple[str, str] | None:
         """Return the string ids of a task and its run that V1 made under an account."""
         return self._witnesses.get(account)
+
+    def _next_in_chain(self, key: Key) -> Key | None:
+        record = self._records.get(key)
+        if record is None or not record.waits:
+            return None
+        return next((other for other in record.refers if other.plural == key.plural), None)
+
+    def _has_to_read(self, user: Key, key: Key, signal: Hashable) -> bool:
+        record = self._records.get(user)
+        if record is None or record.reads is None:
+            return record is not None
+        return any(other == key and seen != signal for other, seen in record.reads)
+
+    def _shared(self, key: Key, signal: Hashable) -> Hashable:
+        """Return the equal signal that the object itself keeps, if it does, so that many readers keep one."""
+        record = self._records.get(key)
+        return record.signal if record and record.signal == signal else signal
 
     def _others(self, key: Key, thing: Thing) -> set[Key]:
         return self._holders.get(thing.rival, set()) - {key}

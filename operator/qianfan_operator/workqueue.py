@@ -1,7 +1,8 @@
 """The work queue: keys with a time and a lane, one pass per key at a time (client-go's semantics).
 
 It deduplicates: of several requests for a key the earliest wins, and one that comes while the key is worked on is kept
-for afterwards. Lanes are served in order; polls may never take all workers, and one group (a credential) at most half.
+for afterwards. Nobody starves: flows take turns (`turns`), a flow's urgent work has a budget beyond which it takes its
+turn among the retries, polls never take all workers, and what is less urgent is passed over only so often.
 """
 
 import enum
@@ -10,8 +11,11 @@ import itertools
 import math
 import threading
 from collections import Counter
-from collections.abc import Callable, Container, Hashable
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+from qianfan_operator.turns import Seat, Turns
 
 K = TypeVar("K", bound=Hashable)
 
@@ -19,62 +23,75 @@ _BEATS = 10  # a second: polls wait for the next one, so that some run in one go
 
 
 class Lane(enum.IntEnum):
-    """The order in which due keys are served."""
+    """How urgent a key is. Deletions go before what else is urgent in the same flow, and need no budget."""
 
-    URGENT = 0  # deletions, changed specs, new objects
-    RETRY = 1
-    POLL = 2
+    DELETION = 0
+    URGENT = 1  # changed specs, new objects
+    RETRY = 2  # also those who are woken because what they refer to has changed
+    POLL = 3
 
 
-class _Line(Generic[K]):
-    """The due keys of one lane, first come, first served; by group, so that a saturated group costs one look."""
+_URGENT, _RETRY, _POLL = range(3)  # the levels at which keys are served
+_LEVELS = (_URGENT, _RETRY, _POLL)
+_LEVEL_OF = {Lane.DELETION: _URGENT, Lane.URGENT: _URGENT, Lane.RETRY: _RETRY, Lane.POLL: _POLL}
+_PASSED_OVER = {_URGENT: math.inf, _RETRY: 4, _POLL: 8}  # times in a row; then the level is served, if it can be
 
-    def __init__(self) -> None:
-        self._tickets: dict[Hashable, dict[K, int]] = {}
-        self._group_of: dict[K, Hashable] = {}
-        self._ticket = itertools.count()
 
-    def __len__(self) -> int:
-        return len(self._group_of)
+@dataclass(frozen=True)
+class Budget:
+    """How much urgent work a flow may have at once (`burst` keys), and per second on average (`rate`)."""
 
-    def put(self, key: K, group: Hashable) -> None:
-        self._group_of[key] = group
-        self._tickets.setdefault(group, {})[key] = next(self._ticket)
+    burst: int = 50
+    rate: float = 5.0
 
-    def remove(self, key: K) -> bool:
-        """Say whether the key was there."""
-        if key not in self._group_of:
+
+class _Spent:
+    """What of their budgets the flows have spent lately."""
+
+    def __init__(self, budget: Budget) -> None:
+        self._each = 1.0 / budget.rate
+        self._most = budget.burst * self._each
+        self._paid_off: dict[Hashable, float] = {}  # when each flow will have its whole budget again
+        self._sweep_at = 1024
+
+    def spend(self, flow: Hashable, now: float) -> bool:
+        """Say whether the flow has budget left for one key, and take it."""
+        paid_off = max(now, self._paid_off.get(flow, now)) + self._each
+        if paid_off - now > self._most + 1e-9:
             return False
-        group = self._group_of.pop(key)
-        del self._tickets[group][key]
-        if not self._tickets[group]:
-            del self._tickets[group]
+        self._paid_off[flow] = paid_off
+        if len(self._paid_off) > self._sweep_at:
+            self._paid_off = {flow: moment for flow, moment in self._paid_off.items() if moment > now}
+            self._sweep_at = max(1024, 2 * len(self._paid_off))
         return True
-
-    def first(self, free: Callable[[Hashable], bool], busy: Container[K]) -> tuple[K, Hashable] | None:
-        """Find the first key that is not busy and whose group is free, and that group."""
-        heads = (
-            next(((ticket, key, group) for key, ticket in keys.items() if key not in busy), None)
-            for group, keys in self._tickets.items()
-            if free(group)
-        )
-        found = min((head for head in heads if head), key=lambda head: head[0], default=None)
-        return found and found[1:]
 
 
 class WorkQueue(Generic[K]):
-    """A keyed delay queue. Times are seconds on `clock`; all methods may be called from any thread."""
+    """A keyed delay queue. Times are seconds on `clock`; all methods may be called from any thread.
 
-    def __init__(self, workers: int, clock: Callable[[], float], group: Callable[[K], Hashable]) -> None:
-        self._clock = clock
-        self._group = group
+    `flow` and `account` tell whose work a key is and where its calls go (see `turns`). They are asked when a key is due.
+    A flow, and an account, occupies at most half of the workers.
+    """
+
+    def __init__(
+        self,
+        workers: int,
+        clock: Callable[[], float],
+        flow: Callable[[K], Hashable],
+        account: Callable[[K], Hashable] | None = None,
+        budget: Budget | None = None,
+    ) -> None:
+        self._clock, self._flow, self._account = clock, flow, account or flow
         self._polls_at_once = max(1, workers - max(1, workers // 4))
-        self._group_at_once = max(1, (workers + 1) // 2)
+        self._spent = _Spent(budget or Budget())
         self._wanted: dict[K, tuple[float, Lane]] = {}
         self._later: list[tuple[float, int, K]] = []
-        self._due: dict[Lane, _Line[K]] = {lane: _Line() for lane in Lane}
-        self._busy: dict[K, tuple[Lane, Hashable]] = {}
-        self._groups: Counter[Hashable] = Counter()
+        self._due: Turns[K] = Turns(len(_LEVELS), max(1, (workers + 1) // 2))
+        self._kept: set[K] = set()  # due, but worked on just now
+        self._depth: Counter[Lane] = Counter()  # what is due, and kept, by lane
+        self._busy: dict[K, tuple[Lane, Seat[K]]] = {}
+        self._polling = 0
+        self._passed_over = dict.fromkeys(_LEVELS, 0)
         self._ticket = itertools.count()
         self._changed = threading.Condition()
         self._watcher: object | None = None  # the one worker that waits for the next key to be due
@@ -89,14 +106,17 @@ class WorkQueue(Generic[K]):
             known = self._wanted.get(key)
             if known and known[0] <= due:
                 if lane < known[1]:
+                    was_due = self._take_back(key, known[1])
                     self._wanted[key] = (known[0], lane)
-                    if self._due[known[1]].remove(key):
-                        self._due[lane].put(key, self._group(key))
+                    if was_due:
+                        self._put(key, lane)
                         self._changed.notify()  # a worker that may take no poll may take this
                 return
             self._wanted[key] = (due, min(lane, known[1]) if known else lane)
             entry = (due, next(self._ticket), key)
             heapq.heappush(self._later, entry)
+            if len(self._later) > 2 * len(self._wanted) + 64:
+                self._forget_old_wishes()
             if self._later[0] is entry:
                 self._watcher = None  # it waits too long now
                 self._changed.notify()
@@ -108,7 +128,7 @@ class WorkQueue(Generic[K]):
                 wait = self._promote()
                 if (key := self._next()) is not None:
                     # The call that woke this worker may have been meant for another key, or it was the watcher.
-                    if any(self._due.values()) or (self._later and self._watcher is None):
+                    if self._waiting() or (self._later and self._watcher is None):
                         self._changed.notify()
                     return key
                 self._rest(wait)
@@ -117,18 +137,21 @@ class WorkQueue(Generic[K]):
     def done(self, key: K) -> None:
         """Give back a key that `take` handed out."""
         with self._changed:
-            _, group = self._busy.pop(key)
-            self._groups[group] -= 1
-            if not self._groups[group]:
-                del self._groups[group]
-            if any(self._due.values()):
+            lane, seat = self._busy.pop(key)
+            self._polling -= lane is Lane.POLL
+            self._due.give_back(seat)
+            if key in self._kept:
+                lane = self._wanted[key][1]
+                self._take_back(key, lane)
+                self._put(key, lane)
+            if self._waiting():
                 self._changed.notify()
 
     def drop(self, key: K) -> None:
         """Forget what was asked for `key`."""
         with self._changed:
             if known := self._wanted.pop(key, None):
-                self._due[known[1]].remove(key)
+                self._take_back(key, known[1])
 
     def close(self) -> None:
         """Hand out nothing any more; those who wait get None."""
@@ -140,7 +163,7 @@ class WorkQueue(Generic[K]):
         """Count the keys that are due, by lane."""
         with self._changed:
             self._promote()
-            return {lane: len(keys) for lane, keys in self._due.items()}
+            return {lane: self._depth[lane] for lane in Lane}
 
     def busy(self) -> int:
         """Count the keys that are being worked on."""
@@ -163,24 +186,56 @@ class WorkQueue(Generic[K]):
         while self._later:
             due, _, key = self._later[0]
             known = self._wanted.get(key)
-            if known is None or known[0] != due:  # an older wish, replaced since
-                heapq.heappop(self._later)
+            if known is None or known[0] != due or key in self._kept or key in self._due:
+                heapq.heappop(self._later)  # an older wish, replaced since
             elif due > now:
                 return due - now
             else:
                 heapq.heappop(self._later)
-                self._due[known[1]].put(key, self._group(key))
+                self._put(key, known[1])
         return None
 
+    def _put(self, key: K, lane: Lane) -> None:
+        """Have a key wait for its turn from now on; one that is worked on waits for the end of that first."""
+        self._depth[lane] += 1
+        if key in self._busy:
+            self._kept.add(key)
+            return
+        flow, level = self._flow(key), _LEVEL_OF[lane]
+        if lane is Lane.URGENT and not self._spent.spend(flow, self._clock()):
+            level = _RETRY
+        self._due.put(key, level, flow, self._account(key), first=lane is Lane.DELETION)
+
+    def _take_back(self, key: K, lane: Lane) -> bool:
+        """Have a key wait for its turn no more; say whether it did."""
+        was_due = key in self._kept or self._due.remove(key)
+        self._kept.discard(key)
+        self._depth[lane] -= was_due
+        return was_due
+
+    def _forget_old_wishes(self) -> None:
+        wanted = self._wanted
+        self._later = [entry for entry in self._later if (known := wanted.get(entry[2])) and known[0] == entry[0]]
+        heapq.heapify(self._later)
+
+    def _waiting(self) -> bool:
+        return any(self._due.waiting(level) for level in _LEVELS)
+
     def _next(self) -> K | None:
-        for lane, line in self._due.items():
-            if lane is Lane.POLL and sum(at is Lane.POLL for at, _ in self._busy.values()) >= self._polls_at_once:
+        """Take the most urgent key, unless a level below it was passed over too often."""
+        open_ = [level for level in _LEVELS if level is not _POLL or self._polling < self._polls_at_once]
+        overdue = [level for level in open_ if self._passed_over[level] >= _PASSED_OVER[level]]
+        for level in (*overdue, *open_):
+            if not (found := self._due.take(level)):
                 continue
-            if found := line.first(lambda group: self._groups[group] < self._group_at_once, self._busy):
-                key, group = found
-                line.remove(key)
-                del self._wanted[key]
-                self._busy[key] = (lane, group)
-                self._groups[group] += 1
-                return key
+            key, seat = found
+            self._passed_over[level] = 0
+            for other in open_:
+                if other > level and self._due.waiting(other):
+                    self._passed_over[other] += 1
+            lane = self._wanted.pop(key)[1]
+            self._depth[lane] -= 1
+            self._polling += lane is Lane.POLL
+            self._busy[key] = (lane, seat)
+            return key
         return None

@@ -23,6 +23,7 @@ from qianfan_operator.cloud.transport import Transport
 from qianfan_operator.credentials import Credentials, Default
 from qianfan_operator.engine import Engine
 from qianfan_operator.events import Events
+from qianfan_operator.flows import Flows
 from qianfan_operator.intake import Intake
 from qianfan_operator.keys import Key
 from qianfan_operator.kinds import BY_PLURAL
@@ -95,8 +96,8 @@ class _Jump(threading.Condition):
 class Queue(WorkQueue[Key]):
     """The real queue, whose `take` jumps instead of waiting; raises Idle if it would have to jump beyond `until`."""
 
-    def __init__(self, clock: Clock) -> None:
-        super().__init__(4, clock.boottime, lambda key: key.namespace)
+    def __init__(self, clock: Clock, flows: Flows) -> None:
+        super().__init__(4, clock.boottime, flows.flow, flows.account)
         self._changed: _Jump = _Jump(clock)
 
     def take_until(self, moment: float) -> Key | None:
@@ -160,8 +161,8 @@ class World:
         self.store = Store()
         self.listing = Listing(self.kube, self.store, BY_PLURAL)
         self.schedule = Schedule(jitter=0.0, random=lambda: 0.5)
-        self.queue = Queue(clock)
         self.credentials = Credentials(self.kube, self._connect, 120.0, clock.boottime, clock.wall, self._default)
+        self.queue = Queue(clock, Flows(self.store, self.credentials))
         self.protocol = Protocol(lambda: self.leading, lambda: f"nonce-{next(self._nonces)}")
         self.engine = Engine(
             kinds=BY_PLURAL, kube=self.kube, credentials=self.credentials, store=self.store, schedule=self.schedule,

@@ -16,7 +16,7 @@ from qianfan_operator.external import Adopt, Hold, Plan, World, confirming, stal
 from qianfan_operator.keys import Key
 from qianfan_operator.kinds import adoption
 from qianfan_operator.kinds.attempts import look_at
-from qianfan_operator.kinds.references import failed, record_named, refers_back, run_of
+from qianfan_operator.kinds.references import failed, record_named, run_of, waits_for_ever
 from qianfan_operator.kinds.searching import Unfinished, search
 from qianfan_operator.reasons import Reason
 
@@ -28,17 +28,18 @@ def base_of(world: World, job: QianfanJob, why: Why) -> Plan:
     source = job.spec.incremental_from
     if source is None:
         return Plan(Want.CREATE, why)
-    if _next_of(job) == job.metadata.name:
+    name = source.job_ref.name if source.job_ref else None
+    if name == job.metadata.name:
         return failed("spec.incrementalFrom refers to the object itself.")
-    if source.job_ref:
-        base = world.fetch(Key(QianfanJob.plural, job.metadata.namespace, source.job_ref.name))
-        peft_type = _peft_type(base, source.job_ref.attempt) if isinstance(base, QianfanJob) else None
+    base = world.fetch(Key(QianfanJob.plural, job.metadata.namespace, name)) if name else None
+    if source.job_ref and isinstance(base, QianfanJob):
+        peft_type = _peft_type(base, source.job_ref.attempt)
         if peft_type not in {None, "ALL"}:
             what = f"QianfanJob {source.job_ref.name} trains with peftType {peft_type}"
             return failed(f"{what}; only a run of ALL can be a base.")
-    plan = run_of(world, job, source, why)
-    if plan.want is not Want.CREATE and refers_back(world, job, _next_of):
-        return failed("spec.incrementalFrom leads back to the object itself.")
+    plan = run_of(world, job, source, why, base)
+    if name and (endless := waits_for_ever(world, job, name, plan, "spec.incrementalFrom")):
+        return endless
     return Plan(Want.CREATE, why, {"base": plan.inputs["run"]}) if plan.want is Want.CREATE else plan
 
 
@@ -110,11 +111,11 @@ def _peft_type(base: QianfanJob, attempt: int | None) -> str | None:
     recorded: tuple[JobStatus | RunRecord, ...] = (status, *status.runs)
     record = next((record for record in recorded if record.attempt == number), None)
     if record and record.inputs:
-        told = record.inputs.get("peftType")  # absent: incremental, and so from a run of ALL
-        return str(told) if told else None
+        return peft_type(record)
     return spec.peft_type if number == spec.attempt and spec.incremental_from is None else None
 
 
-def _next_of(job: QianfanJob) -> str | None:
-    base = job.spec.incremental_from
-    return base.job_ref.name if base and base.job_ref else None
+def peft_type(record: JobStatus | RunRecord) -> str | None:
+    """Say how a recorded run is trained; None if that is not recorded, or incremental, and so from a run of ALL."""
+    told = (record.inputs or {}).get("peftType")
+    return str(told) if told else None

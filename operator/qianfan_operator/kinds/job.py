@@ -56,9 +56,12 @@ class JobKind(Kind[QianfanJob]):
         kept = (record for record in updates["runs"] if not any(one in lost for one in runs.things(record, account)))
         return {**updates, "runs": tuple(kept)}
 
-    def signal(self, status: JobStatus) -> Hashable:
-        """See Kind: a model may publish an earlier attempt's run."""
-        return status.attempt, tuple((run.attempt, run.train_status) for run in status.runs)
+    def signal(self, resource: QianfanJob) -> Hashable:
+        """See Kind: how each attempt ended, which others may publish, and whether they may train on."""
+        spec, status = resource.spec, resource.status
+        recorded: tuple[JobStatus | RunRecord, ...] = (status, *status.runs)
+        ends = tuple((record.attempt, runs.end_of(record), bases.peft_type(record)) for record in recorded)
+        return spec.attempt, spec.peft_type, spec.incremental_from is None, ends
 
     def evidence(self, status: JobStatus) -> tuple[str, str] | None:
         """See Kind: a run with both ids."""

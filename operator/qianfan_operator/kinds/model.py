@@ -63,8 +63,9 @@ class ModelKind(Kind[QianfanModel]):
         kept = (number for number in updates["published"] if Thing(("version", number)) not in lost)
         return {**updates, "published": tuple(kept)}
 
-    def signal(self, status: ModelStatus) -> Hashable:
+    def signal(self, resource: QianfanModel) -> Hashable:
         """See Kind: the version, by either id."""
+        status = resource.status
         return status.model_id, status.model_id_str, status.model_version_id, status.model_version_id_str
 
     def plan(self, world: World, resource: QianfanModel) -> Plan:

@@ -1,6 +1,7 @@
 """References to other objects: met, waited for, or failed (design 9)."""
 
-from collections.abc import Callable, Mapping
+import itertools
+from collections.abc import Mapping
 from typing import Any
 
 from qianfan_operator.api.common import Resource
@@ -14,17 +15,20 @@ from qianfan_operator.keys import Key
 from qianfan_operator.kinds.runs import phase_of
 from qianfan_operator.reasons import Reason
 
+LONGEST_CHAIN = 100
+"""Objects of one kind that may wait for each other in a row; what has finished does not count."""
+
 RunIds = dict[str, Any]  # taskId, taskUuid, jobId, jobUuid: what is known of a run
 
 
-def run_of(world: World, resource: Resource, source: RunSource, why: Why) -> Plan:
-    """Resolve a finished run: by `run` as it is written, by `jobRef` once that job has succeeded."""
+def run_of(world: World, resource: Resource, source: RunSource, why: Why, known: Resource | None = None) -> Plan:
+    """Resolve a finished run: by `run` as it is written, by `jobRef` once that job (`known`, if it is read) succeeded."""
     if source.run is not None:
         return Plan(Want.CREATE, why, {"run": _split(source.run.task_id, source.run.job_id)})
     if source.job_ref is None:
         return Plan(Want.BLOCKED, Why(Reason.INVALID_SPEC, "spec.source must name a jobRef or a run."))
     key = Key(QianfanJob.plural, resource.metadata.namespace, source.job_ref.name)
-    job = world.fetch(key)
+    job = known or world.fetch(key)
     if not isinstance(job, QianfanJob):
         return _wait(f"QianfanJob {key.name} does not exist.")
     return _attempt_of(job, source.job_ref, why)
@@ -45,14 +49,21 @@ def version_of(world: World, resource: Resource, name: str, why: Why) -> Plan:
     return Plan(Want.CREATE, why, ids)
 
 
-def refers_back(world: World, resource: Resource, next_of: Callable[[Any], str | None]) -> bool:
-    """Say whether references among objects of one kind lead back to where they began."""
-    seen, name = set[str](), next_of(resource)
-    while name is not None and name != resource.metadata.name and name not in seen:
-        seen.add(name)
-        other = world.fetch(Key(resource.plural, resource.metadata.namespace, name))
-        name = next_of(other) if other else None
-    return name == resource.metadata.name
+def waits_for_ever(world: World, resource: Resource, name: str, plan: Plan, field: str) -> Plan | None:
+    """Say so if what `field` names, an object of the same kind, waits for this one, or for more than may be.
+
+    Only of an object that cannot go on yet (`plan`). All but the direct reference is known from memory.
+    """
+    if plan.want is Want.CREATE:
+        return None
+    own, first = (Key(resource.plural, resource.metadata.namespace, one) for one in (resource.metadata.name, name))
+    chain = tuple(itertools.islice(world.chain(first), LONGEST_CHAIN + 1))
+    if own in chain:
+        return failed(f"{field} leads back to the object itself.")
+    if plan.want is Want.WAIT and len(chain) > LONGEST_CHAIN:
+        what = f"{field} begins a chain of more than {LONGEST_CHAIN} objects, each of which waits for the next"
+        return failed(f"{what}; this goes on when the chain is shorter.")
+    return None
 
 
 def _attempt_of(job: QianfanJob, ref: JobRef, why: Why) -> Plan:

@@ -43,6 +43,12 @@ def phase_of(record: JobStatus | RunRecord) -> Phase:
     return STATES.get(record.train_status or "", Phase.UNKNOWN)
 
 
+def end_of(record: JobStatus | RunRecord) -> Phase | None:
+    """Say how a run has ended; None if it has not."""
+    phase = phase_of(record)
+    return phase if phase in {Phase.READY, Phase.FAILED, Phase.STOPPED} else None
+
+
 def may_work(record: JobStatus | RunRecord) -> bool:
     """Say whether a run may still cost something."""
     return phase_of(record) in MAY_WORK

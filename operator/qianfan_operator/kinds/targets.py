@@ -9,7 +9,7 @@ from qianfan_operator.decide import Want, Why
 from qianfan_operator.external import Plan, World
 from qianfan_operator.keys import Key
 from qianfan_operator.kinds import versions
-from qianfan_operator.kinds.references import not_met, refers_back
+from qianfan_operator.kinds.references import not_met, waits_for_ever
 from qianfan_operator.reasons import Reason
 
 _WHY = Why(Reason.PUBLISHING, "Publishing the run.")
@@ -34,13 +34,9 @@ def _of_another(world: World, model: QianfanModel, name: str) -> Plan:
     other = _fetch(world, model, name)
     if other and not other.metadata.deletion_timestamp and (there := versions.model_id_of(other.status)) is not None:
         return Plan(Want.CREATE, _WHY, {"modelId": there})
-    if refers_back(world, model, _name):
-        return Plan(
-            Want.BLOCKED, Why(Reason.DEPENDENCY_FAILED, "spec.target.modelRef leads back to the object itself.")
-        )
-    if other and (trouble := not_met(other, READY)):
-        return trouble
-    return Plan(Want.WAIT, Why(Reason.DEPENDENCY_NOT_READY, f"QianfanModel {name} has no model in the cloud yet."))
+    nothing_yet = Why(Reason.DEPENDENCY_NOT_READY, f"QianfanModel {name} has no model in the cloud yet.")
+    plan = (not_met(other, READY) if other else None) or Plan(Want.WAIT, nothing_yet)
+    return waits_for_ever(world, model, name, plan, "spec.target.modelRef") or plan
 
 
 def candidates(world: World, account: Account, model: QianfanModel) -> Iterator[int | str]:
@@ -64,8 +60,3 @@ def candidates(world: World, account: Account, model: QianfanModel) -> Iterator[
 def _fetch(world: World, model: QianfanModel, name: str) -> QianfanModel | None:
     other = world.fetch(Key(QianfanModel.plural, model.metadata.namespace, name))
     return other if isinstance(other, QianfanModel) else None
-
-
-def _name(model: QianfanModel) -> str | None:
-    target = model.spec.target
-    return target.model_ref.name if target and target.model_ref else None

@@ -1,13 +1,13 @@
 """Whose turn it is: due keys by level, flow and account. No time and no locks; the work queue has both.
 
-A *flow* is whose work it is (a namespace); an *account* is where its calls go. Within a level flows take turns, and
-within a flow its accounts, so that a flow with ten thousand keys delays another one by one key. Neither a flow nor an
-account occupies more than its share of the workers.
+A *flow* is whose work it is (a namespace); an *account* is where its calls go. Within a level the flow that was served
+longest ago is next, so that a flow with ten thousand keys delays another one by one key. Neither a flow nor an account
+occupies more than its share of the workers.
 
-Nothing here looks at all keys or at all flows. The keys of one flow and one account at one level are a `_Bundle`. It
-stands in the ring of its level. When its turn comes and its flow or its account has no worker left, it is parked there,
-and comes back when one is given back: the one that was served longest ago first. An account that is paced can use the
-same place: without a token it has no worker left before a certain time.
+Nothing here looks at all keys or at all flows. The keys of one flow and one account at one level are a `_Bundle`. Those
+of a flow stand in its `_Line`, and the lines by seniority. A bundle whose flow or account turns out to have no worker
+left is parked there, and comes back to its old place when one is given back. Pacing per account can use the same place:
+an account without a token has no worker left before a certain time.
 """
 
 import heapq
@@ -21,63 +21,96 @@ K = TypeVar("K", bound=Hashable)
 _BACK_AT_ONCE = 16  # parked bundles that come back with one worker: enough to be fair soon, few enough to cost nothing
 
 
-class _Bundle(Generic[K]):
-    """The due keys of one flow and one account at one level; `first` ones before the rest, each first come first served."""
+class _Ranked:
+    """Has a rank, which is when it was served last, and stands in at most one ranking."""
 
-    __slots__ = ("first", "flow", "level", "name", "parked_at", "rest", "shares", "ticket")
+    __slots__ = ("rank", "ranking")
 
-    def __init__(self, name: Hashable, level: int, flow: Hashable, shares: "tuple[_Share[K], ...]") -> None:
-        self.name, self.level, self.flow, self.shares = name, level, flow, shares
-        self.first: OrderedDict[K, None] = OrderedDict()
-        self.rest: OrderedDict[K, None] = OrderedDict()
-        self.parked_at: _Parking[K] | None = None
-        self.ticket = 0  # grows with each time that it is served
-
-    def __bool__(self) -> bool:
-        return bool(self.first or self.rest)
+    def __init__(self, rank: int) -> None:
+        self.rank = rank
+        self.ranking: object = None
 
 
-class _Parking(Generic[K]):
-    """The bundles of one level that wait for a share; the one that was served longest ago comes first."""
+R = TypeVar("R", bound=_Ranked)
 
-    __slots__ = ("_heap", "_parked")
+
+class _Ranking(Generic[R]):
+    """Those that wait in one place; who was served longest ago is first. A rank changes only outside."""
+
+    __slots__ = ("_heap", "_size")
 
     def __init__(self) -> None:
-        self._heap: list[tuple[int, _Bundle[K]]] = []  # tickets differ, so that bundles are never compared
-        self._parked = 0
+        self._heap: list[tuple[int, R]] = []  # ranks differ
+        self._size = 0
 
     def __len__(self) -> int:
-        return self._parked
+        return self._size
 
-    def park(self, bundle: _Bundle[K]) -> None:
-        bundle.parked_at = self
-        self._parked += 1
-        heapq.heappush(self._heap, (bundle.ticket, bundle))
+    def add(self, item: R) -> None:
+        item.ranking = self
+        self._size += 1
+        heapq.heappush(self._heap, (item.rank, item))
 
-    def next(self) -> _Bundle[K]:
-        while True:
-            _, bundle = heapq.heappop(self._heap)
-            if bundle.parked_at is self:
-                self.leave(bundle)
-                return bundle
-
-    def leave(self, bundle: _Bundle[K]) -> None:
-        bundle.parked_at = None
-        self._parked -= 1
-        if len(self._heap) > 2 * self._parked + 8:
-            self._heap = [entry for entry in self._heap if entry[1].parked_at is self]
+    def remove(self, item: R) -> None:
+        item.ranking = None
+        self._size -= 1
+        if len(self._heap) > 2 * self._size + 8:
+            self._heap = [entry for entry in self._heap if self._has(entry)]
             heapq.heapify(self._heap)
+
+    def first(self) -> R:
+        while not self._has(self._heap[0]):
+            heapq.heappop(self._heap)
+        return self._heap[0][1]
+
+    def _has(self, entry: tuple[int, R]) -> bool:
+        rank, item = entry
+        return item.ranking is self and item.rank == rank
 
 
 class _Share(Generic[K]):
     """The workers that one flow or one account occupies, and its bundles."""
 
-    __slots__ = ("bundles", "busy", "in_ring", "name", "parked")
+    __slots__ = ("bundles", "busy", "in_line", "name", "parked")
 
     def __init__(self, name: Hashable, levels: int) -> None:
         self.name, self.busy, self.bundles = name, 0, 0
-        self.in_ring = [0] * levels
-        self.parked: tuple[_Parking[K], ...] = tuple(_Parking() for _ in range(levels))
+        self.in_line = [0] * levels
+        self.parked: dict[int, _Ranking[_Bundle[K]]] = {}
+
+    def park(self, bundle: "_Bundle[K]") -> None:
+        self.parked.setdefault(bundle.line.level, _Ranking()).add(bundle)
+
+    def unpark(self, bundle: "_Bundle[K]") -> None:
+        parked = self.parked.get(bundle.line.level)
+        if parked is not None and bundle.ranking is parked:
+            parked.remove(bundle)
+
+
+class _Line(_Ranked, Generic[K]):
+    """A flow at one level: its bundles that may be served, as far as is known."""
+
+    __slots__ = ("bundles", "flow", "level", "ready")
+
+    def __init__(self, rank: int, level: int, flow: Hashable) -> None:
+        super().__init__(rank)
+        self.level, self.flow, self.bundles = level, flow, 0
+        self.ready = _Ranking[_Bundle[K]]()
+
+
+class _Bundle(_Ranked, Generic[K]):
+    """The due keys of one flow and one account at one level, first come, first served, but for those that go first."""
+
+    __slots__ = ("account", "first", "line", "rest", "shares")
+
+    def __init__(self, rank: int, line: _Line[K], account: Hashable, shares: tuple[_Share[K], ...]) -> None:
+        super().__init__(rank)
+        self.line, self.account, self.shares = line, account, shares
+        self.first: OrderedDict[K, None] = OrderedDict()
+        self.rest: OrderedDict[K, None] = OrderedDict()
+
+    def __bool__(self) -> bool:
+        return bool(self.first or self.rest)
 
 
 Seat = tuple[_Share[K], ...]
@@ -89,11 +122,12 @@ class Turns(Generic[K]):
 
     def __init__(self, levels: int, at_once: int) -> None:
         self._levels, self._at_once = levels, at_once
-        self._rings: list[OrderedDict[Hashable, OrderedDict[_Bundle[K], None]]] = [OrderedDict() for _ in range(levels)]
+        self._ready = [_Ranking[_Line[K]]() for _ in range(levels)]
+        self._lines: dict[Hashable, _Line[K]] = {}
         self._bundles: dict[Hashable, _Bundle[K]] = {}
         self._bundle_of: dict[K, _Bundle[K]] = {}
         self._shares: dict[Hashable, _Share[K]] = {}
-        self._ticket = itertools.count()
+        self._ranks = itertools.count()
 
     def __len__(self) -> int:
         return len(self._bundle_of)
@@ -103,19 +137,11 @@ class Turns(Generic[K]):
 
     def waiting(self, level: int) -> bool:
         """Say whether a level may have a key to take; False is certain."""
-        return bool(self._rings[level])
+        return bool(self._ready[level])
 
     def put(self, key: K, level: int, flow: Hashable, account: Hashable, *, first: bool = False) -> None:
         """Add a key that is not there; `first`: before the other keys of its flow and account."""
-        name = (level, flow, account)
-        bundle = self._bundles.get(name)
-        if bundle is None:
-            shares = self._share(("flow", flow)), self._share(("account", account))
-            for share in shares:
-                share.bundles += 1
-            bundle = self._bundles[name] = _Bundle(name, level, flow, shares)
-            bundle.ticket = next(self._ticket)
-            self._place(bundle)
+        bundle = self._bundles.get((level, flow, account)) or self._new_bundle(level, flow, account)
         (bundle.first if first else bundle.rest)[key] = None
         self._bundle_of[key] = bundle
 
@@ -130,22 +156,18 @@ class Turns(Generic[K]):
         return True
 
     def take(self, level: int) -> tuple[K, Seat[K]] | None:
-        """Take the key whose turn it is at a level, and what it occupies until `give_back`; None if none may be taken."""
-        ring = self._rings[level]
-        while ring:
-            bundle = next(iter(next(iter(ring.values()))))
+        """Take the key whose turn it is at a level, and what it occupies until `give_back`; None if there is none."""
+        while self._ready[level]:
+            bundle = self._ready[level].first().ready.first()
             if full := self._full(bundle):
-                self._leave_ring(bundle)
-                full.parked[level].park(bundle)
+                self._leave_line(bundle)
+                full.park(bundle)
                 continue
             key, _ = (bundle.first or bundle.rest).popitem(last=False)
             del self._bundle_of[key]
             for share in bundle.shares:
                 share.busy += 1
-            if bundle:
-                self._go_behind(bundle)
-            else:
-                self._discard(bundle)
+            self._go_behind(bundle)
             return key, bundle.shares
         return None
 
@@ -155,6 +177,34 @@ class Turns(Generic[K]):
             share.busy -= 1
             for level in range(self._levels):
                 self._bring_back(share, level)
+            self._forget_if_idle(share)
+
+    def _new_bundle(self, level: int, flow: Hashable, account: Hashable) -> _Bundle[K]:
+        rank, shares = next(self._ranks), (self._share(("flow", flow)), self._share(("account", account)))
+        line = self._lines.get((level, flow))
+        if line is None:
+            line = self._lines[level, flow] = _Line(rank, level, flow)
+        bundle = self._bundles[level, flow, account] = _Bundle(rank, line, account, shares)
+        line.bundles += 1
+        for share in shares:
+            share.bundles += 1
+        self._place(bundle)
+        return bundle
+
+    def _discard(self, bundle: _Bundle[K]) -> None:
+        """Forget a bundle that is empty."""
+        line = bundle.line
+        del self._bundles[line.level, line.flow, bundle.account]
+        if bundle.ranking is line.ready:
+            self._leave_line(bundle)
+        else:
+            for share in bundle.shares:
+                share.unpark(bundle)
+        line.bundles -= 1
+        if not line.bundles:
+            del self._lines[line.level, line.flow]
+        for share in bundle.shares:
+            share.bundles -= 1
             self._forget_if_idle(share)
 
     def _share(self, name: Hashable) -> _Share[K]:
@@ -170,52 +220,50 @@ class Turns(Generic[K]):
         return next((share for share in bundle.shares if share.busy >= self._at_once), None)
 
     def _place(self, bundle: _Bundle[K]) -> None:
-        """Put a bundle at the end of its ring, or park it where no worker is left."""
+        """Put a bundle into its line, or park it where no worker is left."""
         if full := self._full(bundle):
-            full.parked[bundle.level].park(bundle)
+            full.park(bundle)
             return
-        self._rings[bundle.level].setdefault(bundle.flow, OrderedDict())[bundle] = None
+        line = bundle.line
+        if not line.ready:
+            self._ready[line.level].add(line)
+        line.ready.add(bundle)
         for share in bundle.shares:
-            share.in_ring[bundle.level] += 1
+            share.in_line[line.level] += 1
 
-    def _leave_ring(self, bundle: _Bundle[K]) -> None:
-        ring = self._rings[bundle.level]
-        del ring[bundle.flow][bundle]
-        if not ring[bundle.flow]:
-            del ring[bundle.flow]
+    def _leave_line(self, bundle: _Bundle[K]) -> None:
+        line = bundle.line
+        line.ready.remove(bundle)
+        if not line.ready:
+            self._ready[line.level].remove(line)
         for share in bundle.shares:
-            share.in_ring[bundle.level] -= 1
+            share.in_line[line.level] -= 1
         for share in bundle.shares:
-            if not share.in_ring[bundle.level]:  # as long as one is there, somebody will pass by here again
-                self._bring_back(share, bundle.level)
+            if not share.in_line[line.level]:  # as long as one is there, somebody will pass by here again
+                self._bring_back(share, line.level)
 
     def _go_behind(self, bundle: _Bundle[K]) -> None:
-        """Put a bundle that was served behind all others: those in the ring, and those that are parked at its shares."""
-        level, bundle.ticket = bundle.level, next(self._ticket)
-        if not any(share.parked[level] for share in bundle.shares):
-            ring = self._rings[level]
-            ring[bundle.flow].move_to_end(bundle)
-            ring.move_to_end(bundle.flow)
-            return
-        self._leave_ring(bundle)
-        if crowded := next((share for share in bundle.shares if share.parked[level]), None):
-            crowded.parked[level].park(bundle)
+        """Rank a bundle that was served, and its line, behind all others."""
+        line = bundle.line
+        self._leave_line(bundle)
+        if line.ready:
+            self._ready[line.level].remove(line)
+        bundle.rank = line.rank = next(self._ranks)
+        if line.ready:
+            self._ready[line.level].add(line)
+        # Where others are parked it goes to them: it must not come before them while they are away.
+        crowded = next((share for share in bundle.shares if share.parked.get(line.level)), None)
+        if crowded:
+            crowded.park(bundle)
         else:
             self._place(bundle)
+        if not bundle:
+            self._discard(bundle)
 
     def _bring_back(self, share: _Share[K], level: int) -> None:
         """Bring back some of what is parked at a share that has a worker left, so that no free worker is waited for."""
-        parked, before = share.parked[level], share.in_ring[level]
-        while parked and share.busy < self._at_once and share.in_ring[level] - before < _BACK_AT_ONCE:
-            self._place(parked.next())
-
-    def _discard(self, bundle: _Bundle[K]) -> None:
-        """Forget a bundle that is empty."""
-        del self._bundles[bundle.name]
-        if bundle.parked_at is not None:
-            bundle.parked_at.leave(bundle)
-        else:
-            self._leave_ring(bundle)
-        for share in bundle.shares:
-            share.bundles -= 1
-            self._forget_if_idle(share)
+        parked, before = share.parked.get(level), share.in_line[level]
+        while parked and share.busy < self._at_once and share.in_line[level] - before < _BACK_AT_ONCE:
+            bundle = parked.first()
+            parked.remove(bundle)
+            self._place(bundle)

@@ -69,7 +69,7 @@ class _Spent:
 class WorkQueue(Generic[K]):
     """A keyed delay queue. Times are seconds on `clock`; all methods may be called from any thread.
 
-    `flow` and `account` tell whose work a key is and where its calls go (see `turns`). They are asked when a key is due.
+    `flow` and `account` tell whose work a key is and where its calls go (see `turns`); they are asked when it is due.
     A flow, and an account, occupies at most half of the workers.
     """
 

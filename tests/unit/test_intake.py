@@ -36,7 +36,7 @@ class Desk:
 
     def __post_init__(self) -> None:
         self.store = Store()
-        self.queue: WorkQueue[Key] = WorkQueue(16, lambda: self.now, lambda key: key)
+        self.queue: WorkQueue[Key] = WorkQueue(16, lambda: self.now, lambda key: key.namespace)
         schedule = Schedule(jitter=0.0, random=lambda: 0.5)
         self.intake = Intake(BY_PLURAL, self.store, self.queue, schedule, self, lambda: self.unwritten)
         if self.leading:
@@ -224,7 +224,8 @@ def test_an_older_event_changes_nothing(desk: Desk) -> None:
 
 
 def test_a_change_of_a_reference_wakes_who_refers_to_it(desk: Desk) -> None:
-    """The first sight, the end, and the going of a job wake its model at once; its progress does not."""
+    """What is first known of a job, its end, and its going wake its model at once; a job that is new, and its progress,
+    do not."""
     desk.see(MODEL, "ADDED")
     seen = [
         desk.see(JOB, "ADDED", version=2),
@@ -233,14 +234,82 @@ def test_a_change_of_a_reference_wakes_who_refers_to_it(desk: Desk) -> None:
         desk.see(JOB, "MODIFIED", version=5, **HELD, status=FINISHED),
         desk.see(JOB, "DELETED", version=6),
     ]
-    assert [MODEL in woken for woken in seen] == [True, True, False, True, True]
+    assert [MODEL in woken for woken in seen] == [False, True, False, True, True]
+
+
+def test_a_changed_spec_is_heard_of_when_it_is_judged(desk: Desk) -> None:
+    """Between a change of a spec and its status nothing is known; a status that says the same as before is no news."""
+    desk.see(JOB, "ADDED", version=2, **HELD, status=TRAINING)
+    desk.see(MODEL, "ADDED")
+    before = desk.store.get(JOB)
+    assert before
+    desk.store.end_reads(MODEL, {JOB: before.signal})  # as a reconcile does that has read the job
+    change = {**HELD, "generation": 2}
+    assert MODEL not in desk.see(JOB, "MODIFIED", version=3, **change, status=TRAINING)
+    assert MODEL not in desk.see(JOB, "MODIFIED", version=4, **change, status={**TRAINING, "observedGeneration": 2})
+    assert desk.see(JOB, "MODIFIED", version=5, **change, status={**FINISHED, "observedGeneration": 2}) == [MODEL]
+
+
+def test_who_has_read_it_in_between_hears_how_it_came_out(desk: Desk) -> None:
+    """A reconcile that reads a reference between its change and its status says so; it may not be left with that."""
+    desk.see(JOB, "ADDED", version=2, **HELD, status=TRAINING)
+    desk.see(MODEL, "ADDED")
+    change = {**HELD, "generation": 2}
+    desk.see(JOB, "MODIFIED", version=3, **change, status=TRAINING)
+    between = desk.store.get(JOB)
+    assert between
+    desk.store.end_reads(MODEL, {JOB: between.signal})
+    assert MODEL in desk.see(JOB, "MODIFIED", version=4, **change, status={**TRAINING, "observedGeneration": 2})
+
+
+def test_a_change_during_a_reconcile_is_never_missed(desk: Desk) -> None:
+    """What a reconcile has read so far is not known from outside: each change wakes it, were it what it saw before."""
+    desk.see(JOB, "ADDED", version=2, **HELD, status=TRAINING)
+    desk.see(MODEL, "ADDED")
+    record = desk.store.get(JOB)
+    assert record
+    desk.store.end_reads(MODEL, {JOB: record.signal})
+    desk.see(JOB, "MODIFIED", version=3, **HELD, status=FINISHED)
+    desk.store.begin_reads(MODEL)  # and now it reads that the job is finished
+    assert MODEL in desk.see(JOB, "MODIFIED", version=4, **HELD, status=TRAINING)
+
+
+def test_who_read_nothing_of_it_is_left_alone(desk: Desk) -> None:
+    """A model that is published and stays as it is does not care what becomes of its job."""
+    desk.see(JOB, "ADDED", version=2, **HELD, status=TRAINING)
+    desk.see(MODEL, "ADDED")
+    desk.store.end_reads(MODEL, {})
+    assert MODEL not in desk.see(JOB, "MODIFIED", version=3, **HELD, status=FINISHED)
+
+
+def test_who_is_woken_comes_after_what_was_asked(desk: Desk) -> None:
+    """The objects of the user who changed something come first, and the many that are woken come bit by bit."""
+    users = [Key(MODEL.plural, "team", f"model-{number:02}") for number in range(60)]
+    for user in users:
+        desk.see(user, "ADDED")
+    desk.intake.seen(JOB.plural, "ADDED", raw(JOB, 2, **HELD, status=TRAINING))
+    depth = desk.queue.depth()
+    assert depth[Lane.URGENT] == 0
+    assert 0 < depth[Lane.RETRY] < 20
+    desk.now += 2.0
+    assert desk.queue.depth()[Lane.RETRY] == 60
+
+
+def test_a_deletion_goes_first(desk: Desk) -> None:
+    """Deleting ends what costs money: it comes before everything else in its namespace."""
+    desk.see(JOB, "ADDED", version=2, **HELD, status=TRAINING)
+    desk.intake.seen(SERVICE.plural, "ADDED", raw(SERVICE))
+    mark = {**HELD, "deletionTimestamp": BORN, "generation": 2}
+    desk.intake.seen(JOB.plural, "MODIFIED", raw(JOB, 3, **mark, status=TRAINING))
+    assert desk.queue.depth()[Lane.DELETION] == 1
+    assert desk.due() == [JOB, SERVICE]
 
 
 def test_a_spec_that_no_longer_refers_is_not_woken(desk: Desk) -> None:
     """The index follows the specs."""
     desk.see(MODEL, "ADDED")
     desk.see(MODEL, "MODIFIED", version=2, generation=2, spec={"source": {"jobRef": {"name": "other"}}})
-    assert MODEL not in desk.see(JOB, "ADDED")
+    assert MODEL not in desk.see(JOB, "ADDED", **HELD, status=TRAINING)
 
 
 def test_a_spec_that_cannot_be_read_is_still_taken_up(desk: Desk) -> None:

@@ -1,17 +1,19 @@
 """The work queue: one pass per key at a time, nothing lost, and nobody crowds out the others."""
 
+import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from random import Random
 
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from qianfan_operator.workqueue import Lane, WorkQueue
+from qianfan_operator.workqueue import Budget, Lane, WorkQueue
 
 Queue = WorkQueue[str]
 WORKERS = 4
@@ -31,9 +33,24 @@ class Clock:
         return self.now
 
 
-def a_queue(clock: Callable[[], float], workers: int = WORKERS, group: Callable[[str], object] = str) -> Queue:
-    """Each key is its own group, unless said otherwise."""
-    return WorkQueue(workers, clock, group)
+PLENTY = Budget(burst=10**9)
+Name = Callable[[str], object]
+
+
+def a_queue(
+    clock: Callable[[], float], workers: int = WORKERS, flow: Name = str, account: Name | None = None,
+    budget: Budget = PLENTY,
+) -> Queue:  # fmt: skip
+    """Each key is its own flow, unless said otherwise, and each flow has its own account."""
+    return WorkQueue(workers, clock, flow, account, budget)
+
+
+def letter(key: str) -> str:
+    return key[0]
+
+
+def digit(key: str) -> str:
+    return key[1]
 
 
 @pytest.fixture
@@ -48,6 +65,32 @@ def queue(clock: Clock) -> Queue:
 
 def due(queue: Queue) -> int:
     return sum(queue.depth().values())
+
+
+def passed(queue: Queue) -> str | None:
+    """Make the next pass, and say over which key."""
+    key = queue.take()
+    if key is not None:
+        queue.done(key)
+    return key
+
+
+@contextmanager
+def counted() -> Iterator[list[None]]:
+    """Count the calls that are made in the block, of generators and builtin functions, too: no time is measured."""
+    calls: list[None] = []
+    one = calls.append
+
+    def look(_frame: object, event: str, _what: object) -> None:
+        if event in {"call", "c_call"}:
+            one(None)
+
+    before = sys.getprofile()
+    sys.setprofile(look)
+    try:
+        yield calls
+    finally:
+        sys.setprofile(before)
 
 
 @contextmanager
@@ -72,11 +115,12 @@ def test_keys_come_in_the_order_of_their_wishes(queue: Queue) -> None:
     assert [queue.take() for _ in "abc"] == ["a", "b", "c"]
 
 
-def test_lanes_are_served_in_order(queue: Queue) -> None:
+def test_lanes_are_served_in_order(clock: Clock) -> None:
     """A deletion or a changed spec does not wait behind retries, nor these behind polls."""
+    queue = a_queue(clock, flow=lambda key: "one")
     for lane in reversed(Lane):
         queue.add(lane.name, lane=lane)
-    assert [queue.take() for _ in Lane] == [lane.name for lane in Lane]
+    assert [passed(queue) for _ in Lane] == [lane.name for lane in Lane]
 
 
 def test_wishes_for_one_key_are_one_pass(queue: Queue) -> None:
@@ -118,7 +162,7 @@ def test_a_due_poll_becomes_urgent(queue: Queue) -> None:
         queue.add(key, lane=Lane.POLL)
     assert queue.depth()[Lane.POLL] == 2
     queue.add("b", lane=Lane.URGENT)
-    assert queue.depth() == {Lane.URGENT: 1, Lane.RETRY: 0, Lane.POLL: 1}
+    assert queue.depth() == {Lane.DELETION: 0, Lane.URGENT: 1, Lane.RETRY: 0, Lane.POLL: 1}
     assert queue.take() == "b"
 
 
@@ -169,34 +213,180 @@ def test_a_free_worker_hears_that_a_poll_became_urgent(queue: Queue, clock: Cloc
     assert late == [left]
 
 
-def test_a_group_takes_at_most_half_of_the_workers(clock: Clock) -> None:
+def test_a_flow_takes_at_most_half_of_the_workers(clock: Clock) -> None:
     """The hanging calls of one tenant leave the other half of the workers to the others."""
-    queue = a_queue(clock, group=lambda key: key[0])
-    for key in ("a1", "a2", "a3", "b1", "b2", "b3"):
+    queue = a_queue(clock, flow=letter)
+    for key in ("a1", "a2", "a3", "a4", "b1"):
         queue.add(key)
-    assert [queue.take() for _ in range(WORKERS)] == ["a1", "a2", "b1", "b2"]
-    queue.done("b1")
-    assert queue.take() == "b3"
+    assert [queue.take() for _ in range(3)] == ["a1", "b1", "a2"]
+    with a_taker(queue, clock) as late:
+        queue.add("c1")
+    assert late == ["c1"]
     queue.done("a1")
     assert queue.take() == "a3"
 
 
-def test_a_key_frees_the_group_that_it_was_taken_under(clock: Clock) -> None:
-    """Learning a key's account during its pass must not leave the old group occupied."""
-    groups: dict[str, str] = {}
-    queue = a_queue(clock, workers=2, group=lambda key: groups.get(key, "unknown"))
+def test_an_account_takes_at_most_half_of_the_workers(clock: Clock) -> None:
+    """One account that hangs, and that many namespaces share, leaves the other half of the workers to the others."""
+    queue = a_queue(clock, flow=letter, account=digit)
+    for key in ("a1", "b1", "c1", "d1", "e2"):
+        queue.add(key)
+    assert [queue.take() for _ in range(3)] == ["a1", "b1", "e2"]
+    with a_taker(queue, clock) as late:
+        queue.add("f2")
+    assert late == ["f2"]
+    queue.done("b1")
+    assert queue.take() == "c1"
+
+
+def test_both_caps_apply(clock: Clock) -> None:
+    """Many accounts are no way around the cap of a flow."""
+    queue = a_queue(clock, flow=letter, account=digit)
+    for key in ("a1", "a2", "a3", "a4", "b1"):
+        queue.add(key)
+    assert [queue.take() for _ in range(3)] == ["a1", "b1", "a2"]
+    with a_taker(queue, clock) as late:
+        queue.done("b1")
+        queue.add("b4")
+    assert late == ["b4"]
+
+
+def test_flows_take_turns(clock: Clock) -> None:
+    """One namespace with very many keys delays another one's key by one reconcile, at every level."""
+    queue = a_queue(clock, flow=letter)
+    for lane in (Lane.URGENT, Lane.RETRY, Lane.POLL):
+        for number in range(1000):
+            queue.add(f"a{number}", lane=lane)
+        queue.add("b", lane=lane)
+        first_two = [queue.take() for _ in range(2)]
+        assert "b" in first_two
+        for key in first_two:
+            queue.done(str(key))
+        for number in range(1000):
+            queue.drop(f"a{number}")
+
+
+def test_a_deletion_goes_before_its_flow(clock: Clock) -> None:
+    """A deletion ends what costs money: it does not wait behind the flow's own flood. Other flows keep their turn."""
+    queue = a_queue(clock, flow=letter, budget=Budget(burst=1))
+    for key in ("a1", "a2", "a3", "b1"):
+        queue.add(key)
+    queue.add("a9", lane=Lane.DELETION)
+    assert [passed(queue) for _ in range(5)] == ["a9", "b1", "a1", "a2", "a3"]
+
+
+def test_urgent_work_beyond_the_budget_waits_with_the_retries(clock: Clock) -> None:
+    """A burst is served at once, what comes after it in turn with what others retry, and the budget grows again."""
+    queue = a_queue(clock, flow=letter, budget=Budget(burst=2, rate=1.0))
+    for key in ("b1", "b2"):
+        queue.add(key, lane=Lane.RETRY)
+    for key in ("a1", "a2", "a3", "a4"):
+        queue.add(key)
+    assert queue.depth()[Lane.URGENT] == 4
+    assert [passed(queue) for _ in range(6)] == ["a1", "a2", "b1", "a3", "b2", "a4"]
+    clock.now += 1.0
+    queue.add("b3", lane=Lane.RETRY)
+    queue.add("a5")
+    queue.add("a6")
+    assert [passed(queue) for _ in range(3)] == ["a5", "b3", "a6"]
+
+
+def test_what_is_less_urgent_is_passed_over_only_so_often(clock: Clock) -> None:
+    """However many namespaces patch their specs in a loop, retries and polls go on."""
+    queue = a_queue(clock, workers=16)
+    queue.add("retry", lane=Lane.RETRY)
+    queue.add("poll", lane=Lane.POLL)
+    for number in range(100):
+        queue.add(f"urgent-{number}")
+    served = [passed(queue) for _ in range(20)]
+    assert served.index("retry") == 4
+    assert served.index("poll") == 8
+
+
+def test_budgets_of_flows_that_are_gone_are_forgotten(clock: Clock) -> None:
+    """A million namespaces that come and go leave nothing behind; those that have overspent stay remembered."""
+    queue = a_queue(clock, flow=lambda key: key.split("/")[0], budget=Budget(burst=2, rate=0.001))
+    for key in ("spender/1", "spender/2"):
+        queue.add(key)
+        assert passed(queue) == key
+    short = a_queue(clock, flow=lambda key: key.split("/")[0])
+    for number in range(5000):
+        for one in (queue, short):
+            one.add(f"flow-{number}/1")
+            passed(one)
+        clock.now += 0.1
+    assert len(short._spent._paid_off) < 2000
+    queue.add("b/1", lane=Lane.RETRY)
+    queue.add("spender/3")
+    assert passed(queue) == "b/1"
+
+
+def test_old_wishes_are_forgotten(clock: Clock) -> None:
+    """A key that is asked for again and again, always for a later look, too, is remembered once."""
+    queue = a_queue(clock)
+    for _ in range(10_000):
+        queue.add("a")
+        assert passed(queue) == "a"
+        queue.add("a", 600.0)
+    assert len(queue._later) < 200
+
+
+def test_a_key_is_put_once_though_it_was_wished_for_twice_at_the_same_time(clock: Clock) -> None:
+    """An old wish for the very moment of a new one is no second wish."""
+    queue = a_queue(clock)
+    queue.add("a", 5.0)
+    queue.add("a", 1.0)
+    clock.now = 1.0
+    assert passed(queue) == "a"
+    queue.add("a", 4.0)
+    clock.now = 5.0
+    assert due(queue) == 1
+    assert passed(queue) == "a"
+    assert due(queue) == 0
+
+
+def test_a_key_frees_the_flow_and_the_account_that_it_was_taken_under(clock: Clock) -> None:
+    """Learning a key's account during its pass must not leave the old one occupied."""
+    accounts: dict[str, str] = {}
+    queue = a_queue(clock, workers=2, account=lambda key: accounts.get(key, "unknown"))
     queue.add("a")
     queue.add("b")
     assert queue.take() == "a"
-    groups["a"] = "known"
+    accounts["a"] = "known"
     queue.done("a")
     assert queue.take() == "b"
 
 
+def test_many_accounts_and_flows_cost_no_more_than_few(clock: Clock) -> None:
+    """The steps of the queue's operations do not grow with the number of keys, flows or accounts."""
+
+    def steps(flows: int, keys: int, accounts: int) -> float:
+        queue = a_queue(
+            clock, 16, lambda key: key.split("/")[0], account=lambda key: hash(key.split("/")[0]) % accounts
+        )
+        names = [f"{number % flows}/{number}" for number in range(keys)]
+        with counted() as calls:
+            for name in names:
+                queue.add(name)
+            hanging = [queue.take() for _ in range(8)]
+            for _ in range(keys // 2):
+                queue.done(str(queue.take()))
+            for key in hanging:
+                queue.done(str(key))
+            for name in names:
+                queue.drop(name)
+        return len(calls) / keys
+
+    few = steps(flows=2, keys=1000, accounts=8)
+    assert steps(flows=500, keys=2000, accounts=8) < 1.5 * few
+    assert steps(flows=2000, keys=2000, accounts=8) < 2 * few
+    assert steps(flows=2000, keys=2000, accounts=2000) < 2 * few
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_the_smallest_pools_still_work(clock: Clock, workers: int) -> None:
-    """With one or two workers polls and groups are limited to one, not to none."""
-    queue = a_queue(clock, workers, group=lambda key: "one")
+    """With one or two workers polls, flows and accounts are limited to one, not to none."""
+    queue = a_queue(clock, workers, flow=lambda key: "one")
     queue.add("a", lane=Lane.POLL)
     assert queue.take() == "a"
 
@@ -286,7 +476,9 @@ def test_many_threads_make_each_pass_alone(clock: Clock) -> None:
     assert all(1 <= passes[key] <= 50 for key in keys)
 
 
-KEYS = st.sampled_from(["a1", "a2", "a3", "b1", "b2"])
+FLOWS, ACCOUNTS = "abcd", "123"
+KEYS = st.sampled_from([f"{flow}{account}{name}" for flow in FLOWS for account in ACCOUNTS for name in "xy"])
+LEVELS = {Lane.DELETION: 0, Lane.URGENT: 0, Lane.RETRY: 1, Lane.POLL: 2}
 
 
 class Sequences(RuleBasedStateMachine):
@@ -295,19 +487,22 @@ class Sequences(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.clock = Clock()
-        self.queue = a_queue(self.clock, group=lambda key: key[0])
+        self.queue = a_queue(self.clock, flow=letter, account=digit)
         self.wanted: dict[str, tuple[float, Lane]] = {}
         self.busy: dict[str, Lane] = {}
+        self.passed_over = Counter[object]()
+        """How often in a row a bundle, or a level, could have been served and another one was."""
 
     def takeable(self) -> list[str]:
         """The keys that a worker may take now, by the rules of the module."""
-        groups = Counter(key[0] for key in self.busy)
+        flows, accounts = Counter(map(letter, self.busy)), Counter(map(digit, self.busy))
         polls = sum(lane is Lane.POLL for lane in self.busy.values())
         return [
             key
             for key, (when, lane) in self.wanted.items()
             if when <= self.clock.now and key not in self.busy
-            if groups[key[0]] < WORKERS // 2 and (lane is not Lane.POLL or polls < WORKERS - 1)
+            if flows[letter(key)] < WORKERS // 2 and accounts[digit(key)] < WORKERS // 2
+            if lane is not Lane.POLL or polls < WORKERS - 1
         ]
 
     @rule(key=KEYS, wait=st.integers(0, 5), lane=st.sampled_from(Lane))
@@ -315,6 +510,12 @@ class Sequences(RuleBasedStateMachine):
         self.queue.add(key, wait, lane)
         when, before = self.wanted.get(key, (float("inf"), lane))
         self.wanted[key] = min(when, self.clock.now + wait), min(before, lane)
+
+    @rule(lane=st.sampled_from(Lane))
+    def flood(self, lane: Lane) -> None:
+        for account in ACCOUNTS:
+            for name in "xy":
+                self.add(f"a{account}{name}", 0, lane)
 
     @rule(key=KEYS)
     def drop(self, key: str) -> None:
@@ -331,9 +532,18 @@ class Sequences(RuleBasedStateMachine):
         may = self.takeable()
         key = self.queue.take()
         assert key in may
-        lane = self.wanted.pop(key)[1]
-        assert lane == min([lane, *(self.wanted[other][1] for other in may if other != key)])
-        self.busy[key] = lane
+        levels = {other: LEVELS[self.wanted[other][1]] for other in may}
+        level = levels[key]
+        self._pass_over(("level",), level, set(levels.values()))
+        assert self.passed_over["level", 1] <= 4 + 1
+        assert self.passed_over["level", 2] <= 8 + 2
+        self._pass_over((level,), letter(key), {letter(other) for other in may if levels[other] == level})
+        self.busy[key] = self.wanted.pop(key)[1]
+
+    def _pass_over(self, where: tuple[object, ...], served: object, could: set[object]) -> None:
+        for other in could:
+            self.passed_over[(*where, other)] += 1
+        self.passed_over[(*where, served)] = 0
 
     @precondition(lambda self: self.busy)
     @rule(data=st.data())
@@ -348,8 +558,52 @@ class Sequences(RuleBasedStateMachine):
         assert self.queue.depth() == {lane: now[lane] for lane in Lane}
         assert self.queue.busy() == len(self.busy)
 
+    @invariant()
+    def nobody_starves(self) -> None:
+        """A flow is passed over at most so often as all bundles that compete with it have a turn each."""
+        most = len(FLOWS) * len(ACCOUNTS)
+        assert all(self.passed_over[level, flow] <= most for level in range(3) for flow in FLOWS)
+
+    def teardown(self) -> None:
+        """Everything that was wished for is served in the end."""
+        for key in list(self.busy):
+            self.queue.done(key)
+        self.clock.now += 10.0
+        left = dict(self.wanted)
+        while left:
+            key = passed(self.queue)
+            assert key in left
+            del left[key]
+        assert due(self.queue) == 0
+
 
 class TestSequences(Sequences.TestCase):  # type: ignore[misc,valid-type]
     """The queue does what its model does, in whatever sequence."""
 
-    settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+    settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
+
+
+@given(st.randoms(use_true_random=False), st.integers(2, 30), st.integers(1, 12))
+@settings(max_examples=30, deadline=None)
+def test_no_flow_starves(random: Random, flows: int, accounts: int) -> None:
+    """However flows and accounts compete, and whatever hangs, each flow is served once in so many takes.
+
+    Every flow always has work in some accounts of which several share each; passes end in any order.
+    """
+    workers = 6
+    names = [f"{flow:02}/{random.randrange(accounts):02}/{number}" for flow in range(flows) for number in range(4)]
+    queue = a_queue(Clock(), workers, lambda key: key[:2], lambda key: key[3:5])
+    for name in names:
+        queue.add(name)
+    busy, worst, since = list[str](), 0, dict.fromkeys({name[:2] for name in names}, 0)
+    for _ in range(30 * flows):
+        queue.depth()
+        while len(busy) < workers and (key := queue._next()) is not None:  # `take` would wait if there is none
+            since = {flow: count + 1 for flow, count in since.items()} | {key[:2]: 0}
+            busy.append(key)
+        worst = max(worst, *since.values())
+        assert busy
+        key = busy.pop(random.randrange(len(busy)))
+        queue.done(key)
+        queue.add(key)
+    assert worst <= 2 * (flows + workers)

@@ -22,7 +22,7 @@ RunIds = dict[str, Any]  # taskId, taskUuid, jobId, jobUuid: what is known of a 
 
 
 def run_of(world: World, resource: Resource, source: RunSource, why: Why, known: Resource | None = None) -> Plan:
-    """Resolve a finished run: by `run` as it is written, by `jobRef` once that job (`known`, if it is read) succeeded."""
+    """Resolve a finished run: by `run` as it is written, by `jobRef` (`known`, if it is read) once it has succeeded."""
     if source.run is not None:
         return Plan(Want.CREATE, why, {"run": _split(source.run.task_id, source.run.job_id)})
     if source.job_ref is None:

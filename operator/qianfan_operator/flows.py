@@ -9,8 +9,7 @@ class Flows:
     """The flow and the account of each key, from memory. Thread-safe.
 
     A flow is a namespace, whatever its objects and Secrets are called. The account is that of the keys which the next
-    call will be signed with, as far as they are known, else the one that the object records. What is known of neither
-    counts as one account: it is not known either that these are several.
+    call will be signed with, as far as they are known, else the one that the object records.
     """
 
     def __init__(self, store: Store, credentials: Credentials) -> None:

@@ -71,10 +71,10 @@ class _Ranking(Generic[R]):
 class _Share(Generic[K]):
     """The workers that one flow or one account occupies, and its bundles."""
 
-    __slots__ = ("bundles", "busy", "in_line", "name", "parked")
+    __slots__ = ("bundles", "busy", "in_line", "most", "name", "parked")
 
-    def __init__(self, name: Hashable, levels: int) -> None:
-        self.name, self.busy, self.bundles = name, 0, 0
+    def __init__(self, name: Hashable, levels: int, most: int) -> None:
+        self.name, self.busy, self.bundles, self.most = name, 0, 0, most
         self.in_line = [0] * levels
         self.parked: dict[int, _Ranking[_Bundle[K]]] = {}
 
@@ -118,7 +118,11 @@ Seat = tuple[_Share[K], ...]
 
 
 class Turns(Generic[K]):
-    """The due keys of all levels; `at_once` is how many workers one flow, and one account, may occupy."""
+    """The due keys of all levels; `at_once` is how many workers one flow, and one account, may occupy.
+
+    All whose account is None, which is not known, count as one account, with half as many workers more: so they do not
+    occupy all workers, should their accounts be one that hangs, and one flow among them does not keep out the others.
+    """
 
     def __init__(self, levels: int, at_once: int) -> None:
         self._levels, self._at_once = levels, at_once
@@ -209,7 +213,8 @@ class Turns(Generic[K]):
 
     def _share(self, name: Hashable) -> _Share[K]:
         if name not in self._shares:
-            self._shares[name] = _Share(name, self._levels)
+            more = self._at_once // 2 if name == ("account", None) else 0
+            self._shares[name] = _Share(name, self._levels, self._at_once + more)
         return self._shares[name]
 
     def _forget_if_idle(self, share: _Share[K]) -> None:
@@ -217,7 +222,7 @@ class Turns(Generic[K]):
             self._shares.pop(share.name, None)
 
     def _full(self, bundle: _Bundle[K]) -> _Share[K] | None:
-        return next((share for share in bundle.shares if share.busy >= self._at_once), None)
+        return next((share for share in bundle.shares if share.busy >= share.most), None)
 
     def _place(self, bundle: _Bundle[K]) -> None:
         """Put a bundle into its line, or park it where no worker is left."""
@@ -263,7 +268,7 @@ class Turns(Generic[K]):
     def _bring_back(self, share: _Share[K], level: int) -> None:
         """Bring back some of what is parked at a share that has a worker left, so that no free worker is waited for."""
         parked, before = share.parked.get(level), share.in_line[level]
-        while parked and share.busy < self._at_once and share.in_line[level] - before < _BACK_AT_ONCE:
+        while parked and share.busy < share.most and share.in_line[level] - before < _BACK_AT_ONCE:
             bundle = parked.first()
             parked.remove(bundle)
             self._place(bundle)

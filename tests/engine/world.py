@@ -96,8 +96,8 @@ class _Jump(threading.Condition):
 class Queue(WorkQueue[Key]):
     """The real queue, whose `take` jumps instead of waiting; raises Idle if it would have to jump beyond `until`."""
 
-    def __init__(self, clock: Clock, flows: Flows) -> None:
-        super().__init__(4, clock.boottime, flows.flow, flows.account)
+    def __init__(self, clock: Clock, flows: Flows, workers: int = 4) -> None:
+        super().__init__(workers, clock.boottime, flows.flow, flows.account)
         self._changed: _Jump = _Jump(clock)
 
     def take_until(self, moment: float) -> Key | None:

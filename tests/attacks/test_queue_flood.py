@@ -1,0 +1,163 @@
+"""A tenant that asks for very much: others' keys still get a worker. Counts only; no time is measured."""
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from engine.world import Clock, Idle, Queue
+from qianfan_operator.flows import Flows
+from qianfan_operator.keys import Key
+from qianfan_operator.store import Store
+from qianfan_operator.workqueue import Lane
+from unit.objects import raw
+
+MANY = 10_000
+
+
+@dataclass
+class Secrets:
+    """Stands for the credentials: what is known of each Secret is the account of its keys."""
+
+    accounts: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    def known_account(self, sources: tuple[tuple[str, str], ...]) -> str | None:
+        return next((self.accounts[where] for where in sources if where in self.accounts), None)
+
+
+class Floor:
+    """The queue as the operator puts it together; workers who hang never come back."""
+
+    def __init__(self, workers: int = 16) -> None:
+        self.store, self.secrets, self.clock = Store(), Secrets(), Clock()
+        flows = Flows(self.store, self.secrets)  # type: ignore[arg-type]
+        self.queue = Queue(self.clock, flows, workers)
+        self.workers = workers
+
+    def know(self, key: Key, secret: str = "qianfan-credentials", account: str | None = None) -> Key:
+        """Have an object known to the operator, with the Secret that it names and the account in its status."""
+        record = self.store.put(key, raw(key), keep_body=True)
+        assert record
+        record.secrets, record.account = ((key.namespace, secret),), account
+        return key
+
+    def hang(self) -> list[Key]:
+        """Hand out keys to workers, all of which hang, until none is left to take one, or none may be taken."""
+        taken: list[Key] = []
+        while len(taken) < self.workers:
+            try:
+                key = self.queue.take_until(self.clock.boot)
+            except Idle:
+                break
+            assert key
+            taken.append(key)
+        return taken
+
+    def serve(self) -> Key:
+        """Make one reconcile; return its key."""
+        key = self.queue.take_until(self.clock.boot)
+        assert key
+        self.queue.done(key)
+        return key
+
+
+@pytest.fixture
+def floor() -> Floor:
+    return Floor()
+
+
+def of(namespace: str, number: int = 0) -> Key:
+    return Key("qianfanjobs", namespace, f"job-{number:05}")
+
+
+def test_other_secret_names_are_no_way_around_the_cap(floor: Floor) -> None:
+    """A tenant whose every object names another Secret occupies half of the workers, as with one Secret."""
+    for number in range(100):
+        floor.queue.add(floor.know(of("hostile", number), f"secret-{number}"))
+    floor.queue.add(floor.know(of("quiet")))
+    taken = floor.hang()
+    assert of("quiet") in taken
+    assert sum(key.namespace == "hostile" for key in taken) == floor.workers // 2
+
+
+def test_other_accounts_are_no_way_around_the_cap(floor: Floor) -> None:
+    """Nor is it one to bring as many accounts as objects."""
+    for number in range(100):
+        floor.queue.add(floor.know(of("hostile", number), f"secret-{number}", account=f"account-{number}"))
+    floor.queue.add(floor.know(of("quiet"), account="own"))
+    taken = floor.hang()
+    assert of("quiet") in taken
+    assert sum(key.namespace == "hostile" for key in taken) == floor.workers // 2
+
+
+@pytest.mark.parametrize("known_by", ["status", "secret", "nothing"])
+def test_many_namespaces_of_one_account_that_hangs(floor: Floor, known_by: str) -> None:
+    """The calls of one account hang, in as many namespaces as there are: there are workers left for the others.
+
+    New objects have no status yet: the account is that of the keys in their Secret, and what is not known yet is one.
+    """
+    for number in range(100):
+        key = of(f"hostile-{number}")
+        floor.know(key, account="hanging" if known_by == "status" else None)
+        if known_by == "secret":
+            floor.secrets.accounts[key.namespace, "qianfan-credentials"] = "hanging"
+        floor.queue.add(key)
+    floor.queue.add(floor.know(of("quiet"), account="own"))
+    taken = floor.hang()
+    assert of("quiet") in taken
+    most = floor.workers * 3 // 4 if known_by == "nothing" else floor.workers // 2
+    assert sum(key.namespace.startswith("hostile") for key in taken) == most
+
+
+@pytest.mark.parametrize("lane", Lane)
+def test_a_burst_delays_another_namespace_by_one_reconcile(floor: Floor, lane: Lane) -> None:
+    """Ten thousand keys of one namespace, and then one of another: it is the second, at the latest."""
+    for number in range(MANY):
+        floor.queue.add(floor.know(of("hostile", number)), lane=lane)
+    floor.clock.advance(1.0)
+    first = floor.serve()
+    floor.queue.add(floor.know(of("quiet")), lane=lane)
+    floor.clock.advance(1.0)
+    assert first.namespace == "hostile"
+    assert of("quiet") in [floor.serve() for _ in range(2)]
+
+
+@pytest.mark.parametrize("lane", [Lane.RETRY, Lane.POLL])
+@pytest.mark.parametrize("tenants", [1, 5])
+def test_endless_urgent_work_leaves_others_their_retries_and_polls(floor: Floor, lane: Lane, tenants: int) -> None:
+    """Who patches a thousand specs in a loop has always urgent keys; a retry or a poll elsewhere gets its turn."""
+    floor.queue.add(floor.know(of("quiet")), lane=lane)
+    for number in range(1000):
+        for tenant in range(tenants):
+            floor.queue.add(floor.know(of(f"hostile-{tenant}", number)))
+    served: list[str] = []
+    while "quiet" not in served and len(served) < 500:
+        key = floor.serve()
+        served.append(key.namespace)
+        floor.clock.advance(0.01)
+        floor.queue.add(key)
+    assert served[-1] == "quiet"
+    assert len(served) <= 12
+
+
+def test_who_overspends_has_others_urgent_work_go_first(floor: Floor) -> None:
+    """Beyond its budget a tenant's urgent keys wait with the retries, and others' urgent ones go before them all."""
+    for number in range(1000):
+        floor.queue.add(floor.know(of("hostile", number)))
+    while floor.queue.depth()[Lane.URGENT] > 900:
+        floor.serve()
+    for number in range(20):
+        floor.queue.add(floor.know(of("quiet", number)))
+    served = [floor.serve().namespace for _ in range(24)]
+    assert served.count("quiet") == 20
+
+
+def test_a_loop_of_patches_fills_no_memory(floor: Floor) -> None:
+    """Each patch makes its key due at once, and each reconcile asks for a look much later: nothing of it piles up."""
+    keys = [floor.know(of("hostile", number)) for number in range(1000)]
+    for _ in range(20):
+        for key in keys:
+            floor.queue.add(key)
+        for _ in keys:
+            floor.queue.add(floor.serve(), 600.0, Lane.POLL)
+        floor.clock.advance(0.5)
+    assert len(floor.queue._later) < 3 * len(keys)

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from typing import NoReturn
 
 import measure
+import tenants
 from figures import Figure, as_json, machine, table
 from stage import BenchError, Stage
 
@@ -21,6 +22,7 @@ from qianfan_devcluster.binaries import BinariesError
 from qianfan_devcluster.cluster import ClusterError
 
 _MANY = 10_000
+_SAMPLES = 100
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -51,6 +53,9 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def _measure(options: argparse.Namespace) -> Iterator[list[Figure]]:
     with Stage() as stage:
+        if options.tenants:
+            yield _tenants(stage)
+            return
         _tell("The life of one job")
         figures, example = measure.life_of_a_job(stage)
         yield figures
@@ -62,10 +67,16 @@ def _measure(options: argparse.Namespace) -> Iterator[list[Figure]]:
         yield measure.latency(stage, options.samples)
         _tell("Restarts")
         yield measure.restarts(stage, options.restarts)
+        yield _tenants(stage)
     if options.many:
         _tell(f"{_MANY} finished jobs, in a new control plane")
         with Stage() as stage:
             yield measure.finished(stage, example, _MANY)
+
+
+def _tenants(stage: Stage) -> list[Figure]:
+    _tell(f"{_SAMPLES} new jobs in a quiet namespace, alone, and beside a hostile one")
+    return tenants.neighbours(stage, _SAMPLES)
 
 
 def _options(words: Sequence[str] | None) -> argparse.Namespace:
@@ -75,6 +86,7 @@ def _options(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--restarts", type=int, default=3, metavar="N", help="of each way to end (3)")
     parser.add_argument("--seconds", type=float, default=60, metavar="T", help="length of the idleness (60)")
     parser.add_argument("--many", action="store_true", help=f"also with {_MANY} finished jobs (a few minutes more)")
+    parser.add_argument("--tenants", action="store_true", help="only a quiet namespace beside a hostile one")
     parser.add_argument("--json", action="store_true", help="JSON on standard output; the table goes to standard error")
     return parser.parse_args(words)
 

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+_OBJECTS = "/apis/qianfan.dev/v1alpha1/namespaces/{}/{}"
 _JOBS = "/apis/qianfan.dev/v1alpha1/namespaces/{}/qianfanjobs"
 _TIMEOUT_SECONDS = 30
 
@@ -23,7 +24,7 @@ class Api:
         cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
         server = urlsplit(cluster["server"])
         trust = ssl.create_default_context(cadata=base64.b64decode(cluster["certificate-authority-data"]).decode())
-        self._headers = {"Authorization": f"Bearer {user['token']}", "Content-Type": "application/json"}
+        self._headers = {"Authorization": f"Bearer {user['token']}"}
         self._connection = http.client.HTTPSConnection(
             server.hostname or "", server.port, context=trust, timeout=_TIMEOUT_SECONDS
         )
@@ -33,6 +34,14 @@ class Api:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._connection.close()
+
+    def create(self, namespace: str, plural: str, wanted: Mapping[str, Any]) -> dict[str, Any]:
+        """Create an object of any of our kinds; returns it as it was stored."""
+        return self._ask("POST", _OBJECTS.format(namespace, plural), wanted)
+
+    def patch(self, namespace: str, plural: str, name: str, change: Mapping[str, Any]) -> dict[str, Any]:
+        """Merge into an object; returns it as it was stored."""
+        return self._ask("PATCH", f"{_OBJECTS.format(namespace, plural)}/{name}", change)
 
     def create_job(self, namespace: str, job: Mapping[str, Any]) -> dict[str, Any]:
         """Create a QianfanJob; returns it as it was stored."""
@@ -48,7 +57,8 @@ class Api:
 
     def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         payload = None if body is None else json.dumps(body)
-        self._connection.request(method, path, payload, self._headers)
+        kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
+        self._connection.request(method, path, payload, {**self._headers, "Content-Type": kind})
         response = self._connection.getresponse()
         answer: dict[str, Any] = json.loads(response.read())
         if not 200 <= response.status < 300:
@@ -73,4 +83,14 @@ def job(name: str) -> dict[str, Any]:
             "trainset": [{"id": 1234}],
             "trainsetRate": 20,
         },
+    }
+
+
+def model(name: str, of: str) -> dict[str, Any]:
+    """Write a model that publishes the run of a job."""
+    return {
+        "apiVersion": "qianfan.dev/v1alpha1",
+        "kind": "QianfanModel",
+        "metadata": {"name": name},
+        "spec": {"source": {"jobRef": {"name": of}}, "target": {"modelName": name.replace("-", "_")}},
     }

@@ -102,6 +102,13 @@ class Stage:
         """Return when the operator says that it is ready."""
         self.until(lambda: _answers(self._ready), "the operator's readiness")
 
+    def reconciles(self) -> int:
+        """Count the reconciles of this process so far, by its metrics."""
+        with _OPEN(self._ready.replace("/readyz", "/metrics"), timeout=30) as answer:
+            lines = answer.read().decode().splitlines()
+        counts = (line.rsplit(" ", 1)[1] for line in lines if line.startswith("qianfan_reconcile_total{"))
+        return int(sum(map(float, counts)))
+
     def stop_operator(self) -> float:
         """End the operator in order; returns the seconds that it took."""
         begin = time.monotonic()
@@ -118,6 +125,10 @@ class Stage:
     def pace(self, training: str) -> None:
         """Have trainings take so long: `seconds:20`."""
         self._simulator("options", {"training": training})
+
+    def fault(self, *faults: Mapping[str, Any]) -> None:
+        """Have the cloud misbehave so; without a word, have it behave again."""
+        self._simulator("faults", list(faults))
 
     def fail_run(self, run_id: int) -> float:
         """Have a run fail now; returns the unix time just after."""

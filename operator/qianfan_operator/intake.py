@@ -75,7 +75,7 @@ class Intake:
         if record is None:
             return
         self._store.refer(key, kind.references(resource))
-        record.secrets = self._credentials.sources(resource)
+        self._store.keyed_by(key, self._credentials.sources(resource))
         note(self._store, record, kind, resource)
         signal = signal_of(kind, resource)
         if signal != record.signal:
@@ -108,8 +108,7 @@ class Intake:
         changed = self._credentials.changed(*where, None if gone else data, listed=event is None)
         if not changed or not self._leading:
             return
-        users = (key for key in self._store.known() if (record := self._store.get(key)) and where in record.secrets)
-        for index, key in enumerate(users):
+        for index, key in enumerate(self._store.users_of(where)):
             record = self._store.get(key)
             if record and (record.body is not None or record.failures):
                 record.failures = 0

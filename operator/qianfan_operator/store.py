@@ -9,10 +9,12 @@ import threading
 import zlib
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from qianfan_operator.api.trimming import trimmed
 from qianfan_operator.keys import Key, Thing
+
+T = TypeVar("T", bound=Hashable)
 
 REMEMBERED = 100  # names of a kind in a namespace whose objects went
 _LARGEST = 32768  # bytes of a packed body; what packs larger is read anew instead, so that many such cost no memory
@@ -62,6 +64,7 @@ class Store:
     def __init__(self) -> None:
         self._records: dict[Key, Entry] = {}
         self._referrers: dict[Key, set[Key]] = {}
+        self._keyed: dict[tuple[str, str], set[Key]] = {}
         self._waiting: dict[Key, set[Key]] = {}
         self._holders: dict[Thing, set[Key]] = {}
         self._witnesses: dict[str, tuple[str, str]] = {}
@@ -95,7 +98,8 @@ class Store:
             if record and version < record.version:
                 return None
             if record is None or record.uid != metadata["uid"]:
-                self._unrefer(key, record.refers if record else ())
+                if record:
+                    self._unlink(key, record)
                 before, record = record, Entry(metadata["uid"], version)
                 if before:
                     record.holds, record.reserved = before.holds, before.reserved
@@ -114,10 +118,26 @@ class Store:
             before = record.refers if record else ()
             if before == wanted or record is None:
                 return
-            self._unrefer(key, before)
+            _remove(self._referrers, before, key)
             record.refers = wanted
             for other in wanted:
                 self._referrers.setdefault(other, set()).add(key)
+
+    def keyed_by(self, key: Key, secrets: tuple[tuple[str, str], ...]) -> None:
+        """Note the Secrets that the keys of an object may come from."""
+        with self._lock:
+            record = self._records.get(key)
+            if record is None or record.secrets == secrets:
+                return
+            _remove(self._keyed, record.secrets, key)
+            record.secrets = secrets
+            for where in secrets:
+                self._keyed.setdefault(where, set()).add(key)
+
+    def users_of(self, where: tuple[str, str]) -> tuple[Key, ...]:
+        """Return the objects whose keys may come from a Secret."""
+        with self._lock:
+            return tuple(sorted(self._keyed.get(where, ())))
 
     def referrers(self, key: Key) -> tuple[Key, ...]:
         """Return the objects that refer to a key."""
@@ -173,7 +193,7 @@ class Store:
         """Forget an object that is gone."""
         with self._lock:
             if record := self._records.pop(key, None):
-                self._unrefer(key, record.refers)
+                self._unlink(key, record)
                 self._drop(key, record.holds | record.reserved)
                 past = self._past.setdefault((key.plural, key.namespace), {})
                 past.pop(key.name, None)
@@ -266,12 +286,17 @@ class Store:
             if not holders:
                 del self._holders[thing]
 
-    def _unrefer(self, key: Key, before: Iterable[Key]) -> None:
-        for other in before:
-            users = self._referrers.get(other, set())
-            users.discard(key)
-            if not users:
-                self._referrers.pop(other, None)
+    def _unlink(self, key: Key, record: Entry) -> None:
+        _remove(self._referrers, record.refers, key)
+        _remove(self._keyed, record.secrets, key)
+
+
+def _remove(index: dict[T, set[Key]], entries: Iterable[T], key: Key) -> None:
+    for entry in entries:
+        users = index.get(entry, set())
+        users.discard(key)
+        if not users:
+            index.pop(entry, None)
 
 
 def _pack(raw: Mapping[str, Any]) -> bytes:

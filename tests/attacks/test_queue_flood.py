@@ -37,7 +37,8 @@ class Floor:
         """Have an object known to the operator, with the Secret that it names and the account in its status."""
         record = self.store.put(key, raw(key), keep_body=True)
         assert record
-        record.secrets, record.account = ((key.namespace, secret),), account
+        self.store.keyed_by(key, ((key.namespace, secret),))
+        record.account = account
         return key
 
     def hang(self) -> list[Key]:

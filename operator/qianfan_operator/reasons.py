@@ -42,7 +42,10 @@ class Reason(enum.StrEnum):
 
     # References and credentials.
     DEPENDENCY_NOT_READY = "DependencyNotReady", "A referenced object is missing or not ready yet."
-    DEPENDENCY_FAILED = "DependencyFailed", "A referenced object failed, was stopped, or refers back to this one."
+    DEPENDENCY_FAILED = (
+        "DependencyFailed",
+        "A referenced object failed, was stopped, refers back to this one, or begins too long a chain.",
+    )
     CREDENTIALS_NOT_FOUND = "CredentialsNotFound", "The Secret with the access keys, or a key in it, is missing."
     CREDENTIALS_FORBIDDEN = (
         "CredentialsForbidden",

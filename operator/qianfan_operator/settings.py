@@ -85,7 +85,10 @@ class Settings(BaseSettings):
         15, ge=3, le=300, description="Seconds after which another replica takes over from one that died."
     )
     workers: PositiveInt = Field(
-        16, ge=2, le=256, description="Passes at a time; one credential uses at most half of them."
+        16,
+        ge=2,
+        le=256,
+        description="Reconciles at a time; one namespace, and one access key, uses at most half of them.",
     )
     shutdown_sec: PositiveFloat = Field(
         50.0,

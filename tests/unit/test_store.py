@@ -1,5 +1,7 @@
 """What the operator knows of every object, and what it may forget."""
 
+import itertools
+
 import pytest
 
 from qianfan_operator.keys import Key
@@ -103,3 +105,52 @@ def test_a_witness_is_kept_by_account(store: Store) -> None:
     store.testify("0a1b2c3d", "task-1", "job-1")
     assert store.witness("0a1b2c3d") == ("task-1", "job-1")
     assert store.witness("ffffffff") is None
+
+
+def test_a_secret_finds_its_users_and_no_others(store: Store) -> None:
+    """Who changes a Secret again and again has only its users looked at; the index follows the objects."""
+    mine, other = ("team", "mine"), ("team", "other")
+    for key in (JOB, MODEL):
+        store.put(key, raw(key), keep_body=False)
+        store.keyed_by(key, (mine,))
+    assert store.users_of(mine) == (JOB, MODEL)
+    store.keyed_by(JOB, (other,))
+    assert (store.users_of(mine), store.users_of(other)) == ((MODEL,), (JOB,))
+    store.put(MODEL, raw(MODEL, 2, uid="uid-2"), keep_body=False)
+    store.forget(JOB)
+    assert store.users_of(mine) == store.users_of(other) == ()
+
+
+def test_a_chain_is_followed_as_far_as_it_waits(store: Store) -> None:
+    """It ends with what waits for nothing, and with what is not there; what it does in a cycle has no end."""
+    keys = [Key(JOB.plural, "team", f"job-{number}") for number in range(4)]
+    for key, base in itertools.pairwise(keys):
+        store.put(key, raw(key), keep_body=False)
+        store.refer(key, [MODEL, base])
+    assert list(store.chain(keys[0])) == keys
+    record = store.get(keys[1])
+    assert record
+    record.waits = False
+    assert list(store.chain(keys[0])) == keys[:2]
+    record.waits = True
+    store.refer(keys[2], [keys[0]])
+    assert list(itertools.islice(store.chain(keys[0]), 5)) == [*keys[:3], *keys[:2]]
+
+
+def test_who_has_read_an_object_as_it_is_needs_no_call(store: Store) -> None:
+    """A referrer is outdated if it saw another state, or if it is not known what it saw."""
+    store.put(JOB, raw(JOB), keep_body=False)
+    store.put(MODEL, raw(MODEL), keep_body=False)
+    store.refer(MODEL, [JOB])
+    record = store.get(JOB)
+    assert record
+    record.signal = ("now",)
+    assert store.outdated(JOB) == (MODEL,)
+    for reads, outdated in (({JOB: ("now",)}, ()), ({JOB: ("before",)}, (MODEL,)), ({JOB: None}, (MODEL,)), ({}, ())):
+        store.end_reads(MODEL, reads)
+        assert store.outdated(JOB) == outdated
+    store.begin_reads(MODEL)
+    assert store.outdated(JOB) == (MODEL,)
+    store.end_reads(MODEL, {JOB: ("now",)})
+    store.forget(JOB)
+    assert store.outdated(JOB) == (MODEL,)

@@ -1,5 +1,6 @@
 """What deleting a QianfanModel removes: the versions that it published, and the model that it made (design 6)."""
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,13 +17,14 @@ from qianfan_operator.names import Mark
 from qianfan_operator.reasons import Reason
 
 _LOOKING = "Looking for the versions that this object published."
+_NAMED = 5  # users that are read, named and waited for: one is enough to keep the version
 
 
 def release(world: World, account: Account, resource: QianfanModel) -> Released:
     """Delete the versions, unless somebody needs one; then the model, if this object made it and it is empty."""
     status = resource.status
     users = world.users_of(Key(resource.plural, resource.metadata.namespace, resource.metadata.name))
-    if services := [key for key in users if _serves(world.fetch(key))]:
+    if services := tuple(itertools.islice((key for key in users if _serves(world.fetch(key))), _NAMED)):
         return _in_use(services)
     if not world.listed:
         message = "Waiting until all objects have been listed since the start: a service may use its version."

@@ -35,11 +35,12 @@ _ROOTS: Final[Mapping[str, str]] = {
     "events": "/apis/events.k8s.io/v1",
     "leases": "/apis/coordination.k8s.io/v1",
     "tokenreviews": "/apis/authentication.k8s.io/v1",
+    "subjectaccessreviews": "/apis/authorization.k8s.io/v1",
     **{kind.plural: f"/apis/{GROUP}/{VERSION}" for kind in KINDS},
 }
 """Every resource that has a path here, and what its path begins with."""
 _SHOWN: Final = 80  # characters of what is no name
-_CLUSTER_SCOPED: Final = frozenset({"namespaces", "tokenreviews"})
+_CLUSTER_SCOPED: Final = frozenset({"namespaces", "tokenreviews", "subjectaccessreviews"})
 
 
 class KubeError(Exception):
@@ -126,12 +127,12 @@ class Kube:
 
     def namespace_labels(self, name: str) -> dict[str, str]:
         """Read the labels of a namespace."""
-        return dict(self._call("GET", f"/api/v1/namespaces/{name}")["metadata"].get("labels") or {})
+        return dict(self._call("GET", "namespaces", name=name)["metadata"].get("labels") or {})
 
     def review_token(self, token: str) -> dict[str, Any] | None:
         """Ask whose bearer token this is: a user as the API server describes one; None if it knows none."""
         review = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": token}}
-        status = self._call("POST", "/apis/authentication.k8s.io/v1/tokenreviews", review).get("status") or {}
+        status = self._call("POST", "tokenreviews", body=review).get("status") or {}
         user: dict[str, Any] | None = status.get("user") if status.get("authenticated") is True else None
         return user
 
@@ -143,7 +144,7 @@ class Kube:
         }
         asked = {**spec, "nonResourceAttributes": {"path": path, "verb": verb}}
         review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": asked}
-        answer = self._call("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review)
+        answer = self._call("POST", "subjectaccessreviews", body=review)
         return (answer.get("status") or {}).get("allowed") is True
 
     def post_event(self, event: Mapping[str, Any]) -> None:

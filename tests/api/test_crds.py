@@ -58,8 +58,7 @@ BROKEN: dict[str, Any] = {
     "a description ends like a sentence": lambda _, node: not node.get("description", "x.").endswith("."),
     "a field has a type, or is an id": lambda _, node: "type" not in node and "x-kubernetes-int-or-string" not in node,
     "an object is closed or openly open": lambda _, node: (
-        node.get("type") == "object"
-        and sum(word in node for word in ("properties", "additionalProperties", OPEN)) != 1
+        node.get("type") == "object" and sum(word in node for word in ("properties", "additionalProperties", OPEN)) != 1
     ),
     "a list says how it merges": lambda _, node: node.get("type") == "array" and "x-kubernetes-list-type" not in node,
     "an integer says its width": lambda _, node: node.get("type") == "integer" and "format" not in node,

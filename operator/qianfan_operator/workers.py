@@ -14,6 +14,7 @@ log = logging.getLogger(__name__)
 
 STUCK = 600.0  # seconds; twice the budget of a reconcile, since its last call and its writes come on top of that
 SHUTDOWN = 50.0  # seconds, if nobody says otherwise
+_FLUSH = 0.2  # of them, which a pass that hangs leaves to the ids of others
 
 
 class Workers:
@@ -81,16 +82,17 @@ class Workers:
         self.end()
         started, self._working = self._working, False
         for thread in self._threads if started else ():
-            thread.join(self._left())
+            thread.join(self._left(_FLUSH * self._shutdown))
         if hung := [str(key) for key in tuple(self._passes)]:
             log.error("Passes did not end in time", extra={"objects": hung})
         flush = threading.Thread(target=self._engine.flush, args=[self._left()], name="flush", daemon=True)
         flush.start()
         flush.join(self._left())
-        return not hung and not flush.is_alive() and not self._engine.tell_unwritten()
+        unwritten = self._engine.tell_unwritten()
+        return not (hung or unwritten or flush.is_alive())
 
-    def _left(self) -> float:
-        return max(0.0, (self._ends_by or 0.0) - self._clock())
+    def _left(self, less: float = 0.0) -> float:
+        return max(0.0, (self._ends_by or 0.0) - less - self._clock())
 
     def _work(self) -> None:
         while (key := self._queue.take()) is not None:

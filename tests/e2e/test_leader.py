@@ -15,6 +15,7 @@ from e2e.process import OperatorProcess
 from e2e.proxy import Proxy
 from qianfan_devcluster.cluster import Cluster
 from qianfan_devcluster.keeper import Keeper
+from qianfan_operator.__main__ import UNFINISHED
 from qianfan_simulator import AfterLooks, Effect
 
 SOON = {"LEASE_DURATION_SEC": "6"}
@@ -155,6 +156,30 @@ def test_an_end_in_order_waits_until_what_was_paid_for_is_written(
     before = place.until(JOB, lambda body: body["status"].get("jobId"))
     candidates("second").until_leading()
     goes_on(place, before)
+
+
+@pytest.mark.usefixtures("endless")
+def test_an_end_that_cannot_write_ends_and_tells_what_it_paid_for(
+    place: Place, candidates: Candidates, proxy: Proxy, by_proxy: Path
+) -> None:
+    """Without the API server it ends all the same, by a code of its own; its log suffices to adopt the run by hand."""
+    first = candidates("first", by_proxy, SHUTDOWN_SEC="3", **SOON)
+    first.until_leading()
+    place.spoil(Effect.SLOW, "createJob", seconds=1)
+    place.apply(job())
+    place.until_called("createJob", 1)
+    proxy.cut()
+    first.signal(signal.SIGTERM)
+    assert first.until_ended() == UNFINISHED
+    (told,) = [line for line in first.log() if str(line["message"]).startswith("Created and never recorded")]
+    assert (told["level"], told["object"], told["operation"]) == (
+        "ERROR", f"{JOB}/{place.namespace}/essay", "createJob",
+    )  # fmt: skip
+    (run,) = place.cloud.account(place.key.access_key).runs
+    assert f"job_id={run.id}, " in str(told["ids"])
+    assert told["inputs"] == {"taskId": run.task.id, "taskUuid": run.task.uid, "taskName": run.task.name}
+    status = place.get(JOB)["status"]  # the next one looks for it
+    assert ("jobId" in status, status["pending"]["operation"]) == (False, "createJob")
 
 
 @pytest.mark.usefixtures("endless")

@@ -31,6 +31,7 @@ class SlowEngine:
 
     began: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     may_end: threading.Event = field(default_factory=threading.Event)
+    told: bool = False
 
     def reconcile(self, _: Key) -> Again:
         self.began.release()
@@ -42,6 +43,7 @@ class SlowEngine:
 
     def tell_unwritten(self) -> int:
         """Have nothing to tell."""
+        self.told = True
         return 0
 
 
@@ -160,6 +162,7 @@ def test_what_hangs_does_not_keep_the_process_from_ending(clock: Clock, queue: W
     assert engine.began.acquire(timeout=PATIENCE)
     try:
         assert not workers.stop()
+        assert engine.told, "what is known is told all the same"
     finally:
         engine.may_end.set()
 

@@ -235,7 +235,7 @@ def test_nothing_is_published_into_the_model_of_another_namespace(world: World) 
     theirs = published(world)
     world.until(apply(world, SQUATTER, job("bait")), "Succeeded")
     source = {"jobRef": {"name": "bait"}}
-    for number in (theirs["modelId"], theirs["modelIdStr"]):
+    for number in (theirs["modelId"], theirs["modelIdStr"], 4711):
         refused(world, model(f"trap-{len(str(number))}", source=source, target={"modelId": number}))
 
 

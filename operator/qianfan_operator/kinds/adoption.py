@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection
 from qianfan_operator.api.common import Resource
 from qianfan_operator.api.job import QianfanJob
 from qianfan_operator.api.model import QianfanModel
-from qianfan_operator.cloud.errors import CloudError
+from qianfan_operator.cloud.errors import CloudError, Fate
 from qianfan_operator.cloud.views import Model, ModelVersion, Run
 from qianfan_operator.credentials import Account
 from qianfan_operator.external import Adopt, Hold, World, confirming, stalled
@@ -86,6 +86,11 @@ def refused_model(
     """Refuse a model that `field` names, as `refused` does: it is the namespace's if all of its versions are."""
 
     def marks() -> list[Mark | None]:
-        return [Mark.read(version.description) for version in read().versions]
+        try:
+            return [Mark.read(version.description) for version in read().versions]
+        except CloudError as error:
+            if error.fate is not Fate.GONE:
+                raise
+            return []
 
     return refused(world, resource, field, f"Model {number}", QianfanModel, marks)

@@ -1,10 +1,17 @@
-"""The one door through which an object comes to hold a thing of the cloud: two must never act on one (design 5.11)."""
+"""The one door through which an object comes to hold a thing of the cloud: two must never act on one (design 5.11).
 
-from collections.abc import Callable
+Objects exclude each other by the id alone, and a holder counts only if its own keys see that very thing: who writes an
+id into a status, or has another thing of the same integer in another account, holds nothing. Of two that count, who
+made the thing comes before who took it over, then the older one.
+"""
+
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from qianfan_operator.api.common import Resource
+from qianfan_operator.api.common import CommonStatus, Need, Resource
+from qianfan_operator.cloud.errors import CloudError, Fate
 from qianfan_operator.conditions import Synced, Verdict
+from qianfan_operator.credentials import Account, Credentials
 from qianfan_operator.external import Hold, Kind, Record, Updates, confirming
 from qianfan_operator.keys import Key, Thing
 from qianfan_operator.reasons import Reason
@@ -12,48 +19,198 @@ from qianfan_operator.store import Store
 from qianfan_operator.subject import Subject
 
 _SOON = 1.0  # seconds; the first listing is read by then, mostly
+_LATER = 10.0  # seconds, after which the keys of another object are tried again
 _UNLISTED = "Waiting until all objects have been listed since the start: another one may hold what was found."
+_UNSURE = "Waiting until the cloud tells whether another object holds what was found."
+_UNDECIDED = frozenset({Fate.RETRY, Fate.WAIT})
+
+
+class Unknown(Exception):
+    """Whether the keys of another object see a thing cannot be told now."""
 
 
 class Claims:
     """Reserves what is about to be recorded; what is recorded is held from the status on."""
 
-    def __init__(self, store: Store, fetch: Callable[[Key], Resource | None], listed: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        fetch: Callable[[Key], Resource | None],
+        listed: Callable[[], bool],
+        credentials: Credentials,
+        kinds: Callable[[str], Kind[Any]],
+    ) -> None:
         self._store, self._fetch, self._listed = store, fetch, listed
+        self._credentials, self._kinds = credentials, kinds
 
-    def claim(self, subject: Subject, updates: Updates) -> Updates | Hold:
-        """Return what of `updates` the object may record, without what others hold; a Hold if that leaves no sense."""
+    def claim(
+        self, subject: Subject, account: Account | None, updates: Updates, *, marked: bool = False
+    ) -> Updates | Hold:
+        """Return what of `updates` the object may record, without what others hold; a Hold if that leaves no sense.
+
+        `marked`: it bears the object's mark, so that no open intent of another object made it.
+        """
         wanted = _new(subject, updates)
         if wanted and not self._listed():
             return confirming(_SOON, _UNLISTED)
-        lost = {thing: holder for thing in wanted if (holder := self._holder(subject.key, thing))}
-        if not lost:
+        status = subject.resource.status.model_copy(update=dict(updates))
+        try:
+            held = {one: holder for one in wanted if (holder := self._holder(subject.key, account, status, one))}
+            intending = None if marked or not wanted else self._intending(subject, account, status, wanted)
+        except Unknown:
+            return confirming(_LATER, _UNSURE)
+        if not held and intending is None:
             return updates
-        mine = subject.kind.without(subject.resource, updates, lost)
-        still = [lost[thing] for thing in _new(subject, mine) if thing in lost]
+        if intending is not None:
+            return self._managed(subject, intending, announced=True)
+        mine = subject.kind.without(subject.resource, updates, held)
+        still = [held[thing] for thing in _new(subject, mine) if thing in held]
         return self._managed(subject, min(still)) if still else mine
 
-    def record(self, subject: Subject, step: Record) -> Record | Hold:
+    def record(self, subject: Subject, account: Account | None, step: Record) -> Record | Hold:
         """Turn a step into what of it the object may record."""
-        mine = self.claim(subject, step.updates)
+        mine = self.claim(subject, account, step.updates, marked=step.marked)
         if not isinstance(mine, Hold):
             return Record(mine)
         if mine.verdict.reason is Reason.ALREADY_MANAGED and subject.resource.metadata.deletion_timestamp:
             return Record({"pending": None})  # what was found is not ours to release
         return mine
 
-    def _holder(self, key: Key, thing: Thing) -> Key | None:
-        holder = self._store.claim(key, thing)
-        if holder is not None and self._fetch(holder) is None:
-            self._store.forget(holder)  # it went during a gap of the watch
-            holder = self._store.claim(key, thing)
-        return holder
+    def lost(self, subject: Subject, account: Account | None) -> dict[Thing, Key]:
+        """Return what the object records and others have, with who has it; raises Unknown."""
+        status, found = subject.resource.status, dict[Thing, Key]()
+        for thing in subject.kind.holds(status):
+            for other in self._store.before(subject.key, thing):
+                if account is not None and self._counts(other, account, subject.kind, status, thing):
+                    found[thing] = other
+                    break
+        return found
 
-    def _managed(self, subject: Subject, holder: Key) -> Hold:
+    def blocked(self, subject: Subject, account: Account) -> Hold | None:
+        """Say why what is recorded may not be stopped, released or switched by this object now; None: it may."""
+        if not self._listed():
+            return confirming(_SOON, _UNLISTED)
+        try:
+            lost = self.lost(subject, account)
+        except Unknown:
+            return confirming(_LATER, _UNSURE)
+        return self._managed(subject, min(lost.values())) if lost else None
+
+    def has_read(self, subject: Subject, updates: Updates) -> None:
+        """Remember that the object's own keys see what it records."""
+        if record := self._store.get(subject.key):
+            record.read = subject.kind.holds(subject.resource.status.model_copy(update=dict(updates)))
+
+    def managed(self, subject: Subject, lost: Iterable[Key]) -> Hold:
+        """Say that others have what the object records."""
+        return self._managed(subject, min(lost))
+
+    def is_held(self, key: Key, kind: Kind[Any], status: CommonStatus, account: Account) -> bool:
+        """Say whether another object has what was made for one that is gone; raises Unknown."""
+        return any(self._holder(key, account, status, thing) for thing in kind.holds(status))
+
+    def needing(
+        self, subject: Subject, account: Account, things: Iterable[Need], reads: Callable[[Account], bool]
+    ) -> tuple[Key, ...]:
+        """Return the other objects that need one of these things.
+
+        Of other namespaces only what is recorded or announced counts, under the same account; `reads` tells whether
+        keys see the things themselves.
+        """
+        wanted, here = tuple(things), subject.key.namespace
+        asking = [key for key in self._store.needing(wanted, recorded=False) if key.namespace == here]
+        recorded = self._store.needing(wanted)
+        needing = [key for key in recorded if key.namespace == here or self._needs(key, subject, account, reads)]
+        return tuple(sorted({*asking, *needing} - {subject.key}))
+
+    def _needs(self, key: Key, subject: Subject, account: Account, reads: Callable[[Account], bool]) -> bool:
+        resource = self._there(key)
+        if resource is None:
+            return False
+        theirs = self._credentials.known(resource)
+        if theirs is not None and theirs.keys != account.keys:
+            try:
+                return reads(theirs)
+            except CloudError as error:
+                if error.fate in _UNDECIDED:
+                    return True  # rather too long than too early
+        known = {account.name, subject.resource.status.account}
+        return (theirs is not None and theirs.keys == account.keys) or bool(resource.status.accounts & known)
+
+    def _holder(self, key: Key, account: Account | None, status: CommonStatus, thing: Thing) -> Key | None:
+        """Reserve a thing, or return who has it; raises Unknown."""
+        others = set[Key]()
+        while (holder := self._store.claim(key, thing, others)) is not None:
+            if account is None or self._counts(holder, account, self._kinds(key.plural), status, thing):
+                return holder
+            others.add(holder)
+        return None
+
+    def _intending(
+        self, subject: Subject, account: Account | None, status: CommonStatus, wanted: frozenset[Thing]
+    ) -> Key | None:
+        """Return whose open intent may have made what is to be recorded; raises Unknown."""
+        kind, record = subject.kind, self._store.get(subject.key)
+        places = kind.places(status, wanted)
+        own = record.intends if record else frozenset()
+        for other in self._store.intending(subject.key, places):
+            theirs = self._store.get(other)
+            first = record is None or theirs is None or (theirs.created, other) < (record.created, subject.key)
+            if own & places and not first:  # both may have made it: the older one looks first
+                continue
+            if account is None or any(self._announces(other, account, kind, status, one) for one in wanted):
+                return other
+        return None
+
+    def _announces(self, other: Key, mine: Account, kind: Kind[Any], status: CommonStatus, thing: Thing) -> bool:
+        resource = self._there(other)
+        if resource is None or resource.status.pending is None:
+            return False
+        return resource.status.pending.account == mine.name or self._counts(other, mine, kind, status, thing)
+
+    def _counts(self, other: Key, mine: Account, kind: Kind[Any], status: CommonStatus, thing: Thing) -> bool:
+        """Say whether another object's own keys see a thing of ours; raises Unknown."""
+        resource = self._there(other)
+        if resource is None:
+            return False
+        theirs = self._credentials.known(resource)
+        if theirs is not None and theirs.keys == mine.keys:
+            return True
+        read = self._store.get(other)
+        # Its keys may not be there just now; that they have read what it records is known, and whether that is ours
+        # tells the same question of our own keys.
+        asked = [(theirs, status, thing)] if theirs else []
+        if read and thing.rival in read.read:
+            asked.append((mine, resource.status, thing.rival))
+        unsure = False
+        for account, recorded, one in asked:
+            try:
+                if kind.reads(account, recorded, one):
+                    return True
+            except CloudError as error:
+                unsure = error.fate in _UNDECIDED
+            else:
+                unsure = False
+        if unsure:
+            raise Unknown(f"whether {other} holds {thing}")
+        return False
+
+    def _there(self, key: Key) -> Resource | None:
+        """Read another object; one that is gone, or whose status is another's, holds nothing."""
+        resource = self._fetch(key)
+        if resource is None:
+            self._store.forget(key)  # it went during a gap of the watch
+        return None if resource is None or resource.is_foreign else resource
+
+    def _managed(self, subject: Subject, holder: Key, *, announced: bool = False) -> Hold:
         self._store.wait_for(subject.key, [holder])
         kind = subject.resource.kind  # a thing is held by objects of one kind only
-        held = f"What was found in the cloud is held by {kind} {holder.name} in namespace {holder.namespace}."
+        here = holder.namespace == subject.key.namespace
+        whose = f"{kind} {holder.name}" if here else f"a {kind} in another namespace"
+        held = f"What was found in the cloud is held by {whose}."
         message = f"{held} Delete this object; to have it here, delete that one, with deletionPolicy: Orphan."
+        if announced:
+            message = f"What was found in the cloud may have been made by {whose}, whose create is not confirmed yet."
         return Hold(Verdict(False, Reason.ALREADY_MANAGED, message, stalled=True, synced=Synced("False")))
 
 

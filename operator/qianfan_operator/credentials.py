@@ -180,6 +180,10 @@ class Credentials:
                 return Access(account, own=False)
         return None
 
+    def known(self, resource: Resource) -> Account | None:
+        """Return the keys that an object may use now, None if there are none; raises KubeError."""
+        return self.access(resource).account
+
     def refused(self, resource: Resource, account: Account) -> None:
         """Note that the cloud refused the keys of this object."""
         with self._lock:

@@ -6,11 +6,11 @@ is in `kinds`.
 
 import logging
 import math
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from qianfan_operator.api.common import FINALIZER, Unreadable
+from qianfan_operator.api.common import FINALIZER, Need, Unreadable
 from qianfan_operator.claims import Claims
 from qianfan_operator.cloud import budget
 from qianfan_operator.cloud.errors import CloudError
@@ -52,7 +52,8 @@ class Engine:
     ) -> None:  # fmt: skip
         self._kinds, self._kube, self._credentials, self._store = kinds, kube, credentials, store
         self._schedule, self._protocol, self._events, self._clocks = schedule, protocol, events, clocks
-        self._claims = Claims(store, self._fetch, listed)
+        self._claims = Claims(store, self._fetch, listed, credentials, kinds.__getitem__)
+        protocol.claims = self._claims
         self._gatherer = Gatherer(credentials, self._claims)
         self._cluster, self._grace, self._listed, self._leading = cluster, grace, listed, leading
         self._adopt = Adopt(adopt) if adopt else None  # None: it depends on whose keys they are
@@ -141,7 +142,7 @@ class Engine:
         decision = decide(facts)
         subject.heard = hears(facts, decision)
         if held_up:
-            return self._finish(subject, facts, decision, held_up)
+            return self._finish(subject, facts, decision, held_up, access.account)
         try:
             step = self._act(subject, access, world, decision, plan)
         except CloudError as error:
@@ -149,7 +150,7 @@ class Engine:
             decision = decide(facts)
             subject.heard = hears(facts, decision, tried=True)
             step = Hold(decision.verdict, error.retry_after)
-        return self._finish(subject, facts, decision, step)
+        return self._finish(subject, facts, decision, step, access.account)
 
     def _world(self, subject: Subject, access: Access, reads: dict[Key, Hashable]) -> World:
         key, store, boot = subject.key, self._store, self._clocks.boot()
@@ -171,16 +172,20 @@ class Engine:
             touched=record.touched if record else 0,
             claims=record.claims if record else {},
             users_of=store.referrers,
-            needing=store.needing,
+            needing=lambda things, reads: self._needing(subject, things, reads),
             listed=self._listed(),
             adopt=self._adopt or (Adopt.ANY if access.own else Adopt.OWN_MARK),
             names=store.names,
             witness=store.witness,
         )
 
+    def _needing(self, subject: Subject, things: Iterable[Need], reads: Callable[[Account], bool]) -> tuple[Key, ...]:
+        account = self._credentials.known(subject.resource)
+        return self._claims.needing(subject, account, things, reads) if account else ()
+
     def _fetch(self, key: Key) -> Any:
         try:
-            return self._kinds[key.plural].resource.salvage(self._kube.get(key))
+            return self._kinds[key.plural].resource.salvage(self._kube.get(key)).own()
         except NotFound:
             return None
 
@@ -198,6 +203,8 @@ class Engine:
             raise AssertionError(f"{action} without an account")
         if action is Action.CONFIRM:
             return self._protocol.confirm(subject, account, world)
+        if action in {*CHANGES, Action.RELEASE} and (blocked := self._claims.blocked(subject, account)):
+            return blocked
         if action is Action.RELEASE:
             return self._release(subject, account, world, verdict)
         if action in {Action.STOP, Action.STOP_OTHER}:
@@ -215,7 +222,7 @@ class Engine:
         if released.done:
             subject.let_go()
             return Hold(verdict)
-        updates = self._claims.claim(subject, released.updates)
+        updates = self._claims.claim(subject, account, released.updates, marked=True)
         if isinstance(updates, Hold):
             if updates.verdict.reason is Reason.ALREADY_MANAGED:
                 subject.let_go()  # what was found is not ours to release
@@ -228,13 +235,13 @@ class Engine:
         return Hold(said, updates=updates)
 
     # Write, and when again.
-    def _finish(self, subject: Subject, facts: Facts, decision: Decision, step: Step) -> Again:
+    def _finish(self, subject: Subject, facts: Facts, decision: Decision, step: Step, account: Account | None) -> Again:
         if subject.released:
             return Again(None)
         if isinstance(step, Pay):
             raise TypeError("a step to pay was not paid")
         if isinstance(step, Record):
-            step = self._claims.record(subject, step)
+            step = self._claims.record(subject, account, step)
         verdict = decision.verdict if isinstance(step, Record) else step.verdict
         if decision.action in CHANGES:
             verdict = replace(verdict, available=decision.verdict.available)

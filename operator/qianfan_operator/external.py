@@ -9,7 +9,7 @@ from collections.abc import Callable, Container, Hashable, Iterable, Iterator, M
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, TypeVar
 
-from qianfan_operator.api.common import Pending, Resource
+from qianfan_operator.api.common import Need, Pending, Resource
 from qianfan_operator.cloud.client import Client
 from qianfan_operator.cloud.errors import CloudError
 from qianfan_operator.cloud.transport import Prepared
@@ -34,6 +34,7 @@ class Observation:
     others_overdue: bool = False  # the first of them to be stopped has worked for as long as it may
     deadline_passed: bool = False
     looked: bool = False  # the cloud was really asked, and answered
+    common: bool = False  # what was looked at is nobody's own: that keys see it proves nothing of their account
     warning: Why | None = None  # something that a person should know and that changes nothing
 
 
@@ -52,6 +53,7 @@ class Record:
     """Write this, and come back at once."""
 
     updates: Updates
+    marked: bool = False  # it bears this object's mark: no open intent of another one made it
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,7 @@ class Seen:
     """It is there: this is what to record."""
 
     updates: Updates
+    marked: bool = False  # see Record
 
 
 @dataclass(frozen=True)
@@ -145,7 +148,8 @@ class World:
     touched: int  # the version of the object that somebody else wrote last
     claims: dict[Hashable, Any]  # what this process has made for it for free, and announced nothing paid for since
     users_of: Callable[[Key], tuple[Key, ...]]  # the objects that refer to a key
-    needing: Callable[[Iterable[Hashable]], tuple[Key, ...]]  # who needs one of these ("model", id) or ("version", id)
+    needing: Callable[[Iterable[Need], Callable[[Account], bool]], tuple[Key, ...]]
+    """Who needs one of these ("model", id) or ("version", id); the function says whether keys of others see it."""
     listed: bool  # all objects have been seen since the start: only then "nobody refers to it" is true (design 5.11)
     adopt: Adopt  # what this object may take over or use by its id, under the keys that it has now
     names: Callable[[str, str], tuple[str, ...]]  # of the objects that are known, by plural and namespace
@@ -174,6 +178,29 @@ class Kind(ABC, Generic[R]):
     @abstractmethod
     def holds(self, status: Any) -> frozenset[Thing]:
         """The things in the cloud that a status records and no other object may act on (design 5.11)."""
+
+    def takes(self, status: Any) -> frozenset[Thing]:
+        """Return those of them that were taken over instead of created."""
+        return self.holds(status) if status.adopted else frozenset()
+
+    @abstractmethod
+    def intends(self, status: Any) -> frozenset[Hashable]:
+        """The places in the cloud where the open intent may have made something; comparable with `places`."""
+
+    @abstractmethod
+    def places(self, status: Any, things: Container[Thing]) -> frozenset[Hashable]:
+        """The places of recorded things."""
+
+    @abstractmethod
+    def reads(self, account: Account, status: Any, thing: Thing) -> bool:
+        """Say whether keys see the recorded thing itself, and not another one of the same integer; raises CloudError.
+
+        By its string, if that is known, for no other account has that; else by what else is known of it.
+        """
+
+    @abstractmethod
+    def disown(self, status: Any, lost: Container[Thing]) -> Updates:
+        """Forget what is recorded of things that others have."""
 
     def without(self, resource: R, updates: Updates, lost: Container[Thing]) -> Updates:
         """Leave out of what is to be recorded what others hold, as far as the rest has a sense without it."""

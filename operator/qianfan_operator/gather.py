@@ -4,7 +4,7 @@ import logging
 from dataclasses import replace
 from typing import Any
 
-from qianfan_operator.claims import Claims
+from qianfan_operator.claims import Claims, Unknown
 from qianfan_operator.cloud.errors import CloudError, Fate
 from qianfan_operator.conditions import AVAILABLE, READY, SUCCEEDED, SYNCED, is_true
 from qianfan_operator.credentials import Access, Account, Credentials
@@ -34,20 +34,36 @@ class Gatherer:
         What the spec selects of what is recorded is selected before anything is decided: it is no change in the cloud.
         A step comes with them if what was seen is not, or not all, this object's: the pass ends with it.
         """
+        lost = self._lost(subject, access.account)
         facts, plan, updates = self._look(subject, access, world)
-        held_up = self._note(subject, updates)
+        if lost is not None:
+            return facts, plan, lost
+        held_up = self._note(subject, access.account, updates)
         free = not (facts.deleting or facts.others_working or subject.invalid) and facts.trouble is Trouble.NONE
         selected = subject.kind.select(subject.resource) if free and not held_up else {}
         if selected:
             subject.note(selected)
             facts, plan, updates = self._look(subject, access, world)
-            held_up = self._note(subject, updates)
+            held_up = self._note(subject, access.account, updates)
             facts = replace(facts, usable=False)  # what was said of another attempt
         return facts, plan, held_up
 
-    def _note(self, subject: Subject, updates: Updates) -> Step | None:
+    def _lost(self, subject: Subject, account: Account | None) -> Step | None:
+        """Say that others have what is recorded; if the object is being deleted, forget that instead."""
+        try:
+            lost = self._claims.lost(subject, account)
+        except Unknown:
+            return None  # nothing is changed before it is known
+        if not lost:
+            return None
+        if subject.resource.metadata.deletion_timestamp is None:
+            return self._claims.managed(subject, lost.values())
+        subject.note(subject.kind.disown(subject.resource.status, lost))
+        return None
+
+    def _note(self, subject: Subject, account: Account | None, updates: Updates) -> Step | None:
         """Record what was seen, before anything is made: so what is recorded of the new is not taken for the old."""
-        mine = self._claims.claim(subject, updates)
+        mine = self._claims.claim(subject, account, updates)
         if isinstance(mine, Hold):
             return mine
         subject.note(mine)
@@ -96,14 +112,17 @@ class Gatherer:
 
     def _leaving(self, facts: Facts, subject: Subject, account: Account | None, world: World) -> Facts:
         """Before anything is released with other keys than it was made with, see whether they see it."""
-        recorded = subject.resource.status.account
-        if account is None or facts.orphan or self._credentials.same_account(recorded, account):
+        if account is None or facts.orphan:
+            return facts
+        if subject.resource.former:
+            return self._same_account(facts, subject, account, Phase.ABSENT)
+        if self._credentials.same_account(subject.resource.status.account, account):
             return facts
         try:
             seen = subject.kind.observe(world, account, subject.resource)
         except CloudError as error:
             return self.troubled(subject, facts, error, account)
-        if seen.looked and seen.phase is not Phase.GONE:
+        if seen.looked and seen.phase is not Phase.GONE and not seen.common:
             self._credentials.accepted(subject.resource, account)
         unseen = seen.others_working and not seen.looked  # what works is not shown to these keys
         return self._same_account(facts, subject, account, Phase.GONE if unseen else seen.phase)
@@ -111,16 +130,19 @@ class Gatherer:
     def _looked(self, subject: Subject, account: Account, seen: Observation) -> dict[str, Any]:
         updates = dict(seen.updates)
         if seen.looked and seen.phase is not Phase.GONE:
-            self._credentials.accepted(subject.resource, account)
+            if not seen.common:
+                self._credentials.accepted(subject.resource, account)
             updates["account"] = account.name
+            self._claims.has_read(subject, updates)
         return updates
 
     def _same_account(self, facts: Facts, subject: Subject, account: Account | None, phase: Phase) -> Facts:
         """Believe "none" and "gone" only from keys that are known to see the account of what is recorded (5.10)."""
-        resource, recorded = subject.resource, subject.resource.status.account
+        resource, former = subject.resource, subject.resource.former
         left = not facts.deleting and subject.kind.decided(resource)
-        doubtful = (facts.intent and not left) or phase is Phase.GONE
-        if account is None or not doubtful or self._credentials.same_account(recorded, account):
+        doubtful = (facts.intent and not left) or phase is Phase.GONE or former is not None
+        recorded = former.accounts if former else {resource.status.account}
+        if account is None or not doubtful or all(self._credentials.same_account(one, account) for one in recorded):
             return facts
         name = resource.spec.credentials_ref.name
         known = f"Secret {name} holds another access key than before, which is not known to see the same account"

@@ -70,6 +70,7 @@ class Intake:
             if (unread := self._store.put(key, raw, keep_body=True)) and unread.signal is None:
                 unread.signal = ()  # it was seen; all that is known of it is what was known before
             return
+        wishes, resource = todo(resource), resource.own()
         settled = is_settled(kind, resource)
         record = self._store.put(key, raw, keep_body=not settled)
         if record is None:
@@ -81,7 +82,6 @@ class Intake:
         if signal != record.signal:
             record.signal = signal
             self._wake(key, known=not is_in_between(resource))
-        wishes = todo(resource)
         anew, record.handled = set(wishes) - set(record.handled), wishes
         if not self._leading:
             return

@@ -13,6 +13,7 @@ from typing import Any
 
 from qianfan_operator import repeating
 from qianfan_operator.api.common import Pending
+from qianfan_operator.claims import Claims, Unknown
 from qianfan_operator.cloud.errors import CloudError
 from qianfan_operator.conditions import Synced, Verdict
 from qianfan_operator.credentials import Account
@@ -54,6 +55,8 @@ class Protocol:
         self._leading, self._nonce = leading, nonce
         self._landings: dict[Key, Landing] = {}
         self._lock = threading.Lock()
+        self.claims: Claims | None = None
+        """Who holds what; the engine sets it."""
 
     def unwritten(self) -> tuple[Key, ...]:
         """Return the objects whose ids are known to this process only; it must not end before they are written."""
@@ -126,7 +129,8 @@ class Protocol:
         found = subject.kind.look(world, account, resource, pending)
         if isinstance(found, Seen):
             log.info("Found what an unconfirmed create had made", extra={"object": str(subject.key)})
-            return Record({**found.updates, **repeating.made_something(resource), "pending": None})
+            updates = {**found.updates, **repeating.made_something(resource), "pending": None}
+            return Record(updates, marked=found.marked)
         if left:
             return waiting
         if isinstance(found, CannotTell):
@@ -176,7 +180,7 @@ class Protocol:
             log.warning("An object went while something was made for it", extra=_about(key, landing))
             try:
                 landing.undo()
-            except CloudError as error:
+            except (CloudError, Unknown) as error:
                 log.warning("It could not be stopped", extra={**_about(key, landing), "error": str(error)})
                 raise Unfinished(f"{key} is gone, and {landing.reply} is not") from error
         with self._lock:
@@ -188,8 +192,12 @@ class Protocol:
         kind, resource = subject.kind, subject.resource
 
         def undo() -> None:
+            made = kind.landed(resource, pending, reply)
+            status = type(resource.status)().model_copy(update=dict(made))
+            if self.claims and self.claims.is_held(subject.key, kind, status, account):
+                return  # somebody else has taken it over meanwhile
             if resource.spec.deletion_policy_for(adopted=False) == "Delete":
-                kind.abandon(account, resource, kind.landed(resource, pending, reply))
+                kind.abandon(account, resource, made)
 
         with self._lock:
             self._landings[subject.key] = Landing(resource.metadata.uid, pending, reply, undo, refusal or {})

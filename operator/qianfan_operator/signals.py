@@ -14,7 +14,8 @@ from qianfan_operator.store import Entry, Store
 def todo(resource: Resource) -> tuple[Hashable, ...]:
     """Name what an object asks for that its status has not answered; empty if nothing."""
     metadata, status = resource.metadata, resource.status
-    lost = FINALIZER not in metadata.finalizers and (status.pending is not None or status.account is not None)
+    recorded = resource.is_foreign or status.pending is not None or status.account is not None
+    lost = FINALIZER not in metadata.finalizers and recorded
     wishes: tuple[Hashable, ...] = ()
     if metadata.generation != status.observed_generation:
         wishes += (("generation", metadata.generation),)
@@ -24,6 +25,8 @@ def todo(resource: Resource) -> tuple[Hashable, ...]:
         wishes += (("asked", metadata.annotations[RECONCILE_ANNOTATION]),)
     if lost and not metadata.deletion_timestamp:
         wishes += (("finalizer", metadata.resource_version),)
+    if resource.is_foreign:  # what it has in the cloud, if anything, is not known
+        wishes += (("foreign", metadata.uid),)
     return wishes
 
 
@@ -62,11 +65,14 @@ def signal_of(kind: Kind[Any], resource: Resource) -> Hashable:
 
 def note(store: Store, record: Entry, kind: Kind[Any], resource: Resource) -> None:
     """Take from a status what is asked of all objects together: accounts, uses, things that are held, and witnesses."""
+    resource = resource.own()  # what another object's status records is held by nobody
     status, metadata = resource.status, resource.metadata
-    record.account, record.uses, record.finished = status.account, frozenset(resource.needs), is_finished(resource)
+    record.account, record.finished = status.account, is_finished(resource)
     record.waits = not record.finished and not is_true(status.conditions, READY)
+    record.uses, record.asks_for = frozenset(resource.needs), frozenset(resource.asks_for)
+    record.created = metadata.creation_timestamp.timestamp() if metadata.creation_timestamp else 0.0
     key = Key(resource.plural, metadata.namespace, metadata.name)
-    store.hold(key, kind.holds(status))
+    store.hold(key, kind.holds(status), kind.takes(status), kind.intends(status))
     run = kind.evidence(status)
     if status.account and run and (record.finished or store.witness(status.account) is None):
         store.testify(status.account, *run)  # rather an old run: lists may lag behind a new one

@@ -7,7 +7,7 @@ bytes. Memory beats events: an event that is older than our own last write is dr
 import json
 import threading
 import zlib
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Container, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -40,12 +40,22 @@ class Entry:
     """The objects that its last reconcile read, with the signals that it saw; None: not known, or one is under way."""
     waits: bool = True
     """Whether it may wait for what it refers to; False once it is Ready or finished."""
+    created: float = 0.0
+    """When the object was created, in seconds since 1970: of two that record one thing, the older one has it."""
     holds: frozenset[Thing] = frozenset()
-    """The things in the cloud that the object records, and that it, and no other one, may act on."""
+    """The things in the cloud that the object records."""
+    adopted: frozenset[Thing] = frozenset()
+    """Those of them that it took over."""
+    read: frozenset[Thing] = frozenset()
+    """Those of them that its own keys have read in this process."""
     reserved: frozenset[Thing] = frozenset()
     """Those that a pass is about to record."""
+    intends: frozenset[Hashable] = frozenset()
+    """The places in the cloud where an open intent may have made something."""
     uses: frozenset[Hashable] = frozenset()
-    """The models and versions of the cloud that the object needs."""
+    """The models and versions of the cloud that the object records or has announced."""
+    asks_for: frozenset[Hashable] = frozenset()
+    """Those that only its spec names."""
     account: str | None = None
     failures: int = 0
     looks: int = 0
@@ -67,6 +77,7 @@ class Store:
         self._keyed: dict[tuple[str, str], set[Key]] = {}
         self._waiting: dict[Key, set[Key]] = {}
         self._holders: dict[Thing, set[Key]] = {}
+        self._intending: dict[Hashable, set[Key]] = {}
         self._witnesses: dict[str, tuple[str, str]] = {}
         self._past: dict[tuple[str, str], dict[str, None]] = {}  # the names of what went, the newest last
         self._lock = threading.RLock()
@@ -102,7 +113,7 @@ class Store:
                     self._unlink(key, record)
                 before, record = record, Entry(metadata["uid"], version)
                 if before:
-                    record.holds, record.reserved = before.holds, before.reserved
+                    record.holds, record.reserved, record.intends = before.holds, before.reserved, before.intends
                 self._records[key] = record
             if (not ours and version != record.version) or not record.touched:
                 record.touched = version
@@ -183,18 +194,20 @@ class Store:
         with self._lock:
             return tuple(sorted(self._waiting.pop(key, ())))
 
-    def needing(self, things: Iterable[Hashable]) -> tuple[Key, ...]:
-        """Return the objects that need one of these models and versions of the cloud."""
+    def needing(self, things: Iterable[Hashable], *, recorded: bool = True) -> tuple[Key, ...]:
+        """Return the objects that need one of these models and versions of the cloud; else whose spec only names it."""
         wanted = frozenset(things)
         with self._lock:
-            return tuple(sorted(key for key, record in self._records.items() if record.uses & wanted))
+            records = sorted(self._records.items())
+            return tuple(key for key, one in records if (one.uses if recorded else one.asks_for) & wanted)
 
     def forget(self, key: Key) -> None:
         """Forget an object that is gone."""
         with self._lock:
             if record := self._records.pop(key, None):
                 self._unlink(key, record)
-                self._drop(key, record.holds | record.reserved)
+                _drop(self._holders, key, record.holds | record.reserved)
+                _drop(self._intending, key, record.intends)
                 past = self._past.setdefault((key.plural, key.namespace), {})
                 past.pop(key.name, None)
                 past[key.name] = None
@@ -221,31 +234,52 @@ class Store:
             del record.sights[next(iter(record.sights))]  # whoever still waits for it waits a little longer
         return record.sights.setdefault(what, now)
 
-    def claim(self, key: Key, thing: Thing) -> Key | None:
-        """Reserve a thing of the cloud for an object; return who holds it, if it is another one (design 5.11)."""
+    def claim(self, key: Key, thing: Thing, besides: Container[Key] = ()) -> Key | None:
+        """Reserve a thing of the cloud for an object; return who else holds it, leaving out those `besides`."""
         with self._lock:
-            if others := self._others(key, thing):
+            others = [other for other in self._others(key, thing) if other not in besides]
+            if others:
                 return min(others)
             if record := self._records.get(key):
                 record.reserved |= {thing}
-                self._take(key, [thing])
+                _take(self._holders, key, [thing])
             return None
 
-    def hold(self, key: Key, things: Iterable[Thing]) -> None:
-        """Have an object hold what it records, and no more; but what another one holds stays with that."""
+    def before(self, key: Key, thing: Thing) -> tuple[Key, ...]:
+        """Return the other objects that record a thing of this one, and come before it: the first one first.
+
+        Who made it comes before who took it over, then the older one: the same order in every process.
+        """
+        with self._lock:
+            mine = self._rank(key, thing)
+            others = sorted((self._rank(other, thing.rival), other) for other in self._others(key, thing))
+            return tuple(other for rank, other in others if rank < mine)
+
+    def hold(
+        self, key: Key, things: Iterable[Thing], adopted: Iterable[Thing] = (), intends: Iterable[Hashable] = ()
+    ) -> None:
+        """Have an object hold what it records, and no more; `intends`: the places of its open intent."""
         with self._lock:
             if record := self._records.get(key):
-                before = record.holds
-                record.holds = frozenset(thing for thing in things if not self._others(key, thing))
-                self._drop(key, before - record.holds - record.reserved)
-                self._take(key, record.holds)
+                before, record.holds, record.adopted = record.holds, frozenset(things), frozenset(adopted)
+                _drop(self._holders, key, before - record.holds - record.reserved)
+                _take(self._holders, key, record.holds)
+                announced, record.intends = record.intends, frozenset(intends)
+                _drop(self._intending, key, announced - record.intends)
+                _take(self._intending, key, record.intends)
+
+    def intending(self, key: Key, places: Iterable[Hashable]) -> tuple[Key, ...]:
+        """Return the other objects whose open intent may have made something in one of these places."""
+        with self._lock:
+            found = set[Key]().union(*(self._intending.get(place, set()) for place in places))
+            return tuple(sorted(found - {key}))
 
     def give_back(self, key: Key) -> None:
         """End the reservations of a pass; what it has recorded is held."""
         with self._lock:
             if record := self._records.get(key):
                 given, record.reserved = record.reserved - record.holds, frozenset()
-                self._drop(key, given)
+                _drop(self._holders, key, given)
 
     def testify(self, account: str, task_uuid: str, job_uuid: str) -> None:
         """Remember a run that V1 made, by its string ids: the witness that V2 lists show such runs (design 5.6)."""
@@ -275,16 +309,9 @@ class Store:
     def _others(self, key: Key, thing: Thing) -> set[Key]:
         return self._holders.get(thing.rival, set()) - {key}
 
-    def _take(self, key: Key, things: Iterable[Thing]) -> None:
-        for thing in things:
-            self._holders.setdefault(thing, set()).add(key)
-
-    def _drop(self, key: Key, things: Iterable[Thing]) -> None:
-        for thing in things:
-            holders = self._holders[thing]
-            holders.discard(key)
-            if not holders:
-                del self._holders[thing]
+    def _rank(self, key: Key, thing: Thing) -> tuple[bool, float, Key]:
+        record = self._records[key]
+        return thing in record.adopted, record.created, key
 
     def _unlink(self, key: Key, record: Entry) -> None:
         _remove(self._referrers, record.refers, key)
@@ -297,6 +324,19 @@ def _remove(index: dict[T, set[Key]], entries: Iterable[T], key: Key) -> None:
         users.discard(key)
         if not users:
             index.pop(entry, None)
+
+
+def _take(index: dict[T, set[Key]], key: Key, what: Iterable[T]) -> None:
+    for one in what:
+        index.setdefault(one, set()).add(key)
+
+
+def _drop(index: dict[T, set[Key]], key: Key, what: Iterable[T]) -> None:
+    for one in what:
+        keys = index[one]
+        keys.discard(key)
+        if not keys:
+            del index[one]
 
 
 def _pack(raw: Mapping[str, Any]) -> bytes:

@@ -8,7 +8,15 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from qianfan_operator.api.common import FINALIZER, RECONCILE_ANNOTATION, Condition, LastError, Resource
+from qianfan_operator.api.common import (
+    FINALIZER,
+    RECONCILE_ANNOTATION,
+    SAID,
+    CommonStatus,
+    Condition,
+    LastError,
+    Resource,
+)
 from qianfan_operator.api.mistakes import explain
 from qianfan_operator.cloud.errors import CloudError
 from qianfan_operator.conditions import MESSAGE_LIMIT, READY, STALLED, Verdict, conditions, find
@@ -18,6 +26,7 @@ from qianfan_operator.external import Kind, Updates, World
 from qianfan_operator.keys import Key
 from qianfan_operator.kube import Conflict, Invalid, Kube
 from qianfan_operator.reasons import Reason
+from qianfan_operator.signals import note
 from qianfan_operator.store import Store
 from qianfan_operator.text import clean
 
@@ -59,7 +68,7 @@ class Subject:
         """Whether something is recorded and the finalizer, without which it would be forgotten, was taken off."""
         metadata, status = self.resource.metadata, self.resource.status
         kept = FINALIZER in metadata.finalizers or metadata.deletion_timestamp is not None
-        return not kept and (status.pending is not None or status.account is not None)
+        return not kept and (self.resource.is_foreign or status.pending is not None or status.account is not None)
 
     def reload(self) -> None:
         """Read the object as it is now; raises NotFound."""
@@ -81,7 +90,7 @@ class Subject:
         """
         new = FINALIZER not in self.resource.metadata.finalizers
         since = world.claims.get(_BEGUN)
-        if new or (since is not None and world.boot - since < world.grace):
+        if self.resource.former is None and (new or (since is not None and world.boot - since < world.grace)):
             mark = self.kind.begin(self.resource)
             self.note({"account": self.resource.status.account or account, **mark})
             if new and first and mark:
@@ -142,7 +151,8 @@ class Subject:
         before, verdict = self._written, self._with_way_out(self._unanswered(verdict))
         changes = {**self._noted, **updates}
         told = trying and self._told_stalled()
-        after = before.model_copy(update=changes if told else {**changes, **self._judged(verdict)})
+        recorded = self._bound(before, changes)
+        after = recorded if told else recorded.model_copy(update=self._judged(verdict))
         patch = difference(before.to_dict(), after.to_dict())
         if not patch:
             return
@@ -152,12 +162,27 @@ class Subject:
         except Invalid:
             # Never may a surprising word of the cloud keep an id from landing: the rest is tried without the verdict.
             log.exception("The status was refused; writing the ids alone", extra={"object": str(self.key)})
-            ids = difference(before.to_dict(), before.model_copy(update=changes).to_dict())
+            ids = difference(before.to_dict(), recorded.to_dict())
             raw = self._kube.patch_status(self.key, version, ids)
         self.writes += 1
         self._noted.clear()
         self._take(raw, ours=True)
         self._events.transition(self.resource, before.conditions)
+
+    def _bound(self, before: CommonStatus, changes: Updates) -> CommonStatus:
+        """Return the status with the changes, and bound to this object by its uid as soon as it records anything.
+
+        A status that was written for another object is replaced when it is known what this one has in the cloud, and
+        stays as it came until then: other processes must know as much.
+        """
+        if self.resource.former is None:
+            after = before.model_copy(update=dict(changes))
+        else:
+            own = self._own.model_copy(update=dict(changes))
+            if not own.records:
+                return before.model_copy(update={name: value for name, value in changes.items() if name in SAID})
+            after = own.model_copy(update={"conditions": before.conditions})
+        return after.model_copy(update={"object_uid": self.resource.metadata.uid}) if after.records else after
 
     def _with_way_out(self, verdict: Verdict) -> Verdict:
         """Tell with every block of a deletion how to let the object go all the same (design 6)."""
@@ -201,15 +226,19 @@ class Subject:
         }
 
     def _take(self, raw: Mapping[str, Any], *, ours: bool = False) -> None:
-        self._store.put(self.key, raw, keep_body=True, ours=ours)
+        record = self._store.put(self.key, raw, keep_body=True, ours=ours)
         self._read(raw)
+        if record:  # an intent is known to all before it is sent
+            resource = self.resource.model_copy(update={"status": self._own})
+            note(self._store, record, self.kind, resource)
 
     def _read(self, raw: Mapping[str, Any]) -> None:
         try:
             self.resource, self.invalid = self.kind.resource.parse(raw), ""
         except ValidationError as error:
             self.resource, self.invalid = self.kind.resource.salvage(raw), explain(error)
-        self._written = self.resource.status
+        self._written, self.resource = self.resource.status, self.resource.own()
+        self._own = self.resource.status
         if self._noted:
             self._show(self._noted)
 

@@ -9,7 +9,16 @@ written into objects would show up as a difference in GitOps tools (design 2).
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
@@ -185,6 +194,10 @@ class CommonSpec(Part):
         return False
 
 
+SAID = frozenset({"observed_generation", "conditions", "last_handled_reconcile_at", "last_error", "object_uid"})
+"""Fields of a status that record nothing of the cloud."""
+
+
 class CommonStatus(Part):
     """The fields that every status has."""
 
@@ -209,6 +222,23 @@ class CommonStatus(Part):
     )
     last_error: LastError | None = Field(None, description="The last error of the cloud; kept until another one.")
     console_url: str | None = Field(None, description="The page of the Qianfan console that shows the cloud resource.")
+    object_uid: str | None = Field(
+        None,
+        description="The uid of the object that this status was written for. With another uid the status is a copy:"
+        " nothing is stopped, released or switched by it, and what it records is looked for in the cloud first.",
+    )
+
+    @property
+    def records(self) -> bool:
+        """Whether anything is recorded besides what was said of the object."""
+        fields = {name: field for name, field in type(self).model_fields.items() if name not in SAID}
+        return any(getattr(self, name) != field.default for name, field in fields.items())
+
+    @property
+    def accounts(self) -> frozenset[str]:
+        """The access keys, as hashes, under which something is recorded or announced."""
+        found = {self.account, self.pending.account if self.pending else None}
+        return frozenset(name for name in found if name is not None)
 
     @property
     def in_doubt(self) -> bool:
@@ -239,6 +269,36 @@ class Resource(Part):
     metadata: Metadata
     spec: CommonSpec
     status: CommonStatus
+    _former: CommonStatus | None = PrivateAttr(None)
+
+    @property
+    def former(self) -> CommonStatus | None:
+        """The status that came with the object and was written for another one; see `own`."""
+        return self._former
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether the status was written for an object with another uid: copied, or restored from a backup."""
+        return self._former is not None or self.status.object_uid not in {None, self.metadata.uid}
+
+    @property
+    def marked_metadata(self) -> Metadata:
+        """The metadata that marks in the cloud were made of: with the uid of the former life until it is found."""
+        uid = self._former.object_uid if self._former else None
+        return self.metadata if uid is None else self.metadata.model_copy(update={"uid": uid})
+
+    def own(self) -> Self:
+        """Return the object as it may be acted on: a status of another object is as one that was wiped.
+
+        What that recorded stays in `former`: its accounts hold creates back, and its uid tells in the cloud's marks
+        what this object made in its former life.
+        """
+        if self._former is not None or not self.is_foreign:
+            return self
+        kept = {name: getattr(self.status, name) for name in ("observed_generation", "last_handled_reconcile_at")}
+        own = self.model_copy(update={"status": type(self.status)(**kept)})
+        own._former = self.status
+        return own
 
     @property
     def reconcile_requested(self) -> bool:
@@ -249,7 +309,12 @@ class Resource(Part):
 
     @property
     def needs(self) -> tuple[Need, ...]:
-        """The things of the cloud that must not be removed as long as this object is there (design 6)."""
+        """The things of the cloud, recorded or announced, that must not be removed as long as this object is there."""
+        return ()
+
+    @property
+    def asks_for(self) -> tuple[Need, ...]:
+        """The things of the cloud that the spec names, be anything recorded of them or not."""
         return ()
 
     @classmethod

@@ -192,6 +192,12 @@ class JobStatus(CommonStatus):
     )
 
     @property
+    def accounts(self) -> frozenset[str]:
+        """See CommonStatus; also of earlier attempts."""
+        pending = (run.pending for run in self.runs if run.pending)
+        return super().accounts | {intent.account for intent in pending if intent.account is not None}
+
+    @property
     def in_doubt(self) -> bool:
         """See CommonStatus; also of an earlier attempt."""
         return self.pending is not None or any(run.pending for run in self.runs)

@@ -127,6 +127,9 @@ class ModelStatus(CommonStatus):
         None, description="The cloud's word for the version's state: Creating, Ready or Fail when this was written."
     )
     train_type: str | None = Field(None, description="The cloud's internal name of the base model.")
+    preset: bool | None = Field(
+        None, description="True if the version is one of the platform's own, which belongs to nobody's account."
+    )
     source: PublishedFrom | None = Field(None, description="The run that the current version was published from.")
     published: tuple[Int64, ...] = Field(
         (),
@@ -175,6 +178,14 @@ class QianfanModel(Resource):
 
     @property
     def needs(self) -> tuple[Need, ...]:
-        """See Resource: the model that its version goes into."""
+        """See Resource: the model that its version is in, or goes into."""
+        status = self.status
+        announced = status.pending.inputs.get("modelId") if status.pending else None
+        ids = (status.model_id, status.model_id_str, announced)
+        return tuple(("model", number) for number in ids if number is not None)
+
+    @property
+    def asks_for(self) -> tuple[Need, ...]:
+        """See Resource: the model that its version is to go into."""
         target = self.spec.target
         return (("model", target.model_id),) if target and target.model_id is not None else ()

@@ -171,13 +171,17 @@ class QianfanService(Resource):
 
     @property
     def needs(self) -> tuple[Need, ...]:
-        """See Resource: the version that it serves, and those that it is to serve."""
-        source, status = self.spec.source, self.status
+        """See Resource: the version that it serves, and those that it was announced to serve."""
+        status = self.status
         ids: list[int | str | None] = [status.model_version_id]
-        if source and source.model_version:
-            ids.append(source.model_version.model_version_id)
         if status.switch:
             ids += [status.switch.to.model_version_id, status.switch.to.model_version_id_str]
         if status.pending:
             ids.append(status.pending.inputs.get("modelVersionId"))
         return tuple(("version", number) for number in ids if number is not None)
+
+    @property
+    def asks_for(self) -> tuple[Need, ...]:
+        """See Resource: the version that the spec names by its ids."""
+        source = self.spec.source
+        return (("version", source.model_version.model_version_id),) if source and source.model_version else ()

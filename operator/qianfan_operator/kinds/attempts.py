@@ -105,7 +105,15 @@ def look_at_current(account: Account, status: JobStatus) -> tuple[Run | None, Ph
     recorded = runs.phase_of(status)
     if recorded is Phase.ABSENT or (recorded in runs.ENDED and status.start_time):
         return None, recorded
-    return look_at(account, status)
+    return _of_this(account, status.account, status, *look_at(account, status))
+
+
+def _of_this(
+    account: Account, recorded: str | None, record: JobStatus | RunRecord, run: Run | None, phase: Phase
+) -> tuple[Run | None, Phase]:
+    """Leave out what other keys show under the same integers and is another run."""
+    other = run is not None and recorded not in {None, account.name} and runs.is_another(run, record)
+    return (None, Phase.GONE) if other else (run, phase)
 
 
 @dataclass(frozen=True)
@@ -122,7 +130,7 @@ def seen_again(world: World, account: Account, job: QianfanJob, record: RunRecor
     record, _ = look_again(world, account, record)
     if not runs.may_work(record):
         return SeenAgain(record)
-    run, phase = look_at(account, record)
+    run, phase = _of_this(account, job.status.account, record, *look_at(account, record))
     if run is None:
         over = phase is Phase.GONE and job.status.account == account.name
         return SeenAgain(record.model_copy(update={"train_status": "STOP"}) if over else record, looked=over)

@@ -69,13 +69,28 @@ def look(account: Account, status: ServiceStatus) -> Service | None:
     The code for an unknown service is not known [wire 2.10]: a refusal means that only if two complete lists agree.
     """
     try:
-        return read(account, status)
+        service = read(account, status)
+        return service if status.account in {None, account.name} or not is_another(service, status) else None
     except CloudError as error:
         if error.reason not in {Reason.REFUSED, Reason.GONE}:
             raise
         if any(_is(item, status) for _ in range(2) for item in account.client.services()):
             raise
         return None
+
+
+def is_read(account: Account, status: ServiceStatus) -> bool:
+    """Say whether these keys see the recorded service: by its string, else by its integer and what else is known."""
+    if status.service_uuid is not None:
+        return any(item.service_uuid == status.service_uuid for item in account.client.services())
+    service = account.client.service_detail(status.service_id or 0)
+    return not is_another(service, status)
+
+
+def is_another(service: Service, status: ServiceStatus) -> bool:
+    """Say whether a service that was read is surely not the recorded one, though it bears the same integer."""
+    pairs = ((service.name, status.service_name), (service.service_uuid, status.service_uuid))
+    return any(now and before and now != before for now, before in pairs)
 
 
 def _is(item: ServiceItem, status: ServiceStatus) -> bool:
@@ -164,11 +179,11 @@ def forgotten(world: World, account: Account, service: QianfanService) -> dict[s
 
     A sentence: without V2 nobody can tell whose the service of this name is.
     """
-    mark = Mark.of(world.cluster, service.metadata, service.kind, 1, "")
+    mark = Mark.of(world.cluster, service.marked_metadata, service.kind, 1, "")
     for item in named(account, service.spec.service_name or "", scans=2):
-        if is_over(item):
+        theirs = mark_of(account, item) if service.former or not is_over(item) else None
+        if is_over(item) and not (theirs and theirs.uid == mark.uid):
             continue
-        theirs = mark_of(account, item)
         if mark.same_object(theirs):
             return {**found(item), "account": account.name}
         if theirs is None and bears(item, service.spec.uri):

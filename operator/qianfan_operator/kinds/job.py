@@ -45,15 +45,45 @@ class JobKind(Kind[QianfanJob]):
     def holds(self, status: JobStatus) -> frozenset[Thing]:
         """See Kind: the runs of all attempts."""
         recorded: tuple[JobStatus | RunRecord, ...] = (status, *status.runs)
-        return frozenset().union(*(runs.things(record, status.account) for record in recorded))
+        return frozenset().union(*map(runs.things, recorded))
+
+    def takes(self, status: JobStatus) -> frozenset[Thing]:
+        """See Kind: run by run."""
+        recorded: tuple[JobStatus | RunRecord, ...] = (status, *status.runs)
+        return frozenset().union(*(runs.things(record) for record in recorded if record.adopted))
+
+    def intends(self, status: JobStatus) -> frozenset[Hashable]:
+        """See Kind: the task of the createJob."""
+        inputs = status.pending.inputs if status.pending else {}
+        return runs.place(inputs.get("taskId"), inputs.get("taskUuid"), inputs.get("taskName"))
+
+    def places(self, status: JobStatus, things: Container[Thing]) -> frozenset[Hashable]:
+        """See Kind: the tasks of the runs."""
+        recorded: tuple[JobStatus | RunRecord, ...] = (status, *status.runs)
+        found = (record for record in recorded if any(thing in things for thing in runs.things(record)))
+        return frozenset().union(*(runs.place(one.task_id, one.task_uuid, one.task_name) for one in found))
+
+    def reads(self, account: Account, status: JobStatus, thing: Thing) -> bool:
+        """See Kind."""
+        recorded: tuple[JobStatus | RunRecord, ...] = (status, *status.runs)
+        found = (record for record in recorded if thing in runs.things(record))
+        return any(runs.is_read(account, record) for record in found)
+
+    def disown(self, status: JobStatus, lost: Container[Thing]) -> Updates:
+        """See Kind."""
+
+        def has(record: JobStatus | RunRecord) -> bool:
+            return any(thing in lost for thing in runs.things(record))
+
+        kept = tuple(record for record in status.runs if not has(record))
+        return {**(attempts.FRESH if has(status) else {}), "runs": kept}
 
     def without(self, resource: QianfanJob, updates: Updates, lost: Container[Thing]) -> Updates:
         """See Kind: an earlier run that others hold is not recorded, nor is its attempt begun anew."""
         status = resource.status
         if "runs" not in updates or (status.highest_attempt is None and not resource.metadata.deletion_timestamp):
             return updates  # of a survey it is rather told who holds what was found
-        account = updates.get("account", status.account)
-        kept = (record for record in updates["runs"] if not any(one in lost for one in runs.things(record, account)))
+        kept = (record for record in updates["runs"] if not any(one in lost for one in runs.things(record)))
         return {**updates, "runs": tuple(kept)}
 
     def signal(self, resource: QianfanJob) -> Hashable:
@@ -147,7 +177,7 @@ class JobKind(Kind[QianfanJob]):
                 return adopting.advise(resource, result)
             if isinstance(result, tasks.Found):
                 found = {"task_name": result.task_name, "task_uuid": result.task_uuid, "job_uuid": result.run.job_uuid}
-                return Record({**begin, **found, "train_status": result.run.status})
+                return Record({**begin, **found, "train_status": result.run.status}, marked=True)
             claimed = result
             begin |= {"task_name": claimed.name, "task_id": claimed.task_id, "task_uuid": claimed.task_uuid}
         body = create_job_body(spec, claimed.task_id, (base.task_id or 0, base.job_id or 0) if base else None)
@@ -161,7 +191,7 @@ class JobKind(Kind[QianfanJob]):
             return Record({})
         if adopting.adopts(resource):
             return adopting.adopt(world, account, resource)
-        mark = Mark.of(world.cluster, resource.metadata, resource.kind, spec.attempt, inputs_hash(spec))
+        mark = Mark.of(world.cluster, resource.marked_metadata, resource.kind, spec.attempt, inputs_hash(spec))
         result = tasks.survey(world, account, mark)
         if isinstance(result, Hold):
             return adopting.advise(resource, result)
@@ -169,7 +199,7 @@ class JobKind(Kind[QianfanJob]):
         late = {record.attempt: record for record in status.runs}  # a late reply may have come after the wipe
         found = (*late.values(), *(record for record in found if record.attempt not in late))
         highest = max([0, *(record.attempt for record in found)])
-        return Record({"highest_attempt": highest, "runs": found, "account": account.name})
+        return Record({"highest_attempt": highest, "runs": found, "account": account.name}, marked=True)
 
     def begin(self, resource: QianfanJob) -> Updates:
         """Mark the status of a plain new object as complete: the name lock is enough for it, no survey is needed."""

@@ -53,8 +53,33 @@ class ModelKind(Kind[QianfanModel]):
 
     def holds(self, status: ModelStatus) -> frozenset[Thing]:
         """See Kind: also earlier versions, which go with the object that published them."""
-        ids = (status.model_version_id, status.model_version_id_str, *(status.published or ()))
+        current = () if status.preset else (status.model_version_id, status.model_version_id_str)
+        ids = (*current, *(status.published or ()))
         return frozenset(Thing(("version", number)) for number in ids if number is not None)
+
+    def intends(self, status: ModelStatus) -> frozenset[Hashable]:
+        """See Kind: a version of the run in the model."""
+        inputs = status.pending.inputs if status.pending else {}
+        models = (inputs.get("modelId"), inputs.get("modelName"))
+        return versions.place((inputs.get("jobId"), inputs.get("jobUuid")), models)
+
+    def places(self, status: ModelStatus, things: Container[Thing]) -> frozenset[Hashable]:
+        """See Kind: the run that the current version was made of, in its model."""
+        source = status.source
+        models = (status.model_id, status.model_id_str, status.model_name)
+        return versions.place((source.job_id, source.job_uuid), models) if source else frozenset()
+
+    def reads(self, account: Account, status: ModelStatus, thing: Thing) -> bool:
+        """See Kind."""
+        return versions.is_read(account, status, thing.what[1])
+
+    def disown(self, status: ModelStatus, lost: Container[Thing]) -> Updates:
+        """See Kind."""
+        current = (status.model_version_id, status.model_version_id_str)
+        kept = tuple(number for number in status.published if Thing(("version", number)) not in lost)
+        if not any(Thing(("version", number)) in lost for number in current):
+            return {"published": kept}
+        return {"published": kept, **dict.fromkeys(("model_version_id", "model_version_id_str", "state", "adopted"))}
 
     def without(self, resource: QianfanModel, updates: Updates, lost: Container[Thing]) -> Updates:
         """See Kind: of several versions that a deletion found, those that nobody has taken over."""
@@ -126,7 +151,8 @@ class ModelKind(Kind[QianfanModel]):
         if phase is Phase.READY and model is not None:
             updates |= versions.model_facts(account.client.model_detail(model))
         seen = status.model_copy(update=updates)
-        return Observation(phase, versions.why(phase, seen, detail.state), updates, looked=True)
+        common = bool(updates["preset"])
+        return Observation(phase, versions.why(phase, seen, detail.state), updates, looked=True, common=common)
 
     def create(self, world: World, account: Account, resource: QianfanModel, plan: Plan) -> Step:
         """See Kind."""
@@ -154,7 +180,7 @@ class ModelKind(Kind[QianfanModel]):
         inputs["inputsHash"] = source_hash(resource.spec.source)
         there = self._there(world, account, resource, inputs) if "modelName" in inputs else None
         if isinstance(there, Seen):
-            return Record({**there.updates, "account": account.name})
+            return Record({**there.updates, "account": account.name}, marked=there.marked)
         if isinstance(there, CannotTell):
             return stalled(there.why.reason, there.why.message)
         # Beside an earlier version, that one's source is shown until there is a next.
@@ -206,9 +232,9 @@ class ModelKind(Kind[QianfanModel]):
         for version in model.versions:
             if versions.is_run(version, inputs):
                 facts = {**versions.version_facts(version, ModelStatus()), "model_name": model.model_name or name}
-                if mark.same_object(Mark.read(version.description)):
+                if marked := mark.same_object(Mark.read(version.description)):
                     facts["published"] = versions.with_own(resource.status, version.version_id)
-                return Seen({**facts, **versions.source(inputs)})
+                return Seen({**facts, **versions.source(inputs)}, marked)
         if name is None:
             return None
         if any(mark.same_object(Mark.read(version.description)) for version in model.versions):
@@ -220,7 +246,7 @@ class ModelKind(Kind[QianfanModel]):
     def has_left(self, resource: QianfanModel) -> bool:
         """See Kind: no version is recorded that deleting would delete."""
         status = resource.status
-        return status.account is not None and not status.published and not status.adopted
+        return status.account is not None and not status.published and (not status.adopted or bool(status.preset))
 
     def release(self, world: World, account: Account, resource: QianfanModel) -> Released:
         """See Kind."""

@@ -4,9 +4,10 @@ import itertools
 from collections.abc import Sequence
 from typing import Any
 
-from qianfan_operator.api.common import FINALIZER, Resource
+from qianfan_operator.api.common import FINALIZER, Need, Resource
 from qianfan_operator.api.model import QianfanModel
 from qianfan_operator.api.service import QianfanService
+from qianfan_operator.cloud.views import ModelVersion
 from qianfan_operator.credentials import Account
 from qianfan_operator.decide import Why
 from qianfan_operator.external import Released, World
@@ -25,7 +26,7 @@ def release(world: World, account: Account, resource: QianfanModel) -> Released:
     status = resource.status
     users = world.users_of(Key(resource.plural, resource.metadata.namespace, resource.metadata.name))
     if services := tuple(itertools.islice((key for key in users if _serves(world.fetch(key))), _NAMED)):
-        return _in_use(services)
+        return _in_use(resource, services)
     if not world.listed:
         message = "Waiting until all objects have been listed since the start: a service may use its version."
         return Released(False, Why(Reason.DELETING, message))
@@ -38,14 +39,16 @@ def release(world: World, account: Account, resource: QianfanModel) -> Released:
     mine = status.published or ((status.model_version_id,) if status.adopted else ())
     left = [version for version in model.versions if version.version_id in mine]
     ids = [number for one in left for number in (one.version_id, one.version_id_str)]
-    if needing := world.needing(("version", number) for number in ids if number is not None):
-        return _in_use(needing)
+    needs: list[Need] = [("version", number) for number in ids if number is not None]
+    if needing := world.needing(needs, lambda theirs: any(_shows(theirs, one) for one in left)):
+        return _in_use(resource, needing)
     if left:
         account.client.delete_model_versions([one.version_id for one in left if one.version_id is not None])
         return Released(False, Why(Reason.DELETING, "Deleting the versions that this object published."))
     target = resource.spec.target
     created = target is not None and target.model_name is not None and not status.adopted and bool(mine)
-    targeting = [*users, *world.needing([("model", model.model_id), ("model", model.model_id_str)])]
+    needs = [("model", number) for number in (model.model_id, model.model_id_str) if number is not None]
+    targeting = [*users, *world.needing(needs, lambda theirs: versions.model_of(theirs, where) is not None)]
     if created and not model.versions and not any(key.plural == QianfanModel.plural for key in targeting):
         account.client.delete_models([where])
     return Released(True)
@@ -86,7 +89,15 @@ def _serves(user: Resource | None) -> bool:
     return wiped or user.status.pending is not None or endpoints.recorded(user.status)
 
 
-def _in_use(services: Sequence[Key]) -> Released:
-    names = ", ".join(sorted(key.name for key in services))
-    why = Why(Reason.IN_USE, f"Its version is in use by QianfanService {names}; it is deleted when that is gone.")
+def _shows(account: Account, version: ModelVersion) -> bool:
+    """Say whether these keys see a version, by its string if it has one: its integer may be another's elsewhere."""
+    number = version.version_id_str or version.version_id or 0
+    return account.client.model_version_detail(number).version_id_str == version.version_id_str
+
+
+def _in_use(model: Resource, services: Sequence[Key]) -> Released:
+    """Say by whom, unless that is in another namespace, of which nobody here is told anything."""
+    here = sorted(key.name for key in services if key.namespace == model.metadata.namespace)
+    by = f"QianfanService {', '.join(here)}" if here else "a QianfanService in another namespace"
+    why = Why(Reason.IN_USE, f"Its version is in use by {by}; it is deleted when that is gone.")
     return Released(False, why, waits_for=tuple(services))

@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -54,17 +54,42 @@ def may_work(record: JobStatus | RunRecord) -> bool:
     return phase_of(record) in MAY_WORK
 
 
-def things(record: JobStatus | RunRecord, account: str | None) -> frozenset[Thing]:
+def things(record: JobStatus | RunRecord) -> frozenset[Thing]:
     """Name the recorded run as what one object may act on: by its ids, and its task where one console's are unknown.
 
-    No call tells a run's integers with its strings, but both consoles tell the name of its task.
+    No call tells a run's integers with its strings, but both consoles tell the name of its task. Whether a run of the
+    same integer or name is this one, in the same account, is told by reading it: see `is_read`.
     """
     ids = {"integers": record.job_id, "strings": record.job_uuid}
     known = [console for console, number in ids.items() if number is not None]
     named = {Thing(("run", ids[console])) for console in known}
     if len(known) == 1 and record.task_name is not None:
-        named.add(Thing(("task", account, record.task_name), known[0]))
+        named.add(Thing(("task", record.task_name), known[0]))
     return frozenset(named)
+
+
+def place(task_id: object, task_uuid: object, task_name: object) -> frozenset[Hashable]:
+    """Name a task as the place of a run, by whatever is known of it."""
+    known = {"id": task_id, "uuid": task_uuid, "name": task_name}
+    return frozenset((what, value) for what, value in known.items() if value is not None)
+
+
+def is_read(account: Account, record: JobStatus | RunRecord) -> bool:
+    """Say whether these keys see the recorded run: by its string, else by its integers and what else is known of it."""
+    integers = record.task_id is not None and record.job_id is not None
+    if record.job_uuid is not None:
+        try:
+            return account.client.fine_tuning_task(record.job_uuid).job_uuid in {None, record.job_uuid}
+        except CloudError as error:
+            if not (error.unsupported and integers):
+                raise
+    run = account.client.job_detail(record.task_id or 0, record.job_id or 0) if integers else None
+    return run is not None and not is_another(run, record)
+
+
+def is_another(run: Run, record: JobStatus | RunRecord) -> bool:
+    """Say whether a run that was read is surely not the recorded one, though it bears the same integers."""
+    return bool(run.task_name and record.task_name) and run.task_name != record.task_name
 
 
 def read(account: Account, record: JobStatus | RunRecord) -> Run | None:
@@ -212,7 +237,8 @@ def look(world: World, account: Account, inputs: Mapping[str, Any]) -> Found:
                 several = f"Task {uuid} holds several runs: {ids}. Set spec.adopt to the one to keep."
                 return Several(Why(Reason.DUPLICATE_CLOUD_RESOURCE, several), runs=tuple(runs))
             if runs:
-                return Seen({"job_id": None, "job_uuid": runs[0].job_uuid, "train_status": runs[0].status})
+                found = {"job_id": None, "job_uuid": runs[0].job_uuid, "train_status": runs[0].status}
+                return Seen(found, marked=True)  # the task is this intent's alone
         if prove_lists(world, account):
             return NotThere()
     except CloudError as error:

@@ -1,5 +1,6 @@
 """QianfanService: service apply, service detail; V2 to describe, switch and deactivate (design 2.4, 6)."""
 
+from collections.abc import Container, Hashable
 from dataclasses import replace
 from typing import Any
 
@@ -57,6 +58,23 @@ class ServiceKind(Kind[QianfanService]):
         return frozenset(
             Thing(("service", name)) for name in (status.service_id, status.service_uuid) if name is not None
         )
+
+    def intends(self, status: ServiceStatus) -> frozenset[Hashable]:
+        """See Kind: a service of the name."""
+        name = status.pending.inputs.get("name") if status.pending else None
+        return frozenset() if name is None else frozenset({name})
+
+    def places(self, status: ServiceStatus, things: Container[Thing]) -> frozenset[Hashable]:
+        """See Kind: its name."""
+        return frozenset() if status.service_name is None else frozenset({status.service_name})
+
+    def reads(self, account: Account, status: ServiceStatus, thing: Thing) -> bool:
+        """See Kind."""
+        return endpoints.is_read(account, status)
+
+    def disown(self, status: ServiceStatus, lost: Container[Thing]) -> Updates:
+        """See Kind: there is but one."""
+        return dict.fromkeys(("service_id", "service_uuid", "service_status", "adopted", "switch"))
 
     def plan(self, world: World, resource: QianfanService) -> Plan:
         """Apply for what is not there; switch when the source is another version (design 2.4)."""
@@ -130,7 +148,8 @@ class ServiceKind(Kind[QianfanService]):
                 phase = Phase.OVERDUE
         else:
             updates["unpaid_since"] = None
-        return Observation(phase, endpoints.why(phase, resource, service.status), updates, looked=True)
+        why, common = endpoints.why(phase, resource, service.status), updates["service_uuid"] is None
+        return Observation(phase, why, updates, looked=True, common=common)
 
     def survey(self, world: World, account: Account, resource: QianfanService, plan: Plan) -> Step:
         """See Kind: of a service whose source is not there to tell the version; else `create` looks for it."""
@@ -154,11 +173,12 @@ class ServiceKind(Kind[QianfanService]):
         wiped = resource.status.account is None
         named = endpoints.named(account, spec.service_name or "", scans=2 if wiped else 1)
         marked = [(item, endpoints.mark_of(account, item)) for item in named]
+        own = {mark.uid, Mark.of(world.cluster, resource.marked_metadata, resource.kind, 1, "").uid}
         for item, theirs in marked:
             if theirs is None or not mark.same_object(theirs):
                 continue
-            if theirs.uid == mark.uid or not endpoints.is_over(item):  # else: what a predecessor left behind is over
-                return Record({**endpoints.regained(item, resource, ids), "account": account.name})
+            if theirs.uid in own or not endpoints.is_over(item):  # else: what a predecessor left behind is over
+                return Record({**endpoints.regained(item, resource, ids), "account": account.name}, marked=True)
         for item, theirs in marked:
             if theirs is None or not mark.same_object(theirs):
                 way = f"Choose another spec.serviceName, or set spec.adopt.serviceId: {item.service_id}."
@@ -209,7 +229,8 @@ class ServiceKind(Kind[QianfanService]):
             theirs = endpoints.mark_of(account, item)
             if theirs is None or mark.same_object(theirs):
                 reply = Applied(item.service_id or 0, item.service_uuid)
-                return Seen({**self.landed(resource, pending, reply), "service_status": served[version]})
+                updates = {**self.landed(resource, pending, reply), "service_status": served[version]}
+                return Seen(updates, marked=theirs is not None)
         return NotThere()
 
     def switch(self, world: World, account: Account, resource: QianfanService, plan: Plan) -> Step:

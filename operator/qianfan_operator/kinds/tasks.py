@@ -77,8 +77,9 @@ def _whose(world: World, account: Account, job: QianfanJob, mark: Mark, name: st
         return stalled(Reason.TASK_EXISTS, message)
     if mark.same_object(theirs) or name != job.spec.task_name:
         return None
-    begins = (item.description or "")[:60]
-    message = f"Task {name} is not ours, its description begins with {begins!r}. Choose another spec.taskName."
+    begins = f"its description begins with {(item.description or '')[:60]!r}"
+    whose = "it bears the mark of another object" if theirs else begins  # of which nobody here is told anything
+    message = f"Task {name} is not ours, {whose}. Choose another spec.taskName."
     return stalled(Reason.NAME_TAKEN, message)
 
 

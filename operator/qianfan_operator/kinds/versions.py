@@ -1,6 +1,6 @@
 """Model versions: how a QianfanModel reads, finds and adopts them."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 from qianfan_operator.api.common import RECONCILE_ANNOTATION
@@ -19,6 +19,7 @@ from qianfan_operator.reasons import Reason
 
 STATES = {"Creating": Phase.WORKING, "Ready": Phase.READY, "Fail": Phase.FAILED, "Failed": Phase.FAILED}
 _LISTED, _PUBLISHED = 10, 20
+_PRESET = "PlatformPreset"  # the cloud's word for a version of its own
 _PUBLISH_AGAIN = f"change the annotation {RECONCILE_ANNOTATION} to publish it again."
 _CONSOLE = "https://console.bce.baidu.com/qianfan/modelcenter/model/user/list"  # the vendor's documentation names it
 
@@ -141,6 +142,7 @@ def version_facts(version: views.ModelVersion, status: ModelStatus) -> dict[str,
         "model_version_id_str": version.version_id_str or status.model_version_id_str,
         "version": version.version or status.version,
         "state": version.state,
+        "preset": True if version.source_type == _PRESET else None,
         "train_type": version.train_type or status.train_type,
         "create_time": version.create_time or status.create_time,
         "console_url": _CONSOLE,
@@ -170,7 +172,8 @@ def look(account: Account, status: ModelStatus) -> views.ModelVersion | None:
     if version is None:
         raise AssertionError("no version is recorded")
     try:
-        return account.client.model_version_detail(version)
+        seen = account.client.model_version_detail(version)
+        return seen if status.account in {None, account.name} or not is_another(seen, status) else None
     except CloudError as error:
         if error.fate is not Fate.GONE:
             raise
@@ -179,6 +182,33 @@ def look(account: Account, status: ModelStatus) -> views.ModelVersion | None:
             if model and any(version in {one.version_id, one.version_id_str} for one in model.versions):
                 raise
         return None
+
+
+def place(run: Sequence[object], models: Sequence[object]) -> frozenset[Hashable]:
+    """Name a version by the run that it is made of and the model that it is in: the cloud has one of these at most."""
+    return frozenset((one, model) for one in run for model in models if one is not None and model is not None)
+
+
+def is_read(account: Account, status: ModelStatus, number: object) -> bool:
+    """Say whether these keys see a recorded version: by its string, else by its integer and what else is known."""
+    current = number in {status.model_version_id, status.model_version_id_str}
+    if current and status.model_version_id_str:
+        account.client.model_version_detail(status.model_version_id_str)
+        return True
+    version = account.client.model_version_detail(number if isinstance(number, int | str) else 0)
+    if isinstance(number, str):
+        return True
+    where = (status.model_id, status.model_id_str)
+    return where == (None, None) or same(where, (version.model_id, version.model_id_str))
+
+
+def is_another(version: views.ModelVersion, status: ModelStatus) -> bool:
+    """Say whether a version that was read is surely not the recorded one, though it bears the same integer."""
+    pairs = (
+        (version.version_id_str, status.model_version_id_str), (version.model_id_str, status.model_id_str),
+        (version.create_time, status.create_time),
+    )  # fmt: skip
+    return any(now and before and now != before for now, before in pairs)
 
 
 def model_facts(model: views.Model) -> dict[str, Any]:

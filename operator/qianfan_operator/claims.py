@@ -19,8 +19,9 @@ from qianfan_operator.store import Store
 from qianfan_operator.subject import Subject
 
 _SOON = 1.0  # seconds; the first listing is read by then, mostly
+_LISTED_BY = 3.0  # nothing is lost while it waits, and the list may be long
 _LATER = 10.0  # seconds, after which the keys of another object are tried again
-_UNLISTED = "Waiting until all objects have been listed since the start: another one may hold what was found."
+_UNLISTED = "Waiting until all objects have been listed since the start: another one may hold the same in the cloud."
 _UNSURE = "Waiting until the cloud tells whether another object holds what was found."
 _UNDECIDED = frozenset({Fate.RETRY, Fate.WAIT})
 
@@ -89,7 +90,7 @@ class Claims:
     def blocked(self, subject: Subject, account: Account) -> Hold | None:
         """Say why what is recorded may not be stopped, released or switched by this object now; None: it may."""
         if not self._listed():
-            return confirming(_SOON, _UNLISTED)
+            return confirming(_LISTED_BY, _UNLISTED)
         try:
             lost = self.lost(subject, account)
         except Unknown:

@@ -142,6 +142,17 @@ class FakeKube:
         self._find(key)["status"] = {"observedGeneration": -1}
         self._changed(key)
 
+    def write_status(self, key: Key, status: Raw) -> None:
+        """Write a status and the operator's finalizer, as a restore from a backup does, or who may write everything."""
+        raw = self._find(key)
+        raw["status"] = copy.deepcopy(status)
+        raw["metadata"]["finalizers"] = [FINALIZER]
+        self._changed(key)
+
+    def lose(self, key: Key) -> None:
+        """Lose an object with whatever keeps it, as a cluster does that has to be restored from a backup."""
+        self._remove(key)
+
     def remove_finalizer(self, key: Key) -> None:
         """Take the operator's finalizer off by hand."""
         metadata = self._find(key)["metadata"]

@@ -1,0 +1,116 @@
+"""Who names a model version of mine does not keep it: only what is recorded or announced, under my account, does."""
+
+from typing import Any
+
+import pytest
+
+from attacks.tenants import copied, there
+from engine.manifests import job, model, service
+from engine.stories import PUBLISH, TRAIN, published, version_of
+from engine.world import FIRST, OTHER, SECOND, World
+from qianfan_operator.keys import Key
+
+THEIRS = "elsewhere"
+
+
+@pytest.fixture
+def status(world: World) -> dict[str, Any]:
+    """A model whose deletion deletes; what it has."""
+    return published(world, deletionPolicy="Delete")
+
+
+def left(world: World) -> list[int]:
+    return [version.id for version in world.sim.account().versions if version.run]
+
+
+@pytest.mark.parametrize("keys", [None, OTHER, FIRST], ids=["no keys", "other keys", "the same keys"])
+@pytest.mark.parametrize("suffix", ["", "Str"])
+def test_a_bare_spec_elsewhere_keeps_no_version(world: World, status: dict[str, Any], keys: str, suffix: str) -> None:
+    """A paused service of another namespace that only names the version blocks nobody's deletion."""
+    if keys:
+        world.set_secret(keys, namespace=THEIRS)
+    world.kube.apply(there(service("squatter", source=version_of(status, suffix), paused=True)))
+    world.rest(60)
+    world.kube.delete(PUBLISH)
+    world.until_gone(PUBLISH, within=600)
+    assert left(world) == []
+
+
+def test_a_bare_target_elsewhere_keeps_no_model(world: World, status: dict[str, Any]) -> None:
+    """Nor does a model of another namespace keep the empty model whose id it only names."""
+    world.kube.apply(there(model("squatter", target={"modelId": status["modelId"]}, paused=True)))
+    world.rest(60)
+    world.kube.delete(PUBLISH)
+    world.until_gone(PUBLISH, within=600)
+    assert [one for one in world.sim.account().models if not one.preset] == []
+
+
+@pytest.mark.parametrize("keys", [None, OTHER])
+def test_a_forged_status_elsewhere_keeps_no_version(world: World, status: dict[str, Any], keys: str | None) -> None:
+    """Nor does one that says that it serves the version, with keys that do not see it."""
+    if keys:
+        world.set_secret(keys, namespace=THEIRS)
+    squatter = world.kube.apply(there(service("squatter", paused=True)))
+    forged = {"observedGeneration": 1, "serviceId": 1, "modelVersionId": status["modelVersionId"], "account": "00000000"}
+    world.kube.write_status(squatter, {**forged, "objectUid": world.kube.objects[squatter]["metadata"]["uid"]})
+    world.rest(60)
+    world.kube.delete(PUBLISH)
+    world.until_gone(PUBLISH, within=600)
+    assert left(world) == []
+
+
+def test_a_copied_status_elsewhere_keeps_no_version(world: World, status: dict[str, Any]) -> None:
+    """Nor does a copy of a status that did serve it."""
+    world.set_secret(FIRST, namespace=THEIRS)
+    serve = world.kube.apply(service())
+    world.until(serve, "PaymentRequired")
+    copied(world, serve, there(service("copy", paused=True)))
+    world.kube.delete(serve)
+    world.until_gone(serve)
+    world.kube.delete(PUBLISH)
+    world.until_gone(PUBLISH, within=600)
+    assert left(world) == []
+
+
+@pytest.mark.parametrize("keys", [FIRST, SECOND])
+@pytest.mark.parametrize("lost", [False, True])
+def test_who_serves_it_elsewhere_keeps_it_and_is_not_named(
+    world: World, status: dict[str, Any], keys: str, lost: bool
+) -> None:
+    """A service of the same account that is recorded to serve the version keeps it; the message does not say whose."""
+    world.set_secret(keys, namespace=THEIRS)
+    other = world.kube.apply(there(service("secretive", source=version_of(status))))
+    world.until(other, "PaymentRequired")
+    if lost and keys == FIRST:
+        world.set_secret(None, namespace=THEIRS)  # a Secret that is lost for a moment frees nothing
+    world.kube.delete(PUBLISH)
+    world.until(PUBLISH, "InUse")
+    assert "another namespace" in world.condition(PUBLISH)["message"]
+    assert "secretive" not in world.condition(PUBLISH)["message"]
+    assert THEIRS not in world.condition(PUBLISH)["message"]
+    assert left(world) == [status["modelVersionId"]]
+
+
+def test_another_version_of_the_same_integer_elsewhere_keeps_nothing(world: World, status: dict[str, Any]) -> None:
+    """A service of another account serves a version whose integer is by chance the same."""
+    world.set_secret(OTHER, namespace=THEIRS)
+    world.kube.apply(there(job()))
+    world.until(Key(TRAIN.plural, THEIRS, "train"), "Succeeded")
+    world.sim.cloud.ids._next = status["modelId"]  # the cloud counts per account, for all we know
+    world.kube.apply(there(model()))
+    theirs = world.until(Key(PUBLISH.plural, THEIRS, "publish"), "Available")
+    assert theirs["modelVersionId"] == status["modelVersionId"]
+    world.sim.cloud.ids._next = 20_000
+    world.until(world.kube.apply(there(service())), "PaymentRequired")
+    world.kube.delete(PUBLISH)
+    world.until_gone(PUBLISH, within=600)
+    assert left(world) == []
+
+
+def test_within_a_namespace_a_bare_spec_keeps_it(world: World, status: dict[str, Any]) -> None:
+    """Those who can delete both are asked to."""
+    world.kube.apply(service(source=version_of(status), paused=True))
+    world.rest(60)
+    world.kube.delete(PUBLISH)
+    world.until(PUBLISH, "InUse")
+    assert "QianfanService serve" in world.condition(PUBLISH)["message"]

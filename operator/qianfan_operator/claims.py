@@ -1,8 +1,8 @@
 """The one door through which an object comes to hold a thing of the cloud: two must never act on one (design 5.11).
 
 Objects exclude each other by the id alone, and a holder counts only if its own keys see that very thing: who writes an
-id into a status, or has another thing of the same integer in another account, holds nothing. Of two that count, who
-made the thing comes before who took it over, then the older one.
+id into a status, or has another thing of the same integer in another account, holds nothing. Of two that count and
+record one thing, it is whose mark it bears; else who made it comes before who took it over, then the older one.
 """
 
 from collections.abc import Callable, Iterable
@@ -14,6 +14,7 @@ from qianfan_operator.conditions import Synced, Verdict
 from qianfan_operator.credentials import Account, Credentials
 from qianfan_operator.external import Hold, Kind, Record, Updates, confirming
 from qianfan_operator.keys import Key, Thing
+from qianfan_operator.names import Mark
 from qianfan_operator.reasons import Reason
 from qianfan_operator.store import Store
 from qianfan_operator.subject import Subject
@@ -79,13 +80,32 @@ class Claims:
 
     def lost(self, subject: Subject, account: Account | None) -> dict[Thing, Key]:
         """Return what the object records and others have, with who has it; raises Unknown."""
-        status, found = subject.resource.status, dict[Thing, Key]()
-        for thing in subject.kind.holds(status):
-            for other in self._store.before(subject.key, thing):
-                if account is not None and self._counts(other, account, subject.kind, status, thing):
-                    found[thing] = other
-                    break
-        return found
+        if account is None:
+            return {}
+        owners = ((one, self._owner(subject, account, one)) for one in subject.kind.holds(subject.resource.status))
+        return {thing: owner for thing, owner in owners if owner is not None}
+
+    def _owner(self, subject: Subject, account: Account, thing: Thing) -> Key | None:
+        """Return who else has a recorded thing: whose mark it bears, else who comes before this object."""
+        rivals = self._store.rivals(subject.key, thing)
+        if not rivals:
+            return None
+        kind, status, mark = subject.kind, subject.resource.status, self._mark(subject, account, thing)
+        what = subject.resource.kind
+        if mark and mark.names(what, subject.key.namespace, subject.key.name):
+            return None
+        marked = [other for other, _ in rivals if mark and mark.names(what, other.namespace, other.name)]
+        candidates = marked or [other for other, first in rivals if first]
+        return next((one for one in candidates if self._counts(one, account, kind, status, thing)), None)
+
+    def _mark(self, subject: Subject, account: Account, thing: Thing) -> Mark | None:
+        kind: Kind[Any] = subject.kind
+        try:
+            return kind.mark_of(account, subject.resource.status, thing)
+        except CloudError as error:
+            if error.fate in _UNDECIDED:
+                raise Unknown(f"whose {thing} is") from error
+            return None
 
     def blocked(self, subject: Subject, account: Account) -> Hold | None:
         """Say why what is recorded may not be stopped, released or switched by this object now; None: it may."""

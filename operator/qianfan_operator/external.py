@@ -17,6 +17,7 @@ from qianfan_operator.conditions import Synced, Verdict
 from qianfan_operator.credentials import Account
 from qianfan_operator.decide import Phase, Want, Why
 from qianfan_operator.keys import Key, Thing
+from qianfan_operator.names import Mark
 from qianfan_operator.reasons import Reason
 
 R = TypeVar("R", bound=Resource)
@@ -197,6 +198,10 @@ class Kind(ABC, Generic[R]):
 
         By its string, if that is known, for no other account has that; else by what else is known of it.
         """
+
+    @abstractmethod
+    def mark_of(self, account: Account, status: Any, thing: Thing) -> Mark | None:
+        """Read the mark of a recorded thing; None if it has none. Raises CloudError, `unsupported` without V2."""
 
     @abstractmethod
     def disown(self, status: Any, lost: Container[Thing]) -> Updates:

@@ -45,6 +45,10 @@ class Mark:
         owner = short_hash(kind, metadata.namespace, metadata.name)
         return cls(short_hash(cluster), owner, attempt, short_hash(inputs_hash), short_hash(metadata.uid))
 
+    def names(self, kind: str, namespace: str, name: str) -> bool:
+        """Say whether it is the mark of an object of this name, in whichever cluster."""
+        return self.object == short_hash(kind, namespace, name)
+
     @classmethod
     def read(cls, description: str | None) -> "Mark | None":
         """Read a mark from the beginning of a description; None if there is none."""

@@ -56,6 +56,8 @@ class Entry:
     """The models and versions of the cloud that the object records or has announced."""
     asks_for: frozenset[Hashable] = frozenset()
     """Those that only its spec names."""
+    stamped: bool = False
+    """Whether this process has written its uid into its status; older definitions of the resources drop it."""
     account: str | None = None
     failures: int = 0
     looks: int = 0
@@ -198,8 +200,8 @@ class Store:
         """Return the objects that need one of these models and versions of the cloud; else whose spec only names it."""
         wanted = frozenset(things)
         with self._lock:
-            records = sorted(self._records.items())
-            return tuple(key for key, one in records if (one.uses if recorded else one.asks_for) & wanted)
+            found = (key for key, one in self._records.items() if (one.uses if recorded else one.asks_for) & wanted)
+            return tuple(sorted(found))
 
     def forget(self, key: Key) -> None:
         """Forget an object that is gone."""
@@ -245,15 +247,16 @@ class Store:
                 _take(self._holders, key, [thing])
             return None
 
-    def before(self, key: Key, thing: Thing) -> tuple[Key, ...]:
-        """Return the other objects that record a thing of this one, and come before it: the first one first.
+    def rivals(self, key: Key, thing: Thing) -> tuple[tuple[Key, bool], ...]:
+        """Return the other objects that record a thing of this one, the first one first, and who comes before it.
 
         Who made it comes before who took it over, then the older one: the same order in every process.
         """
         with self._lock:
-            mine = self._rank(key, thing)
-            others = sorted((self._rank(other, thing.rival), other) for other in self._others(key, thing))
-            return tuple(other for rank, other in others if rank < mine)
+            if not (others := self._others(key, thing)):
+                return ()
+            mine, ranks = self._rank(key, thing), sorted((self._rank(other, thing.rival), other) for other in others)
+            return tuple((other, rank < mine) for rank, other in ranks)
 
     def hold(
         self, key: Key, things: Iterable[Thing], adopted: Iterable[Thing] = (), intends: Iterable[Hashable] = ()

@@ -182,7 +182,13 @@ class Subject:
             if not own.records:
                 return before.model_copy(update={name: value for name, value in changes.items() if name in SAID})
             after = own.model_copy(update={"conditions": before.conditions})
-        return after.model_copy(update={"object_uid": self.resource.metadata.uid}) if after.records else after
+        record, uid = self._store.get(self.key), self.resource.metadata.uid
+        tried = record is not None and record.stamped and before.object_uid is None
+        if not after.records or tried:  # else definitions that do not know the field would be written to for ever
+            return after
+        if record:
+            record.stamped = True
+        return after.model_copy(update={"object_uid": uid})
 
     def _with_way_out(self, verdict: Verdict) -> Verdict:
         """Tell with every block of a deletion how to let the object go all the same (design 6)."""

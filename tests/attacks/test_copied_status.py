@@ -9,7 +9,6 @@ from attacks.tenants import copied, restored, there, works
 from engine.manifests import job, model, service
 from engine.stories import PUBLISH, TRAIN, next_version, published, serving, version_of
 from engine.world import DAY, FIRST, OTHER, World
-from qianfan_operator.keys import Key
 from qianfan_simulator import AfterSeconds, Effect, Fault
 
 LONG = AfterSeconds(30 * DAY)

@@ -51,7 +51,12 @@ def test_a_forged_status_elsewhere_keeps_no_version(world: World, status: dict[s
     if keys:
         world.set_secret(keys, namespace=THEIRS)
     squatter = world.kube.apply(there(service("squatter", paused=True)))
-    forged = {"observedGeneration": 1, "serviceId": 1, "modelVersionId": status["modelVersionId"], "account": "00000000"}
+    forged = {
+        "observedGeneration": 1,
+        "serviceId": 1,
+        "modelVersionId": status["modelVersionId"],
+        "account": "00000000",
+    }
     world.kube.write_status(squatter, {**forged, "objectUid": world.kube.objects[squatter]["metadata"]["uid"]})
     world.rest(60)
     world.kube.delete(PUBLISH)

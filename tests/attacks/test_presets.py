@@ -49,7 +49,7 @@ def test_a_preset_version_proves_no_account(world: World, preset: Any) -> None:
     world.kube.delete(TRAIN)
     world.rest(3600)
     assert world.there(TRAIN)
-    assert [run.life.state for run in world.sim.account(FIRST).runs][0] in {"RUNNING", "FINISH"}
+    assert {run.life.state for run in world.sim.account(FIRST).runs} <= {"RUNNING", "FINISH"}
 
 
 def test_a_run_of_the_same_integers_proves_no_account(world: World) -> None:

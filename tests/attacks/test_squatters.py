@@ -1,4 +1,4 @@
-"""Who takes over what another object is just making, or writes down ids that are not its own, gets and blocks nothing."""
+"""Who takes over what others are just making, or writes down ids that are not its own, gets and blocks nothing."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 
 from attacks.tenants import there, works
 from engine.manifests import job, model, service
-from engine.stories import PUBLISH, TRAIN, published
+from engine.stories import PUBLISH, TRAIN, published, serving
 from engine.world import DAY, FIRST, OTHER, SECOND, World
 from qianfan_operator.keys import Key
 from qianfan_simulator import AfterSeconds, Effect, Fault
@@ -15,7 +15,6 @@ from qianfan_simulator import AfterSeconds, Effect, Fault
 LONG = AfterSeconds(30 * DAY)
 THEIRS = "elsewhere"
 SERVE = Key("qianfanservices", "default", "serve")
-NONE: dict[str, Any] = dict.fromkeys(("source", "target", "serviceName", "uri"))
 
 
 def lose(world: World, operation: str) -> None:
@@ -43,7 +42,7 @@ def made(world: World, what: str) -> tuple[Key, dict[str, Any]]:
         world.kube.apply(job())
         confirming(world, TRAIN)
         (run,) = [run for run in world.sim.account().runs if run.life.state == "RUNNING"]
-        return TRAIN, job("squatter", adopt=ids(run, what.split()[-1]), deletionPolicy="Delete")
+        return TRAIN, job("squatter", adopt=ids(run, what.rsplit(maxsplit=1)[-1]), deletionPolicy="Delete")
     if what.startswith(("version", "model")):
         world.until(world.kube.apply(job()), "Succeeded")
         lose(world, "publishTrainModel")
@@ -51,7 +50,8 @@ def made(world: World, what: str) -> tuple[Key, dict[str, Any]]:
         confirming(world, PUBLISH)
         (version,) = [version for version in world.sim.account().versions if version.run]
         adopt = {
-            "version by integers": {"modelVersionId": version.id}, "version by strings": {"modelVersionId": version.uid},
+            "version by integers": {"modelVersionId": version.id},
+            "version by strings": {"modelVersionId": version.uid},
             "model": {"modelId": version.model.id},
         }[what]  # fmt: skip
         return PUBLISH, model("squatter", adopt=adopt, deletionPolicy="Delete", source=None, target=None)
@@ -259,25 +259,64 @@ def test_a_secret_that_is_lost_for_a_moment_frees_nothing(world: World) -> None:
     assert world.status(squatter).get("jobId") is None
 
 
-def test_a_run_that_was_adopted_while_its_object_went_is_not_stopped(world: World) -> None:
+def test_a_run_that_was_adopted_when_its_object_had_gone_is_not_stopped(world: World) -> None:
     """What was made for an object that is gone is stopped, unless somebody else has taken it over by then."""
     world.until(world.kube.apply(job("witness")), "Succeeded")
     world.sim.configure(training=LONG)
     world.kube.apply(job())
-    heir: list[Key] = []
 
     def around(name: str, do: Callable[[], Any]) -> Any:
         result = do()
         if name == "createJob":
             world.kube.lose(TRAIN)
-            world.sim.faults.add(Fault(Effect.ERROR, "stopJob", code=500000, times=2))
+            world.sim.faults.add(Fault(Effect.ERROR, "stopJob", code=500000, count=0))
         return result
 
     world.around_cloud = around
-    world.run(lambda: len(world.calls("createJob")) == 2)
+    world.run(lambda: [call for call in world.sim.calls if call.operation == "stopJob"])
     world.around_cloud = lambda _, do: do()
     (run,) = [run for run in world.sim.account().runs if run.life.state == "RUNNING"]
-    heir.append(world.kube.apply(job("heir", adopt=ids(run, "integers"))))
-    world.run(lambda: run.life.state == "STOP" or world.status(heir[0]).get("jobId") == run.id)
+    heir = world.kube.apply(job("heir", adopt=ids(run, "integers")))
+    world.until(heir, "Training")
+    world.sim.faults.clear()
     world.rest(600)
-    assert run.life.state == ("RUNNING" if world.reason(heir[0]) == "Training" else "STOP")
+    assert run.life.state == "RUNNING"
+    assert world.protocol.unwritten() == ()
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize("what", ["job", "model", "service"])
+def test_a_forged_holder_of_the_same_account_is_told_by_the_mark(world: World, what: str, restarted: bool) -> None:
+    """An older object with the same keys, whose status somebody wrote to say that it made the thing, ends nothing."""
+    world.set_secret(FIRST, namespace=THEIRS)
+    owner, manifest = {
+        "job": (TRAIN, job("squatter", paused=True)),
+        "model": (PUBLISH, model("squatter", paused=True, deletionPolicy="Delete")),
+        "service": (SERVE, service("squatter", paused=True)),
+    }[what]
+    squatter = world.kube.apply(there(manifest))
+    world.rest(10)
+    if what == "job":
+        world.sim.configure(training=LONG)
+        world.until(world.kube.apply(job()), "Training")
+    else:
+        published(world)
+        if what == "service":
+            serving(world)
+    reason, status = world.reason(owner), world.status(owner)
+    uid = world.kube.objects[squatter]["metadata"]["uid"]
+    world.kube.write_status(squatter, {**status, "objectUid": uid, "observedGeneration": 1})
+    if restarted:
+        world.restart()
+    world.rest(60)
+    called = len(world.sim.calls)
+    world.kube.delete(squatter)
+    world.until_gone(squatter)
+    world.rest(1200)
+    ends = {"stopJob", "StopFineTuningTask", "versionBatchDelete", "DeactivateService"}
+    assert not ends & {call.operation for call in world.sim.calls[called:]}
+    assert world.reason(owner) == reason
+    world.kube.patch_spec(owner, deletionPolicy="Delete")
+    world.kube.delete(owner)
+    world.until_gone(owner)
+    assert ends & {call.operation for call in world.sim.calls[called:]}

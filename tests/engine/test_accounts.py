@@ -128,13 +128,13 @@ def test_a_role_that_is_added_is_noticed_within_a_minute(world: World) -> None:
 
 
 def test_two_namespaces_with_one_key_are_one_account(world: World) -> None:
-    """They share the client and what it knows, and what one holds the other may not act on: it is told who does."""
+    """They share the client and what it knows, and what one holds the other may not act on; it is not told who does."""
     world.set_secret(FIRST, namespace=THERE)
     status = world.until(world.kube.apply(job()), "Training")
     adopt = {"taskId": status["taskId"], "jobId": status["jobId"]}
     other = world.kube.apply(there(job(adopt=adopt, deletionPolicy="Delete")))
     world.until(other, "AlreadyManaged")
-    assert "QianfanJob train in namespace default" in world.condition(other)["message"]
+    assert "a QianfanJob in another namespace" in world.condition(other)["message"]
     own = world.kube.apply(there(job("own")))
     world.until(own, "Training")
     assert world.status(own)["account"] == status["account"]

@@ -11,11 +11,13 @@ from model.state import (
     IDLE,
     NOBODY,
     Budget,
+    Object,
     Process,
     Request,
     Rules,
     State,
     Task,
+    own,
     task_of,
     with_process,
     with_task,
@@ -31,11 +33,13 @@ CLOUD, LEASE = 2, 3
 
 def moves(rules: Rules, state: State) -> Iterator[Move]:
     """Return all that may happen next."""
+    known = own(rules, state)
     for who in (0, 1):
         if state.procs[who].at != "idle":
-            yield from ((who, name, then, True) for name, then in step(rules, state, who))
+            steps = step(rules, known, who)
+            yield from ((who, name, _kept(state, known, then), True) for name, then in steps)
     if state.procs[0].at == "idle":
-        yield from ((0, name, then, True) for name, then in begin(rules, state))
+        yield from ((0, name, _kept(state, known, then), True) for name, then in begin(rules, known))
     later = tick(rules, state)
     if later != state:
         yield CLOUD, "tick", later, True
@@ -54,6 +58,12 @@ def moves(rules: Rules, state: State) -> Iterator[Move]:
         yield from _ends(state)
 
 
+def _kept(state: State, known: State, then: State) -> State:
+    """Leave a status that is another object's as it is, until something is recorded in its place."""
+    unwritten = known.status != state.status and then.status.highest is None and not any(then.status.runs)
+    return then._replace(status=state.status) if unwritten and then.obj.there else then
+
+
 def tick(rules: Rules, state: State) -> State:
     """Let time pass."""
     first, second = state.procs
@@ -62,7 +72,7 @@ def tick(rules: Rules, state: State) -> State:
     if sent:
         aged = (one._replace(age=min(one.age + 1, rules.expiry + 1)) for one in sent)
         sent = tuple(sorted(one for one in aged if one.who != NOBODY or one.age <= rules.expiry))
-    return State(state.obj, state.status, _aged(rules.lag, state.tasks), procs, sent, state.left)
+    return State(state.obj, state.status, _aged(rules.lag, state.tasks), procs, sent, state.left, state.backup)
 
 
 @cache
@@ -155,6 +165,13 @@ def _edits(rules: Rules, state: State) -> Iterator[Move]:
         after = put(rules, state, obj._replace(**fields), status)  # type: ignore[arg-type]
         return CLOUD, name, after._replace(left=left), False
 
+    if "restore" in rules.edits and obj.uid == 0 and state.backup is None and status != BLANK:
+        saved = state._replace(backup=(obj.attempt, status), left=left)
+        yield CLOUD, "a backup is made", saved, False
+    if "restore" in rules.edits and obj.uid == 0 and state.backup is not None:
+        attempt, kept = state.backup
+        again = Object(True, 1, True, False, attempt, obj.account)
+        yield CLOUD, "the object is lost and restored", put(rules, state, again, kept)._replace(left=left), False
     if not obj.there:
         if obj.uid == 0:
             yield user("the object is applied again", there=True, uid=1)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from model.check import FORGOTTEN, LEFT, ROBBED, TWICE, UNASKED, UNWRITTEN
 from model.state import Budget, Rules
 
+RESTORE = frozenset({"attempt", "delete", "restore"})
 ATTEMPT, DELETE, NOTHING = frozenset({"attempt"}), frozenset({"delete", "wipe"}), frozenset[str]()
 ORPHAN, SECRET, TOUCH = (
     frozenset({"delete", "orphan"}),
@@ -37,6 +38,7 @@ SMALL = (
     Case("without V2", Rules(proven=False, v2=False, edits=NOTHING), Budget(0, 1, 1)),
     Case("edited without V2", Rules(proven=False, v2=False, edits=TOUCH), Budget(0, 0, 0, 2)),
     Case("another account", Rules(edits=SECRET), Budget(0, 1, 0, 2)),
+    Case("a restore", Rules(edits=RESTORE), Budget(0, 1, 0, 3, 1)),
 )
 
 WEAKER = (
@@ -62,6 +64,7 @@ WEAKER = (
     Case("deleting does not wait for an outcome", Rules(wait_on_delete=False), Budget(1, 1, 0, 1), LEFT),
     Case("deleting stops the current run only", Rules(stop_all=False), Budget(0, 0, 0, 2), LEFT),
     Case("the account is not compared", Rules(compare_accounts=False, edits=SECRET), Budget(0, 0, 0, 2), LEFT),
+    Case("a status is believed whoever's it is", Rules(bound=False, edits=RESTORE), Budget(0, 0, 0, 3, 1), FORGOTTEN),
     Case("an end by others does not count", Rules(own_end=False), Budget(0, 0, 0, 1, 1), TWICE),
     Case("one name for an attempt", Rules(names=1, edits=NOTHING), Budget(1), UNASKED),
     Case("own empty tasks are in doubt", Rules(own_empty=False, proven=False, edits=NOTHING), Budget(1), UNASKED),
@@ -72,10 +75,13 @@ WEAKER = (
          Budget(0, 0, 0, 1), UNASKED),
     Case("let go with Orphan during a create", Rules(edits=ORPHAN), Budget(0, 0, 1, 2), ROBBED,
          "a limit: who asks for that, and applies again, may see the run stopped by a process that was frozen"),
+    Case("lost and restored during a create", Rules(edits=RESTORE), Budget(0, 0, 1, 2), ROBBED,
+         "the same limit: the object went without being let go of, while a process was frozen"),
 )  # fmt: skip
 
 LARGE = (
     Case("all at once", Rules(), Budget(1, 1, 1, 2)),
+    Case("a restore, a crash and a loss", Rules(edits=RESTORE), Budget(1, 1, 0, 3, 1)),
     Case("two moves of the Lease", Rules(), Budget(1, 1, 2, 1, 1)),
     Case("three edits, and late ids", Rules(), Budget(0, 0, 1, 3, 1)),
     Case("two losses", Rules(), Budget(1, 2, 1, 1)),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from model.around import LEASE, moves
 from model.passes import REST, decide, is_stuck
-from model.state import Budget, Rules, State, start, task_of
+from model.state import Budget, Rules, State, own, start, task_of
 
 TWICE = "two runs are paid for one attempt"
 FORGOTTEN = "at rest, a run is recorded nowhere"
@@ -60,7 +60,7 @@ def _walk(rules: Rules, left: Budget, limit: int, until: str) -> Verdict:
             if number == len(states):
                 states.append(after)
                 origin.append((at, who, name))
-            if name == "stopJob" and ROBBED not in verdict.found and _robs(state, after):
+            if name == "stopJob" and ROBBED not in verdict.found and _robs(own(rules, state), after):
                 verdict.found[ROBBED] = [*path(states, origin, at), name]
             if sure:
                 counted[0].append(at)
@@ -86,8 +86,9 @@ def _broken(rules: Rules, state: State, left: Budget) -> Iterable[str]:
         yield TWICE
     if not at_rest(rules, state):
         return
-    what, status, obj = decide(rules, state), state.status, state.obj
-    stuck = is_stuck(rules, state)
+    what, obj = decide(rules, state), state.obj
+    state = own(rules, state)
+    status, stuck = state.status, is_stuck(rules, state)
     untroubled = state.left.losses == left.losses and (not status.pending or state.left.crashes == left.crashes)
     if stuck and untroubled and "wipe" not in rules.edits and obj.uid == 0:
         yield UNWRITTEN if status.pending else UNASKED

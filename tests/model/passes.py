@@ -15,6 +15,8 @@ from model.state import (
     Rules,
     State,
     Status,
+    is_foreign,
+    own,
     task_of,
     with_process,
     works,
@@ -33,6 +35,9 @@ def decide(rules: Rules, state: State) -> str:
     if not state.obj.there:
         return "gone"
     foreign = rules.compare_accounts and state.status.account not in {None, state.obj.account}
+    if foreign and is_foreign(rules, state):
+        return "account"
+    state = own(rules, state)
     return _leaving(rules, state, foreign) if state.obj.deleting else _staying(rules, state, foreign)
 
 
@@ -108,7 +113,9 @@ def put(rules: Rules, state: State, obj: Object, status: Status, who: int = NOBO
                 at, hand = "idle", None
         sights = tuple(sight for sight in sights if not isinstance(sight[0], int) or sight[0] == now)
         procs.append(Process(at, hand, fresh, sights))
-    return State(obj, status, state.tasks, (procs[0], procs[1]), state.sent, state.left)
+    if who != NOBODY and obj.there and rules.bound:
+        status = status._replace(uid=obj.uid)
+    return State(obj, status, state.tasks, (procs[0], procs[1]), state.sent, state.left, state.backup)
 
 
 def waits(rules: Rules, process: Process, what: object) -> int | None:
@@ -133,7 +140,7 @@ def begin(rules: Rules, state: State) -> Moves:
         return []
     if what == "claim" and not obj.held and rules.mark_first and not rules.proven and status.highest is None:
         hold = Process("hold", (obj.account, obj.attempt, 1), True, process.sights)
-        return [("patch_status", put(rules, state, obj, Status(0, obj.account, *status[2:]), 0, hold))]
+        return [("patch_status", put(rules, state, obj, status._replace(highest=0, account=obj.account), 0, hold))]
     if what in {"confirm", "survey", "search"} and obj.held:
         seen = status.pending.nonce if what == "confirm" and status.pending else "survey"
         left = waits(rules, process, seen)
@@ -147,7 +154,7 @@ def begin(rules: Rules, state: State) -> Moves:
         return [("get", with_process(state, 0, then))]
     if what != "claim":
         then = Process("idle", None, False, process.sights)
-    elif rules.keep_begin and status == BLANK:
+    elif rules.keep_begin and status._replace(uid=None) == BLANK:
         then = then._replace(sights=tuple(sorted([*process.sights, ((BEGUN, obj.uid), 0)], key=repr)))
     return [("patch_finalizers", put(rules, state, obj._replace(held=True), status, 0, then))]
 

@@ -44,6 +44,7 @@ class Status(NamedTuple):
     runs: tuple[Known | None, Known | None]
     pending: Intent | None
     shelved: int  # bit mask of the attempts whose outcome a person must settle
+    uid: int | None = None  # of the object that it was written for
 
 
 class Task(NamedTuple):
@@ -94,6 +95,7 @@ class State(NamedTuple):
     procs: tuple[Process, Process]
     sent: tuple[Request, ...]
     left: Budget
+    backup: tuple[int, Status] | None = None  # the attempt and the status that a restore brings back
 
 
 IDLE = Process("idle", None, False, ())
@@ -128,6 +130,7 @@ class Rules:
     record_found: bool = True  # what that finds is recorded before it is stopped
     wait_on_delete: bool = True  # deleting with an open intent waits for the grace
     stop_all: bool = True  # deleting stops the runs of all attempts
+    bound: bool = True  # a status that was written for another uid is as a wiped one, but for its account
     compare_accounts: bool = True  # "none" and "gone" are believed only from the account of what is recorded
     mark_first: bool = True  # as long as lists are not proven, highestAttempt 0 is written before the finalizer
     v2: bool = True  # there are lists
@@ -157,14 +160,24 @@ def recorded(status: Status, attempt: int, known: Known | None) -> Status:
     """Return the status with what is known of an attempt."""
     first, second = status.runs
     runs = (known, second) if attempt == 1 else (first, known)
-    return Status(status.highest, status.account, runs, status.pending, status.shelved)
+    return Status(status.highest, status.account, runs, status.pending, status.shelved, status.uid)
 
 
 def with_process(state: State, which: int, process: Process) -> State:
     """Put a process into the state."""
     first, second = state.procs
     procs = (process, second) if which == 0 else (first, process)
-    return State(state.obj, state.status, state.tasks, procs, state.sent, state.left)
+    return State(state.obj, state.status, state.tasks, procs, state.sent, state.left, state.backup)
+
+
+def is_foreign(rules: Rules, state: State) -> bool:
+    """Say whether the status was written for another object."""
+    return rules.bound and state.status.uid not in {None, state.obj.uid}
+
+
+def own(rules: Rules, state: State) -> State:
+    """Return the state as the operator goes by it: another object's status is as a wiped one that tells its uid."""
+    return state._replace(status=BLANK._replace(uid=state.status.uid)) if is_foreign(rules, state) else state
 
 
 def works(state: State, attempt: int) -> bool:

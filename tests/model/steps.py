@@ -77,11 +77,11 @@ def _survey(rules: Rules, state: State, who: int, process: Process) -> Moves:
         status, highest = state.status, 0
         runs = list(status.runs)
         for task, index, word in sorted(found, key=lambda one: (one[2] == "W", one[0].uid)):
-            if word != "S" or (task.uid == state.obj.uid and rules.own_end):
+            if word != "S" or (task.uid in {state.obj.uid, status.uid} and rules.own_end):
                 runs[task.attempt - 1], highest = (account, task.seq, index), max(highest, task.attempt)
         name = "look: " + (", ".join(word for _, _, word in found) or "no run")
         if found or rules.proven:
-            surveyed = Status(highest, account, (runs[0], runs[1]), status.pending, status.shelved)
+            surveyed = status._replace(highest=highest, account=account, runs=(runs[0], runs[1]))
             moves.append((name, go(state, who, "record", surveyed)))
         else:
             moves.append((name, with_process(state, who, idle(process))))

@@ -169,6 +169,17 @@ def apply_again(world: Told) -> None:
     world.until(JOB, "Training")
 
 
+def restore(world: Told) -> None:
+    slow(world)
+    world.kube.apply(job())
+    world.until(JOB, "Training")
+    status = dict(world.status(JOB))
+    world.kube.lose(JOB)
+    world.kube.apply(job())
+    world.kube.write_status(JOB, status)
+    world.run(lambda: world.status(JOB)["objectUid"] != status["objectUid"] and world.reason(JOB) == "Training")
+
+
 STORIES = {
     "create": (create, Budget(ends=1)),
     "lose the reply": (lose(Effect.LOSE_REPLY), Budget(losses=1, ends=1)),
@@ -177,7 +188,9 @@ STORIES = {
     "wipe the status": (wipe, Budget(edits=1)),
     "delete": (delete, Budget(edits=1)),
     "apply again": (apply_again, Budget(edits=2)),
+    "restore": (restore, Budget(edits=2)),
 }
+RULES = {"restore": Rules(edits=frozenset({"restore"}))}
 
 
 @pytest.mark.parametrize("name", STORIES)
@@ -187,7 +200,8 @@ def test_the_engine_goes_a_way_of_the_model(name: str, told: Callable[..., Told]
     world = told()
     world.listen(Point(world))
     act(world)
-    assert any(at_rest(Rules(), state) for state in follow(Rules(), left, world.told))
+    rules = RULES.get(name, Rules())
+    assert any(at_rest(rules, state) for state in follow(rules, left, world.told))
 
 
 def test_with_unproven_lists_the_mark_comes_first(told: Callable[..., Told]) -> None:

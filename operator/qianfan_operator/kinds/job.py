@@ -69,6 +69,13 @@ class JobKind(Kind[QianfanJob]):
         found = (record for record in recorded if thing in runs.things(record))
         return any(runs.is_read(account, record) for record in found)
 
+    def mark_of(self, account: Account, status: JobStatus, thing: Thing) -> Mark | None:
+        """See Kind: of its task."""
+        recorded: tuple[JobStatus | RunRecord, ...] = (status, *status.runs)
+        names = {record.task_name for record in recorded if thing in runs.things(record)}
+        found = (item for item in account.client.fine_tuning_jobs() if item.name in names)
+        return next(filter(None, (Mark.read(item.description) for item in found)), None)
+
     def disown(self, status: JobStatus, lost: Container[Thing]) -> Updates:
         """See Kind."""
 

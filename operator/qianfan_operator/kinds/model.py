@@ -73,6 +73,12 @@ class ModelKind(Kind[QianfanModel]):
         """See Kind."""
         return versions.is_read(account, status, thing.what[1])
 
+    def mark_of(self, account: Account, status: ModelStatus, thing: Thing) -> Mark | None:
+        """See Kind."""
+        number = thing.what[1]
+        version = account.client.model_version_detail(number if isinstance(number, int | str) else 0)
+        return Mark.read(version.description)
+
     def disown(self, status: ModelStatus, lost: Container[Thing]) -> Updates:
         """See Kind."""
         current = (status.model_version_id, status.model_version_id_str)

@@ -72,6 +72,11 @@ class ServiceKind(Kind[QianfanService]):
         """See Kind."""
         return endpoints.is_read(account, status)
 
+    def mark_of(self, account: Account, status: ServiceStatus, thing: Thing) -> Mark | None:
+        """See Kind."""
+        uuid = status.service_uuid
+        return None if uuid is None else Mark.read(account.client.describe_service(uuid).description)
+
     def disown(self, status: ServiceStatus, lost: Container[Thing]) -> Updates:
         """See Kind: there is but one."""
         return dict.fromkeys(("service_id", "service_uuid", "service_status", "adopted", "switch"))

@@ -100,7 +100,7 @@ async def _run(settings: Settings) -> int:
         settings.http_port,
         alive=workers.ailing,
         ready=lambda: "" if listing.read() else "the first listing is not read yet",
-        refresh=lambda: _refresh(store, queue, protocol, election),
+        refresh=lambda: _refresh(store, queue, protocol, election, intake),
         gate=_gate(settings),
     )
     log.info("Started", extra={"port": port, "cloud": cloud.origin, "cluster": cluster, "workers": settings.workers})
@@ -201,11 +201,13 @@ def _now(timespec: str = "seconds") -> str:
     return datetime.now(UTC).isoformat(timespec=timespec).replace("+00:00", "Z")
 
 
-def _refresh(store: Store, queue: WorkQueue[Key], protocol: Protocol, election: Election | Alone) -> None:
+def _refresh(store: Store, queue: WorkQueue[Key], protocol: Protocol, election: Election | Alone, intake: Intake) -> None:
     metrics.LEADER.set(election.leading())
     metrics.OBJECTS.set(len(store))
     metrics.ACTIVE.set(queue.busy())
     metrics.UNWRITTEN.set(len(protocol.unwritten()))
+    for plural, count in intake.unreadable_objects().items():
+        metrics.UNREADABLE.labels(plural).set(count)
     for lane, depth in queue.depth().items():
         metrics.QUEUE_DEPTH.labels(lane.name.lower()).set(depth)
 

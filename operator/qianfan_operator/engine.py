@@ -125,6 +125,13 @@ class Engine:
         self._protocol.land(subject, verdict)
         return subject
 
+    def _report(self, key: Key) -> None:
+        """Post an event about what cannot be read of an object, once for as long as that does not change."""
+        record = self._store.get(key)
+        if record and record.unreadable != record.reported:
+            record.reported = record.unreadable
+            self._events.unreadable(self._kinds[key.plural].resource, key, record.uid, record.unreadable)
+
     def _turn(self, key: Key) -> Again:
         reads = dict[Key, Hashable]()
         self._store.begin_reads(key)
@@ -133,6 +140,7 @@ class Engine:
         return again
 
     def _pass(self, key: Key, reads: dict[Key, Hashable]) -> Again:
+        self._report(key)
         subject = self._taken(key)
         if subject is None:
             return Again(None)

@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from qianfan_operator.api.common import API_VERSION, GROUP, Condition, Resource
+from qianfan_operator.api.common import API_VERSION, GROUP, Condition, Metadata, Resource
 from qianfan_operator.conditions import READY, STALLED, SYNCED, find, is_true
+from qianfan_operator.keys import Key
 from qianfan_operator.kube import Kube, KubeError, NotFound
 from qianfan_operator.reasons import Reason
 from qianfan_operator.text import clean, cut
@@ -18,6 +19,8 @@ from qianfan_operator.text import clean, cut
 log = logging.getLogger(__name__)
 NOTE_LIMIT = 1024  # bytes, the API's own limit
 REMEMBERED = 1000  # events that are counted up instead of posted again; more are only told less tersely
+UNREADABLE = "Unreadable"
+"""The reason of an event about an object that cannot be read in full; no condition has it."""
 _WANTED = frozenset({Reason.PAYMENT_REQUIRED, Reason.ACCOUNT_CHANGED, Reason.UNKNOWN_STATE})
 """What is not Stalled, for it may end without us, and yet waits for a person."""
 
@@ -69,6 +72,12 @@ class Events:
                 self._remember(words, _Told(event["metadata"]["name"]))
         except KubeError as error:
             log.info("An event was not posted", extra={"event": reason, "error": str(error)})
+
+    def unreadable(self, resource: type[Resource], key: Key, uid: str, what: str) -> None:
+        """Warn that an object cannot be read in full; `what` names the fields, or says what is wrong."""
+        about = resource.model_construct(metadata=Metadata(name=key.name, namespace=key.namespace, uid=uid))
+        note = f"The operator cannot read all of this object: {what}. See docs/operations.md, \"Unreadable objects\"."
+        self.post(about, "Warning", UNREADABLE, note)
 
     def _counted_up(self, namespace: str, words: tuple[str, ...]) -> bool:
         told = self._told.get(words)

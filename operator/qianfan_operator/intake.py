@@ -10,6 +10,7 @@ from typing import Any
 
 from qianfan_operator.api.common import Unreadable
 from qianfan_operator.credentials import Credentials
+from qianfan_operator.decoder import UNREADABLE, readable
 from qianfan_operator.external import Kind
 from qianfan_operator.keys import Key
 from qianfan_operator.schedule import LONG_WATCHED, Schedule
@@ -38,6 +39,7 @@ class Intake:
         self._kinds, self._store, self._queue, self._schedule = kinds, store, queue, schedule
         self._credentials, self._unwritten = credentials, unwritten
         self._leading = False
+        self._unreadable_secrets: set[tuple[str, str]] = set()
 
     def lead(self) -> None:
         """Ask for a pass over all that is known and not finished, and from now on for what is seen."""
@@ -47,6 +49,11 @@ class Intake:
                 self._resume(key, record)
                 if record.body is not None and record.refers:  # what it waits for may have come meanwhile
                     self._queue.add(key, 0.0, Lane.RETRY)
+
+    def unreadable_objects(self) -> Mapping[str, int]:
+        """Count the objects and Secrets of which something cannot be read, by plural."""
+        counts = self._store.unreadable()
+        return {plural: counts[plural] for plural in self._kinds} | {"secrets": len(self._unreadable_secrets)}
 
     def seen(self, plural: str, event: str | None, raw: Mapping[str, Any]) -> None:
         """Take an event of one of our objects; `event` is None for the first listing, else ADDED, MODIFIED, DELETED."""
@@ -64,17 +71,16 @@ class Intake:
         kind = self._kinds[plural]
         first = (known := self._store.get(key)) is None or known.uid != metadata["uid"]
         try:
-            resource = kind.resource.salvage(raw)
+            resource = kind.resource.salvage(readable(raw))
         except Unreadable as error:
-            log.warning("An object cannot be read", extra={"object": str(key), "error": str(error)})
-            if (unread := self._store.put(key, raw, keep_body=True)) and unread.signal is None:
-                unread.signal = ()  # it was seen; all that is known of it is what was known before
+            self.unreadable(plural, raw, str(error))
             return
         wishes, resource = todo(resource), resource.own()
         settled = is_settled(kind, resource)
         record = self._store.put(key, raw, keep_body=not settled)
         if record is None:
             return
+        cured = self._note(key, record, raw.get(UNREADABLE, ""))
         self._store.refer(key, kind.references(resource))
         self._store.keyed_by(key, self._credentials.sources(resource))
         note(self._store, record, kind, resource)
@@ -87,13 +93,36 @@ class Intake:
             return
         if first:
             self._resume(key, record)
-        elif anew:
+        elif anew or cured:
             record.failures = record.looks = 0
             self._queue.add(key, 0.0, _lane(wishes))
 
+    def unreadable(self, plural: str, raw: Mapping[str, Any], what: str) -> None:
+        """Take an object that cannot be used as it is. What is known of it stays known, and it counts as seen."""
+        metadata = raw["metadata"]
+        key = Key(plural, metadata["namespace"], metadata["name"])
+        record = self._store.put(key, raw, keep_body=False)
+        if record is None:
+            return
+        if record.signal is None:
+            record.signal = UNREADABLE
+        if self._note(key, record, what) and self._leading:
+            self._queue.add(key, 0.0, Lane.URGENT)
+
+    def _note(self, key: Key, record: Entry, what: str) -> bool:
+        """Note what cannot be read of an object, log it once, and say whether that is news."""
+        if what == record.unreadable:
+            return False
+        if what:
+            log.warning("An object cannot be read in full", extra={"object": str(key), "unreadable": what})
+        else:
+            log.info("An object can be read in full again", extra={"object": str(key)})
+        record.unreadable, record.reported = what, record.reported if what else ""
+        return True
+
     def _resume(self, key: Key, record: Entry) -> None:
         """Ask for the first pass of this process over an object; what has no body is settled."""
-        if record.handled:
+        if record.handled or record.unreadable != record.reported:
             self._queue.add(key, 0.0, _lane(record.handled))
         elif record.body is not None:
             record.looks = LONG_WATCHED  # else every restart would be followed by minutes of close looks at everything
@@ -105,6 +134,7 @@ class Intake:
         """Take an event of a Secret: who uses it is woken when its keys changed."""
         where = raw["metadata"]["namespace"], raw["metadata"]["name"]
         gone = event == "DELETED"
+        self._note_secret(where, "" if gone else raw.get(UNREADABLE, ""))
         changed = self._credentials.changed(*where, None if gone else data, listed=event is None)
         if not changed or not self._leading:
             return
@@ -113,6 +143,14 @@ class Intake:
             if record and (record.body is not None or record.failures):
                 record.failures = 0
                 self._queue.add(key, (_REPLACED if gone else 0.0) + index * 0.002, Lane.RETRY)
+
+    def _note_secret(self, where: tuple[str, str], what: str) -> None:
+        if what and where not in self._unreadable_secrets:
+            words = {"secret": "/".join(where), "unreadable": what}
+            log.warning("A Secret cannot be read in full; its keys can", extra=words)
+            self._unreadable_secrets.add(where)
+        elif not what:
+            self._unreadable_secrets.discard(where)
 
     def _wake(self, key: Key, *, known: bool) -> None:
         """Wake who has waited for any change of an object, and, if it is known how it is now, who saw it otherwise.

@@ -5,10 +5,9 @@ uid, so that ids meant for a deleted object would land on its successor of the s
 """
 
 import base64
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import quote, urlencode
 
 import urllib3
@@ -19,14 +18,16 @@ from kubernetes.client.exceptions import ApiException
 from qianfan_operator.api import KINDS
 from qianfan_operator.api.common import ACCESS_KEY, GROUP, SECRET_KEY, VERSION
 from qianfan_operator.api.dns1123 import is_label, is_subdomain
+from qianfan_operator.decoder import decode, decode_object, decode_page, readable
 from qianfan_operator.keys import Key
+from qianfan_operator.pages import LARGEST_OBJECT, PageSize
 from qianfan_operator.sealed import Sealed
 
 TIMEOUT = (3.0, 10.0)  # seconds to connect, to read
 _KEYS = (ACCESS_KEY, SECRET_KEY)
 _JSON = "application/json"
 _UIDS = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
-_PAGE = 100  # objects of a list
+_CHUNK = 64 * 1024  # bytes
 _MANAGER = {"fieldManager": "qianfan-operator"}
 _NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")  # of the pod that we are
 _ROOTS: Final[Mapping[str, str]] = {
@@ -41,6 +42,8 @@ _ROOTS: Final[Mapping[str, str]] = {
 """Every resource that has a path here, and what its path begins with."""
 _SHOWN: Final = 80  # characters of what is no name
 _CLUSTER_SCOPED: Final = frozenset({"namespaces", "tokenreviews", "subjectaccessreviews"})
+
+_Read = TypeVar("_Read")
 
 
 class KubeError(Exception):
@@ -67,6 +70,10 @@ class Invalid(KubeError):
     """The schema or a rule refuses the body (HTTP 422)."""
 
 
+class _TooLarge(KubeError):
+    """The reply is longer than it may be."""
+
+
 _ERRORS = {403: Forbidden, 404: NotFound, 409: Conflict, 422: Invalid}
 
 
@@ -91,21 +98,31 @@ class Kube:
         self._own_namespace = own_namespace()
 
     def get(self, key: Key) -> dict[str, Any]:
-        """Read an object as it is now."""
-        return self._call("GET", key.plural, key.namespace, key.name)
+        """Read an object as it is now; raises Unreadable if what it holds cannot be read."""
+        return readable(self._call("GET", key.plural, key.namespace, key.name))
 
     def uids(self, plural: str) -> Iterator[tuple[Key, str]]:
         """Tell every object of a kind, with its uid; of a kind that is not installed there is none."""
-        more: str | None = ""
-        while more is not None:
+        size, more = PageSize(), ""
+        while True:
+            query = {"limit": str(size.limit), "continue": more}
             try:
-                page = self._call("GET", plural, query={"limit": str(_PAGE), "continue": more}, accept=_UIDS)
+                text = self._send("GET", api_path(plural, query=query), None, _UIDS, most=size.budget)
             except NotFound:
                 return
-            for item in page["items"] or ():  # none is null
+            except _TooLarge:
+                if size.limit == 1:
+                    raise
+                size.was_too_large()
+                continue
+            page, count = _decoded(decode_page, text, f"the list of {plural}")
+            for item in page["items"]:
                 metadata = item["metadata"]
                 yield _listed(plural, metadata), metadata["uid"]
-            more = page["metadata"].get("continue") or None
+            size.was(len(text), count)
+            more = page["metadata"].get("continue")
+            if not more:
+                return
 
     def patch_status(self, key: Key, resource_version: str, status: Mapping[str, Any]) -> dict[str, Any]:
         """Merge into the status what differs; a null removes a field."""
@@ -156,25 +173,30 @@ class Kube:
         self._call("PATCH", "events", namespace, name, body=change)
 
     def lease(self, name: str) -> dict[str, Any]:
-        """Read a Lease of our own namespace."""
-        return self._call("GET", "leases", self._own_namespace, name)
+        """Read a Lease of our own namespace, as it can be written back."""
+        return self._lease("GET", name)
 
     def create_lease(self, lease: Mapping[str, Any]) -> dict[str, Any]:
         """Create a Lease in our own namespace."""
-        return self._call("POST", "leases", self._own_namespace, body=lease)
+        return self._lease("POST", None, lease)
 
     def replace_lease(self, lease: Mapping[str, Any]) -> dict[str, Any]:
         """Replace a Lease of our own namespace as it was read; its resourceVersion is the guard."""
-        return self._call("PUT", "leases", self._own_namespace, lease["metadata"]["name"], body=lease)
+        return self._lease("PUT", lease["metadata"]["name"], lease)
+
+    def _lease(self, method: str, name: str | None, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        lease = self._call(method, "leases", self._own_namespace, name, body=body, read=decode)
+        lease["metadata"].pop("managedFields", None)  # the API server keeps what it has, and they may be of any size
+        return lease
 
     def _call(
         self, method: str, resource: str, namespace: str | None = None, name: str | None = None, *,
         subresource: str | None = None, query: Mapping[str, str] | None = None, body: Mapping[str, Any] | None = None,
-        accept: str = _JSON,
+        read: Callable[[bytes], dict[str, Any]] = decode_object,
     ) -> dict[str, Any]:  # fmt: skip
         """Send one request; a reply about another object than the one that was asked for counts as none."""
         path = api_path(resource, namespace, name, subresource=subresource, query=query)
-        reply = self._send(method, path, body, accept)
+        reply = _decoded(read, self._send(method, path, body), f"{method} {path}: the reply")
         asked = name if name is not None else ((body or {}).get("metadata") or {}).get("name")
         if asked is not None:
             metadata = reply.get("metadata")
@@ -183,7 +205,9 @@ class Kube:
                 raise KubeError(f"{method} {path}: the reply is about another object")
         return reply
 
-    def _send(self, method: str, path: str, body: Mapping[str, Any] | None, accept: str) -> dict[str, Any]:
+    def _send(
+        self, method: str, path: str, body: Mapping[str, Any] | None, accept: str = _JSON, most: int = LARGEST_OBJECT
+    ) -> bytes:
         headers = {"Accept": accept}
         if body is not None:
             headers["Content-Type"] = "application/merge-patch+json" if method == "PATCH" else _JSON
@@ -192,20 +216,17 @@ class Kube:
         )
         try:
             response = self._client.call_api(*request, _request_timeout=self._timeout)
-            data = response.read()  # type: ignore[no-untyped-call]
+            data = _read(response.response, most)
         except ApiException as error:
             raise _ERRORS.get(error.status, KubeError)(f"{method} {path}: {error.status} {error.reason}") from error
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise KubeError(f"{method} {path}: {type(error).__name__}") from error
         if not 200 <= response.status < 300:
-            raise _ERRORS.get(response.status, KubeError)(f"{method} {path}: {response.status} {_message(data)}")
-        try:
-            result = json.loads(data)
-        except ValueError:  # without the cause: it holds the reply, which may be a Secret's
-            raise KubeError(f"{method} {path}: the reply is no JSON") from None
-        if not isinstance(result, dict):
-            raise KubeError(f"{method} {path}: the reply is no object")
-        return result
+            words = _message(data) if data else ""
+            raise _ERRORS.get(response.status, KubeError)(f"{method} {path}: {response.status} {words}")
+        if data is None:
+            raise _TooLarge(f"{method} {path}: the reply is longer than {most} bytes")
+        return data
 
 
 def api_path(
@@ -271,8 +292,27 @@ def _shown(text: object) -> str:
     return words if len(words) <= _SHOWN else f"{words[:_SHOWN]}..."
 
 
+def _read(response: urllib3.HTTPResponse, most: int) -> bytes | None:
+    """Read all of a reply; None, with the connection ended, if it is longer than that."""
+    parts: list[bytes] = []
+    for part in response.stream(_CHUNK):
+        parts.append(part)
+        most -= len(part)
+        if most < 0:
+            response.close()
+            return None
+    return b"".join(parts)
+
+
+def _decoded(read: Callable[[bytes], _Read], text: bytes, what: str) -> _Read:
+    try:
+        return read(text)
+    except ValueError:  # without the cause: it holds the reply, which may be a Secret's
+        raise KubeError(f"{what} is no object in JSON") from None
+
+
 def _message(data: bytes | None) -> str:
     try:
-        return str(json.loads(data or b"{}").get("message", ""))
+        return str(decode(data or b"{}").get("message", ""))
     except ValueError:
         return ""

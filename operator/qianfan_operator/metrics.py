@@ -27,6 +27,12 @@ QUEUE_DEPTH = Gauge(
 )
 ACTIVE = Gauge("qianfan_reconcile_active_workers", "Passes that are under way.", registry=REGISTRY)
 OBJECTS = Gauge("qianfan_objects", "Objects that the operator knows.", registry=REGISTRY)
+UNREADABLE = Gauge(
+    "qianfan_unreadable_objects",
+    "Objects and Secrets of which something cannot be read, by kind; the log and an event name them.",
+    ["kind"],
+    registry=REGISTRY,
+)
 UNWRITTEN = Gauge("qianfan_unwritten_ids", "Created things whose ids are not in a status yet.", registry=REGISTRY)
 LEADER = Gauge("qianfan_leader", "1 in the process that acts, 0 in one that stands by.", registry=REGISTRY)
 LAST_EVENT = Gauge(

@@ -7,6 +7,7 @@ bytes. Memory beats events: an event that is older than our own last write is dr
 import json
 import threading
 import zlib
+from collections import Counter
 from collections.abc import Container, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -31,6 +32,10 @@ class Entry:
     """The version that somebody else wrote last; our own writes are guarded, so nobody was between them."""
     body: bytes | None = None
     """None: nothing is going on; empty: too large to be remembered."""
+    unreadable: str = ""
+    """What cannot be read of it."""
+    reported: str = ""
+    """What of that its users were told."""
     secrets: tuple[tuple[str, str], ...] = ()
     """Namespaces and names of the Secrets that its keys may come from."""
     refers: tuple[Key, ...] = ()
@@ -98,6 +103,11 @@ class Store:
         here = tuple(key.name for key in self.known() if (key.plural, key.namespace) == (plural, namespace))
         with self._lock:
             return (*here, *self._past.get((plural, namespace), ()))
+
+    def unreadable(self) -> Counter[str]:
+        """Count the objects of which something cannot be read, by plural."""
+        with self._lock:
+            return Counter(key.plural for key, record in self._records.items() if record.unreadable)
 
     def __len__(self) -> int:
         return len(self._records)

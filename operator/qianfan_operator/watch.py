@@ -7,8 +7,9 @@ nothing of kopf's is ever written on a user's object (design 4).
 import asyncio
 import logging
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
+import aiohttp
 import kopf
 from kopf._cogs.clients.scanning import scan_resources
 from kopf._cogs.structs.references import Insights
@@ -18,6 +19,8 @@ from qianfan_operator import metrics
 from qianfan_operator.api.common import GROUP, SECRET_NAME, VERSION
 from qianfan_operator.intake import Intake
 from qianfan_operator.kube import decode_secret
+from qianfan_operator.pages import FIRST
+from qianfan_operator.session import Session
 
 log = logging.getLogger(__name__)
 _MISSING = 2.0  # seconds between two looks for a definition that is not there
@@ -96,8 +99,9 @@ class Watch:
                 metrics.LAST_EVENT.set_to_current_time()
                 self._intake.secret_seen(event["type"], raw, decode_secret(raw))
 
-        async def login(**context: Any) -> kopf.ConnectionInfo | None:
-            return kopf.login_via_client(**context)
+        async def login(**context: Any) -> kopf.AiohttpSession | None:
+            info = kopf.login_via_client(**context)
+            return _session(info) if info else None
 
         looking: list[asyncio.Task[None]] = []
 
@@ -117,7 +121,13 @@ class Watch:
     def _watch(self, registry: kopf.OperatorRegistry, plural: str) -> None:
         async def resource(event: Mapping[str, Any], **_: Any) -> None:
             metrics.LAST_EVENT.set_to_current_time()
-            self._intake.seen(plural, event["type"], event["object"])
+            try:
+                self._intake.seen(plural, event["type"], event["object"])
+            except Exception as error:  # kopf would log it, too, and then the object would never count as seen
+                log.exception("An event could not be taken in")
+                if event["type"] == "DELETED":
+                    return
+                self._intake.unreadable(plural, event["object"], f"{type(error).__name__} in the operator")
 
         kopf.on.event(GROUP, VERSION, plural, registry=registry, id=plural)(resource)
 
@@ -143,6 +153,21 @@ class Watch:
                 log.exception("Missing definitions could not be looked for")
 
 
+def _session(info: kopf.ConnectionInfo) -> kopf.AiohttpSession:
+    """Connect as kopf would, by a session of ours."""
+    session = aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, ssl=info.as_ssl_context()),
+        # Compressed, a reply of 140 MB is one of 140 KB, and decompressed at once.
+        headers={**info.as_http_headers(), "Accept-Encoding": "identity"},
+        proxy=info.proxy_url,
+        trust_env=info.trust_env,
+    )
+    return kopf.AiohttpSession(
+        server=info.server, default_namespace=info.default_namespace, priority=info.priority,
+        aiohttp_session=cast(aiohttp.ClientSession, Session(session)),
+    )  # fmt: skip
+
+
 def _settings() -> kopf.OperatorSettings:
     settings = kopf.OperatorSettings()
     settings.persistence.diffbase_storage = _NoDiffBase()
@@ -151,7 +176,7 @@ def _settings() -> kopf.OperatorSettings:
     settings.posting.enabled = False
     settings.queueing.idle_timeout = 0.1  # idle workers hold 20 KB each
     settings.watching.field_selectors["secrets"] = f"metadata.name={SECRET_NAME}"
-    settings.watching.chunk_size = 100  # of 500, the memory that reading takes stays: 8 MB
+    settings.watching.chunk_size = FIRST  # so that it asks for pages at all; how long they are is the session's to say
     settings.watching.server_timeout = 300
     settings.watching.client_timeout = 330
     settings.watching.connect_timeout = 10

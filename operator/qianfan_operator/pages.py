@@ -1,0 +1,28 @@
+"""How many objects to ask for in one page of a list: what matters for the memory is the bytes."""
+
+LARGEST_PAGE = 2 * 1024 * 1024
+"""Bytes of a page after which it is read no further, and asked for again with fewer objects."""
+LARGEST_OBJECT = 16 * 1024 * 1024
+"""Bytes of a page that has one object only. etcd takes 1.5 MiB unless it is told otherwise."""
+MOST, FIRST = 500, 100  # objects
+
+
+class PageSize:
+    """The number of objects to ask for next, learned from the pages of one list."""
+
+    def __init__(self) -> None:
+        self.limit = FIRST
+
+    @property
+    def budget(self) -> int:
+        """Bytes to read at most of the next page."""
+        return LARGEST_PAGE if self.limit > 1 else LARGEST_OBJECT
+
+    def was_too_large(self) -> None:
+        """Note that the page went over the budget."""
+        self.limit = max(1, self.limit // 4)
+
+    def was(self, size: int, count: int) -> None:
+        """Note that a page of `size` bytes had `count` objects; the next one may be twice as long at most."""
+        fitting = LARGEST_PAGE // 2 * count // max(size, 1)
+        self.limit = max(1, min(MOST, 2 * self.limit, fitting or 1)) if count else self.limit

@@ -201,7 +201,9 @@ def _now(timespec: str = "seconds") -> str:
     return datetime.now(UTC).isoformat(timespec=timespec).replace("+00:00", "Z")
 
 
-def _refresh(store: Store, queue: WorkQueue[Key], protocol: Protocol, election: Election | Alone, intake: Intake) -> None:
+def _refresh(
+    store: Store, queue: WorkQueue[Key], protocol: Protocol, election: Election | Alone, intake: Intake
+) -> None:
     metrics.LEADER.set(election.leading())
     metrics.OBJECTS.set(len(store))
     metrics.ACTIVE.set(queue.busy())

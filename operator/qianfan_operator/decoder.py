@@ -43,15 +43,15 @@ _Raw = TypeVar("_Raw", bound=Mapping[str, Any])
 
 
 class Page(NamedTuple):
-    """A page of a list; `count` is how many objects were on it."""
+    """A page of a list, and how many bytes of text it was."""
 
     document: dict[str, Any]
-    count: int
+    size: int
 
 
-def decode(data: bytes) -> Any:
-    """Decode a reply that is no object, or one that is written back as it was read; ValueError if it is no JSON."""
-    return _load(data)[0]
+def decode(data: bytes) -> dict[str, Any]:
+    """Decode a reply that is no object of a kind, or one that is written back; ValueError if it is no JSON object."""
+    return _mapping(_load(data)[0])
 
 
 def decode_object(data: bytes) -> dict[str, Any]:
@@ -66,12 +66,13 @@ def decode_page(data: bytes) -> Page:
     with _turn(data):
         found, cut = _load(data)
         document = _mapping(found)
+        document.setdefault("metadata", {})
         items = document.get("items") or []  # none is null
         if not isinstance(items, list):
             raise ValueError("the items are no list")  # noqa: TRY004  # what is wrong is the text, not the program
         kind = str(document.get("kind", "")).removesuffix("List")
         document["items"] = items = [_object(item, kind, cut=cut) for item in items]
-    return Page(document, len(items))
+    return Page(document, len(data))
 
 
 def decode_event(line: bytes) -> dict[str, Any]:
@@ -80,7 +81,7 @@ def decode_event(line: bytes) -> dict[str, Any]:
         found, cut = _load(line)
         event = _mapping(found)
         if not isinstance(event.get("type"), str) or not isinstance(event.get("object"), dict):
-            raise ValueError("the line is no event")
+            raise ValueError("the line is no event")  # noqa: TRY004  # what is wrong is the text, not the program
         if event["type"] != "ERROR":
             event["object"] = _object(event["object"], str(event["object"].get("kind", "")), cut=cut)
     return event

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from qianfan_operator.api.common import API_VERSION, GROUP, Condition, Metadata, Resource
+from qianfan_operator.api.common import API_VERSION, GROUP, CommonSpec, CommonStatus, Condition, Metadata, Resource
 from qianfan_operator.conditions import READY, STALLED, SYNCED, find, is_true
 from qianfan_operator.keys import Key
 from qianfan_operator.kube import Kube, KubeError, NotFound
@@ -75,8 +75,9 @@ class Events:
 
     def unreadable(self, resource: type[Resource], key: Key, uid: str, what: str) -> None:
         """Warn that an object cannot be read in full; `what` names the fields, or says what is wrong."""
-        about = resource.model_construct(metadata=Metadata(name=key.name, namespace=key.namespace, uid=uid))
-        note = f"The operator cannot read all of this object: {what}. See docs/operations.md, \"Unreadable objects\"."
+        metadata = Metadata(name=key.name, namespace=key.namespace, uid=uid)
+        about = resource.model_construct(metadata=metadata, spec=CommonSpec(), status=CommonStatus())
+        note = f'The operator cannot read all of this object: {what}. See docs/operations.md, "Unreadable objects".'
         self.post(about, "Warning", UNREADABLE, note)
 
     def _counted_up(self, namespace: str, words: tuple[str, ...]) -> bool:

@@ -115,12 +115,12 @@ class Kube:
                     raise
                 size.was_too_large()
                 continue
-            page, count = _decoded(decode_page, text, f"the list of {plural}")
-            for item in page["items"]:
+            page = _decoded(decode_page, text, f"the list of {plural}")
+            for item in page.document["items"]:
                 metadata = item["metadata"]
                 yield _listed(plural, metadata), metadata["uid"]
-            size.was(len(text), count)
-            more = page["metadata"].get("continue")
+            size.was(page.size, len(page.document["items"]))
+            more = page.document["metadata"].get("continue")
             if not more:
                 return
 
@@ -313,6 +313,6 @@ def _decoded(read: Callable[[bytes], _Read], text: bytes, what: str) -> _Read:
 
 def _message(data: bytes | None) -> str:
     try:
-        return str(decode(data or b"{}").get("message", ""))
+        return str(decode(data or b"").get("message", ""))
     except ValueError:
         return ""

@@ -24,5 +24,6 @@ class PageSize:
 
     def was(self, size: int, count: int) -> None:
         """Note that a page of `size` bytes had `count` objects; the next one may be twice as long at most."""
-        fitting = LARGEST_PAGE // 2 * count // max(size, 1)
-        self.limit = max(1, min(MOST, 2 * self.limit, fitting or 1)) if count else self.limit
+        if count:
+            fitting = LARGEST_PAGE // 2 * count // max(size, 1)
+            self.limit = max(1, min(MOST, 2 * self.limit, fitting))

@@ -88,7 +88,7 @@ class Session:
             await self._wait_for_sense(path, error)
             raise aiohttp.ClientPayloadError(f"the list of {path} cannot be read") from error
         self._odd.pop(path, None)
-        size.was(len(text), page.count)
+        size.was(page.size, len(page.document["items"]))
         return Reply(response, self._lines, page.document)
 
     async def _lines(self, response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:

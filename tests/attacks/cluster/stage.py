@@ -101,6 +101,12 @@ class Stage:
         assert response.ok, f"{method} {where}: {response.status_code} {response.text[:300]}"
         return response.content
 
+    def offered(self, plural: str, text: str) -> bool:
+        """Offer an object to the API server; says whether it took it as it was written."""
+        where = self.cluster.server + path(plural, NAMESPACE) + "?fieldValidation=Strict"
+        headers = {"Content-Type": "application/json"}
+        return self._session.post(where, data=text, headers=headers, timeout=60).status_code == 201
+
     def status(self, plural: str, name: str, namespace: str = NAMESPACE) -> Object:
         """The status of an object, as the columns of a table that hold no managed fields: kubectl reads one object."""
         done = self.cluster.kubectl("-n", namespace, "get", plural, name, "-o", "jsonpath={.status}", check=False)

@@ -15,6 +15,7 @@ from qianfan_simulator import AfterLooks, Never, Options
 DEEPEST = 9_990
 """Levels of managed fields; in a list, whose objects are three levels down, that is the most that etcd's JSON takes."""
 OPTIONS = Options(training=Never(), publishing=AfterLooks(1), payment=AfterLooks(1), deploying=AfterLooks(1))
+SOON = {"LEASE_DURATION_SEC": "6"}
 CRDS = Path(__file__).parents[3] / "crds"
 
 
@@ -36,7 +37,7 @@ def operator(stage: Stage) -> Iterator[OperatorProcess]:
         put(stage, plural, "poisoned", body)
     put(stage, JOB, NAMESPACE, job("poison"), levels=4_000)
     apply(stage, job("before"))
-    operator = stage.operator("first")
+    operator = stage.operator("first", **SOON)
     operator.start()
     yield operator
 
@@ -82,3 +83,67 @@ def test_the_start_survives_poison_of_every_kind(stage: Stage, operator: Operato
     stage.eyes.wait_for(lambda: "Unreadable" in stage.events(NAMESPACE, "poison"), lambda: "no event")
     apply(stage, job("after"))
     stage.until(JOB, "after", "Training")
+
+
+def test_poison_that_arrives_changes_nothing_and_is_cured(stage: Stage, operator: OperatorProcess) -> None:
+    """A run whose object is poisoned trains on, can be deleted, and new objects are served meanwhile."""
+    for name in ("runner", "leaver"):
+        apply(stage, job(name))
+        stage.until(JOB, name, "Training")
+    before = unreadable(operator, JOB)
+    for name in ("runner", "leaver"):
+        poison(stage, JOB, name)
+    poison(stage, "secrets", "qianfan-credentials")
+    stage.eyes.wait_for(lambda: unreadable(operator, JOB) == before + 2, lambda: "the metric does not tell")
+    apply(stage, job("newer"))
+    stage.until(JOB, "newer", "Training")
+    assert stage.status(JOB, "runner")["conditions"], "it is known as before"
+    stage.cluster.kubectl("-n", NAMESPACE, "delete", JOB, "leaver", "--timeout=60s")
+    cure(stage, JOB, "runner")
+    stage.eyes.wait_for(lambda: unreadable(operator, JOB) == before, lambda: "the metric does not go down")
+    stage.call("PATCH", path(JOB, NAMESPACE, "runner"), '{"spec":{"desiredState":"Stopped"}}', MERGE)
+    stage.until(JOB, "runner", "Stopped")
+    stopped = {call.parameters["jobId"] for call in stage.cloud.calls if call.operation == "stopJob"}
+    assert len(stopped) == 2, "the runs of leaver and runner, and no others"
+
+
+def test_another_replica_takes_over_among_poison(stage: Stage, operator: OperatorProcess) -> None:
+    """The one that stands by has read the same; the one that died starts again."""
+    second = stage.operator("second", **SOON)
+    second.start()
+    operator.die()
+    second.until_leading()
+    apply(stage, job("at-second"))
+    stage.until(JOB, "at-second", "Training")
+    operator.start()
+    poison(stage, JOB, "at-second")
+    second.die()
+    operator.until_leading()
+    apply(stage, job("at-first"))
+    stage.until(JOB, "at-first", "Training")
+    assert operator.healthy()
+
+
+def test_a_spec_of_any_depth_is_told_in_its_own_status(stage: Stage, operator: OperatorProcess) -> None:
+    """With the definitions of v0.1.0, whose `trainConfig.extra` had no bounds: what was stored then is stored still."""
+    definition = yaml.safe_load((CRDS / "qianfanjobs.yaml").read_text())
+    fields = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
+    fields["trainConfig"]["properties"]["extra"] = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    stage.cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", input=json.dumps(definition))
+    body = job("deep")
+    body["spec"] = {**body["spec"], "trainConfig": {**body["spec"]["trainConfig"], "extra": "(deep)"}}
+    for levels in (900, DEEPEST):
+        body["metadata"] = {"name": f"deep-{levels}"}
+        text = json.dumps(body).replace('"(deep)"', '{"a":' * levels + "1" + "}" * levels)
+        stage.eyes.wait_for(lambda text=text: stage.offered(JOB, text), lambda: "the definition is not served")
+    stage.cluster.install_crds(CRDS)
+    for levels in (900, DEEPEST):
+        stage.until(JOB, f"deep-{levels}", "InvalidSpec")
+        assert "Unreadable" in stage.events(NAMESPACE, f"deep-{levels}")
+    operator.kill()
+    operator.start()
+    apply(stage, job("beside"))
+    stage.until(JOB, "beside", "Training")
+    stage.call("PATCH", path(JOB, NAMESPACE, "deep-900"), '{"spec":{"trainConfig":{"extra":null}}}', MERGE)
+    stage.until(JOB, "deep-900", "Training")
+    stage.cluster.kubectl("-n", NAMESPACE, "delete", JOB, f"deep-{DEEPEST}", "--timeout=60s")

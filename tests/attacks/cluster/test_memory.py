@@ -1,0 +1,92 @@
+"""Two hundred objects of the largest size that the API server takes, and Secrets: the operator keeps to its limit."""
+
+import json
+import random
+import string
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from attacks.cluster.stage import MERGE, NAMESPACE, Stage, managed, path
+from e2e.place import JOB, job
+from qianfan_simulator import Never, Options
+
+DEPLOYMENT = Path(__file__).parents[3] / "deploy" / "operator" / "deployment.yaml"
+LARGE, SECRETS = 200, 40
+_LETTERS = random.Random(1)
+
+
+def limit() -> int:
+    """Bytes of the Deployment's memory limit."""
+    (container,) = yaml.safe_load(DEPLOYMENT.read_text())["spec"]["template"]["spec"]["containers"]
+    text = container["resources"]["limits"]["memory"]
+    assert text.endswith("Mi")
+    return int(text.removesuffix("Mi")) * 1024 * 1024
+
+
+def letters(count: int) -> str:
+    return "".join(_LETTERS.choices(string.ascii_lowercase, k=count))
+
+
+def largest(number: int) -> dict[str, Any]:
+    """Metadata of some 1.4 MB, which is what etcd takes: by turns of all that may be so large.
+
+    Most are of the kind that the API server writes in less than seconds; those take more when they are decoded.
+    """
+    metadata: dict[str, Any] = {"name": f"large-{number}"}
+    turn = number % 24
+    if turn == 0:
+        fields = json.dumps({f"f:{index}": {} for index in range(105_000)}, separators=(",", ":"))
+        metadata["managedFields"] = json.loads(managed(fields))
+    elif turn == 1:
+        metadata["labels"] = {letters(8): "" for _ in range(48_000)}
+    elif turn == 2:
+        metadata["finalizers"] = [f"a/{letters(8)}" for _ in range(42_000)]
+    else:
+        owner = {"apiVersion": "v1", "kind": "Pod", "uid": letters(36)}
+        metadata["annotations"] = {"qianfan.dev/reconcile-requested-at": letters(262_000)}
+        metadata["ownerReferences"] = [{**owner, "name": letters(1_200_000)}]
+    return metadata
+
+
+@pytest.fixture(scope="module")
+def stage() -> Iterator[Stage]:
+    with Stage(Options(training=Never())) as stage:
+        yield stage
+
+
+def peak(pid: int) -> int:
+    (line,) = (one for one in Path(f"/proc/{pid}/status").read_text().splitlines() if one.startswith("VmHWM"))
+    return int(line.split()[1]) * 1024
+
+
+@pytest.mark.proof
+@pytest.mark.timeout(1200)
+def test_the_largest_objects_keep_within_the_limit(stage: Stage) -> None:
+    """At the start, when all of them change at once, and at a second start."""
+    for number in range(LARGE):
+        body = job(f"large-{number}")
+        text = json.dumps({**body, "metadata": largest(number)}, separators=(",", ":"))
+        stage.call("POST", path(JOB, NAMESPACE), text)
+    for number in range(SECRETS):
+        stage.cluster.kubectl("create", "namespace", f"secret-{number}")
+        keys = {"QIANFAN_ACCESS_KEY": letters(500_000), "QIANFAN_SECRET_KEY": letters(500_000)}
+        stage.create("v1", "secrets", f"secret-{number}", "qianfan-credentials", stringData=keys)
+    stage.call("POST", path(JOB, NAMESPACE), json.dumps(job("good")))
+    operator = stage.operator("first", LOG_LEVEL="INFO")
+    operator.start()
+    stage.until(JOB, "good", "Training")
+    print("start", peak(stage.pid("first")) // 2**20)
+    for number in range(LARGE):
+        body = json.dumps({"spec": {"activeDeadlineSeconds": 10_000 + number}})
+        stage.call("PATCH", path(JOB, NAMESPACE, f"large-{number}"), body, MERGE)
+    print("patched", peak(stage.pid("first")) // 2**20)
+    stage.call("POST", path(JOB, NAMESPACE), json.dumps(job("later")))
+    stage.until(JOB, "later", "Training", within=60)
+    for number in range(0, LARGE, 7):
+        print(number, stage.status(JOB, f"large-{number}").get("conditions", [{}])[0])
+    print("end", peak(stage.pid("first")) // 2**20)
+    assert peak(stage.pid("first")) < limit()

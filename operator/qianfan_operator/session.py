@@ -9,7 +9,7 @@ import asyncio
 import json
 import logging
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -34,8 +34,10 @@ _USUAL = re.compile(rb'\{"type":"(?:ADDED|MODIFIED|DELETED|BOOKMARK)","object":\
 class Session:
     """What kopf uses of an `aiohttp.ClientSession`."""
 
-    def __init__(self, session: aiohttp.ClientSession) -> None:
-        self._session = session
+    def __init__(
+        self, session: aiohttp.ClientSession, pause: Callable[[float], Awaitable[object]] = asyncio.sleep
+    ) -> None:
+        self._session, self._pause = session, pause
         self._pages: dict[str, PageSize] = {}
         self._odd: dict[str, float] = {}
 
@@ -112,7 +114,7 @@ class Session:
         log.warning(
             "The API server said what cannot be read", extra={"path": path, "error": str(error), "again_in": wait}
         )
-        await asyncio.sleep(wait)
+        await self._pause(wait)
         return wait
 
 

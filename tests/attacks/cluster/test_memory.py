@@ -46,9 +46,8 @@ def largest(number: int) -> dict[str, Any]:
     elif turn == 2:
         metadata["finalizers"] = [f"a/{letters(8)}" for _ in range(42_000)]
     else:
-        owner = {"apiVersion": "v1", "kind": "Pod", "uid": letters(36)}
         metadata["annotations"] = {"qianfan.dev/reconcile-requested-at": letters(262_000)}
-        metadata["ownerReferences"] = [{**owner, "name": letters(1_200_000)}]
+        metadata["managedFields"] = json.loads(managed(json.dumps({f"f:{letters(1_200_000)}": {}})))
     return metadata
 
 

@@ -42,7 +42,9 @@ def operator(stage: Stage) -> Iterator[OperatorProcess]:
     yield operator
 
 
-def put(stage: Stage, plural: str, namespace: str, body: dict, api: str = "qianfan.dev/v1alpha1", levels: int = DEEPEST) -> None:
+def put(
+    stage: Stage, plural: str, namespace: str, body: dict, api: str = "qianfan.dev/v1alpha1", levels: int = DEEPEST
+) -> None:
     body = {**body, "metadata": {**body["metadata"], "managedFields": "(managed)"}}
     text = json.dumps(body, separators=(",", ":")).replace('"(managed)"', managed(deep(levels), api))
     stage.call("POST", path(plural, namespace), text)

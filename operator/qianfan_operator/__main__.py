@@ -13,6 +13,7 @@ from importlib.metadata import version
 from pydantic import ValidationError
 
 from qianfan_operator import core_dumps, health, logs, metrics
+from qianfan_operator.allocator import give_large_blocks_back
 from qianfan_operator.cloud.budget import LIMITS
 from qianfan_operator.cloud.client import Client
 from qianfan_operator.cloud.clock import SystemClock
@@ -55,6 +56,7 @@ def main() -> int:
     except ValidationError as error:
         sys.stderr.write(f"qianfan-operator: {clean(explain(error), 4000)}\n")
         return REFUSED
+    give_large_blocks_back()
     logs.configure(settings.log_format, settings.log_level)
     core_dumps.forbid()
     try:

@@ -101,8 +101,8 @@ def is_shallow(text: bytes) -> bool:
     Strings are what stands between two quotation marks, once escapes are gone. Of the brackets that are left each turn
     takes the innermost pairs away, thus at most two levels.
     """
-    if b"\\" in text:
-        text = text.replace(rb"\\", b"").replace(rb"\"", b"")
+    for escape in (rb"\\", rb"\""):
+        text = text.replace(escape, b"") if escape in text else text
     left = b"".join(text.translate(None, _REST).split(b'"')[::2])
     for _ in range(MAX_DEPTH // 2):
         if not left:

@@ -5,6 +5,7 @@ What nobody refers to may be deleted, and what nobody holds be taken over; both 
 
 import asyncio
 import logging
+import time
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
@@ -43,12 +44,13 @@ class Listing:
     async def complete(self) -> None:
         """Look until everything has been seen."""
         while True:
+            began = time.monotonic()
             try:
                 if await asyncio.to_thread(self.look):
                     return
             except Exception:
                 log.exception("The objects could not be listed")
-            await asyncio.sleep(_PAUSE)
+            await asyncio.sleep(max(_PAUSE, time.monotonic() - began))  # large lists are not asked for without a rest
 
     def _seen(self, key: Key, uid: str) -> bool:
         record = self._store.get(key)

@@ -4,14 +4,14 @@ LARGEST_PAGE = 2 * 1024 * 1024
 """Bytes of a page after which it is read no further, and asked for again with fewer objects."""
 LARGEST_OBJECT = 16 * 1024 * 1024
 """Bytes of a page that has one object only. etcd takes 1.5 MiB unless it is told otherwise."""
-MOST, FIRST = 500, 100  # objects
+MOST = 100  # objects
 
 
 class PageSize:
     """The number of objects to ask for next, learned from the pages of one list."""
 
     def __init__(self) -> None:
-        self.limit = FIRST
+        self.limit = MOST
 
     @property
     def budget(self) -> int:

@@ -19,7 +19,7 @@ from qianfan_operator import metrics
 from qianfan_operator.api.common import GROUP, SECRET_NAME, VERSION
 from qianfan_operator.intake import Intake
 from qianfan_operator.kube import decode_secret
-from qianfan_operator.pages import FIRST
+from qianfan_operator.pages import MOST
 from qianfan_operator.session import Session
 
 log = logging.getLogger(__name__)
@@ -176,7 +176,7 @@ def _settings() -> kopf.OperatorSettings:
     settings.posting.enabled = False
     settings.queueing.idle_timeout = 0.1  # idle workers hold 20 KB each
     settings.watching.field_selectors["secrets"] = f"metadata.name={SECRET_NAME}"
-    settings.watching.chunk_size = FIRST  # so that it asks for pages at all; how long they are is the session's to say
+    settings.watching.chunk_size = MOST  # so that it asks for pages at all; how long they are is the session's to say
     settings.watching.server_timeout = 300
     settings.watching.client_timeout = 330
     settings.watching.connect_timeout = 10

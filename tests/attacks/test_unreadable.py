@@ -66,7 +66,7 @@ def test_a_restart_among_unreadable_objects_knows_what_they_hold(world: World) -
 
 
 def test_an_object_that_becomes_unreadable_keeps_what_it_has(world: World) -> None:
-    """Its run trains on; its passes fail at longer and longer intervals; a second object is served; then it is cured."""
+    """Its run trains on; its passes fail at longer and longer intervals; others are served; then it is cured."""
     key = world.kube.apply(job())
     world.until(key, "Training")
     holds = world.store.get(key).holds

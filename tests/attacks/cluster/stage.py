@@ -29,14 +29,15 @@ GROUP = "/apis/qianfan.dev/v1alpha1"
 
 
 class Eyes:
-    """Waits for what is asked again and again; in the place of a history."""
+    """Waits for what is asked again and again, `patience` times as long as others; in the place of a history."""
 
-    def __init__(self) -> None:
+    def __init__(self, patience: int) -> None:
+        self._patience = patience
         self._never = threading.Event()
 
     def wait_for(self, holds: Callable[[], T | None], what: Callable[[], str], within: float = 30) -> T:
         """See History."""
-        deadline = time.monotonic() + within
+        deadline = time.monotonic() + within * self._patience
         while not (value := holds()):
             assert time.monotonic() < deadline, what()
             self._never.wait(0.1)
@@ -46,9 +47,9 @@ class Eyes:
 class Stage:
     """A cluster with the CRDs, a simulated cloud, one namespace with keys, and operators by name."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, patience: int = 1) -> None:
         self._stack = ExitStack()
-        self._options = options
+        self._options, self.eyes = options, Eyes(patience)
 
     def __enter__(self) -> Self:
         self.cluster = self._stack.enter_context(Cluster())
@@ -59,7 +60,6 @@ class Stage:
         self._session.trust_env, self._session.verify = False, str(self.cluster.certificate_authority)
         user = json.loads(self.cluster.kubeconfig.read_text())["users"][0]["user"]
         self._session.headers["Authorization"] = f"Bearer {user['token']}"
-        self.eyes = Eyes()
         self.namespace(NAMESPACE)
         return self
 
@@ -106,6 +106,11 @@ class Stage:
         where = self.cluster.server + path(plural, NAMESPACE) + "?fieldValidation=Strict"
         headers = {"Content-Type": "application/json"}
         return self._session.post(where, data=text, headers=headers, timeout=60).status_code == 201
+
+    def offer_patch(self, plural: str, name: str, body: Object) -> None:
+        """Merge into an object, if the API server can do it in its time."""
+        where, headers = self.cluster.server + path(plural, NAMESPACE, name), {"Content-Type": MERGE}
+        self._session.patch(where, data=json.dumps(body), headers=headers, timeout=120)
 
     def status(self, plural: str, name: str, namespace: str = NAMESPACE) -> Object:
         """The status of an object, as the columns of a table that hold no managed fields: kubectl reads one object."""

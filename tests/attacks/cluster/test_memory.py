@@ -16,6 +16,10 @@ from qianfan_simulator import Never, Options
 
 DEPLOYMENT = Path(__file__).parents[3] / "deploy" / "operator" / "deployment.yaml"
 LARGE, SECRETS = 200, 40
+AS_INSTALLED = {
+    "LOG_LEVEL": "INFO", "POLL_MIN_SEC": "10", "POLL_MAX_SEC": "60", "RETRY_MAX_SEC": "300", "PROBE_SEC": "300",
+    "RESYNC_SEC": "600", "CONSOLE_API_RETRY_TIMEOUT": "30", "CREATE_EXPIRY_SEC": "15", "CREATE_GRACE_SEC": "120",
+}  # fmt: skip
 _LETTERS = random.Random(1)
 
 
@@ -53,7 +57,7 @@ def largest(number: int) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def stage() -> Iterator[Stage]:
-    with Stage(Options(training=Never())) as stage:
+    with Stage(Options(training=Never()), patience=20) as stage:
         yield stage
 
 
@@ -63,29 +67,30 @@ def peak(pid: int) -> int:
 
 
 @pytest.mark.proof
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(1800)
 def test_the_largest_objects_keep_within_the_limit(stage: Stage) -> None:
-    """At the start, when all of them change at once, and at a second start."""
+    """At the start, when many of them change at once, and at a second start among them."""
     for number in range(LARGE):
-        body = job(f"large-{number}")
-        text = json.dumps({**body, "metadata": largest(number)}, separators=(",", ":"))
+        text = json.dumps({**job(), "metadata": largest(number)}, separators=(",", ":"))
         stage.call("POST", path(JOB, NAMESPACE), text)
     for number in range(SECRETS):
         stage.cluster.kubectl("create", "namespace", f"secret-{number}")
         keys = {"QIANFAN_ACCESS_KEY": letters(500_000), "QIANFAN_SECRET_KEY": letters(500_000)}
         stage.create("v1", "secrets", f"secret-{number}", "qianfan-credentials", stringData=keys)
     stage.call("POST", path(JOB, NAMESPACE), json.dumps(job("good")))
-    operator = stage.operator("first", LOG_LEVEL="INFO")
+    operator = stage.operator("first", **AS_INSTALLED)
     operator.start()
     stage.until(JOB, "good", "Training")
-    print("start", peak(stage.pid("first")) // 2**20)
-    for number in range(LARGE):
-        body = json.dumps({"spec": {"activeDeadlineSeconds": 10_000 + number}})
-        stage.call("PATCH", path(JOB, NAMESPACE, f"large-{number}"), body, MERGE)
-    print("patched", peak(stage.pid("first")) // 2**20)
+    peaks = [peak(stage.pid("first"))]
+    for number in range(0, LARGE, 2):
+        stage.offer_patch(JOB, f"large-{number}", {"spec": {"activeDeadlineSeconds": 10_000 + number}})
     stage.call("POST", path(JOB, NAMESPACE), json.dumps(job("later")))
-    stage.until(JOB, "later", "Training", within=60)
-    for number in range(0, LARGE, 7):
-        print(number, stage.status(JOB, f"large-{number}").get("conditions", [{}])[0])
-    print("end", peak(stage.pid("first")) // 2**20)
-    assert peak(stage.pid("first")) < limit()
+    stage.until(JOB, "later", "Training")
+    peaks.append(peak(stage.pid("first")))
+    operator.kill()
+    operator.start()
+    stage.call("POST", path(JOB, NAMESPACE), json.dumps(job("last")))
+    stage.until(JOB, "last", "Training")
+    peaks.append(peak(stage.pid("first")))
+    print(f"peaks in MiB: {[size // 2**20 for size in peaks]}, the limit is {limit() // 2**20}")  # noqa: T201
+    assert max(peaks) < limit()

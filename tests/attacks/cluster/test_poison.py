@@ -26,7 +26,7 @@ def stage() -> Iterator[Stage]:
 
 
 @pytest.fixture(scope="module")
-def operator(stage: Stage) -> Iterator[OperatorProcess]:
+def operator(stage: Stage) -> OperatorProcess:
     """An operator that meets poison of every kind when it starts."""
     stage.namespace("poisoned")
     stage.call("DELETE", path("secrets", "poisoned", "qianfan-credentials"))
@@ -39,7 +39,7 @@ def operator(stage: Stage) -> Iterator[OperatorProcess]:
     apply(stage, job("before"))
     operator = stage.operator("first", **SOON)
     operator.start()
-    yield operator
+    return operator
 
 
 def put(

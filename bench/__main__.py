@@ -22,7 +22,6 @@ from qianfan_devcluster.binaries import BinariesError
 from qianfan_devcluster.cluster import ClusterError
 
 _MANY = 10_000
-_SAMPLES = 100
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -54,7 +53,7 @@ def main(words: Sequence[str] | None = None) -> int:
 def _measure(options: argparse.Namespace) -> Iterator[list[Figure]]:
     with Stage() as stage:
         if options.tenants:
-            yield _tenants(stage)
+            yield _tenants(stage, options.samples)
             return
         _tell("The life of one job")
         figures, example = measure.life_of_a_job(stage)
@@ -67,16 +66,16 @@ def _measure(options: argparse.Namespace) -> Iterator[list[Figure]]:
         yield measure.latency(stage, options.samples)
         _tell("Restarts")
         yield measure.restarts(stage, options.restarts)
-        yield _tenants(stage)
+        yield _tenants(stage, options.samples)
     if options.many:
         _tell(f"{_MANY} finished jobs, in a new control plane")
         with Stage() as stage:
             yield measure.finished(stage, example, _MANY)
 
 
-def _tenants(stage: Stage) -> list[Figure]:
-    _tell(f"{_SAMPLES} new jobs in a quiet namespace, alone, and beside a hostile one")
-    return tenants.neighbours(stage, _SAMPLES)
+def _tenants(stage: Stage, samples: int) -> list[Figure]:
+    _tell("New jobs in a quiet namespace, alone, and beside a hostile one")
+    return tenants.neighbours(stage, samples)
 
 
 def _options(words: Sequence[str] | None) -> argparse.Namespace:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from qianfan_operator.api.job import BaseRun, JobStatus, QianfanJob, RunRecord
+from qianfan_operator.api.references import JobRef
 from qianfan_operator.cloud.errors import CloudError, Fate
 from qianfan_operator.cloud.views import ModelVersion
 from qianfan_operator.credentials import Account
@@ -16,7 +17,7 @@ from qianfan_operator.external import Adopt, Hold, Plan, World, confirming, stal
 from qianfan_operator.keys import Key
 from qianfan_operator.kinds import adoption
 from qianfan_operator.kinds.attempts import look_at
-from qianfan_operator.kinds.references import failed, record_named, run_of, waits_for_ever
+from qianfan_operator.kinds.references import failed, record_named, run_of, run_of_job, waits_for_ever
 from qianfan_operator.kinds.searching import Unfinished, search
 from qianfan_operator.reasons import Reason
 
@@ -28,19 +29,21 @@ def base_of(world: World, job: QianfanJob, why: Why) -> Plan:
     source = job.spec.incremental_from
     if source is None:
         return Plan(Want.CREATE, why)
-    name = source.job_ref.name if source.job_ref else None
-    if name == job.metadata.name:
-        return failed("spec.incrementalFrom refers to the object itself.")
-    base = world.fetch(Key(QianfanJob.plural, job.metadata.namespace, name)) if name else None
-    if source.job_ref and isinstance(base, QianfanJob):
-        peft_type = _peft_type(base, source.job_ref.attempt)
-        if peft_type not in {None, "ALL"}:
-            what = f"QianfanJob {source.job_ref.name} trains with peftType {peft_type}"
-            return failed(f"{what}; only a run of ALL can be a base.")
-    plan = run_of(world, job, source, why, base)
-    if name and (endless := waits_for_ever(world, job, name, plan, "spec.incrementalFrom")):
-        return endless
+    ref = source.job_ref
+    plan = _of_job(world, job, ref, why) if ref else run_of(world, job, source, why)
     return Plan(Want.CREATE, why, {"base": plan.inputs["run"]}) if plan.want is Want.CREATE else plan
+
+
+def _of_job(world: World, job: QianfanJob, ref: JobRef, why: Why) -> Plan:
+    if ref.name == job.metadata.name:
+        return failed("spec.incrementalFrom refers to the object itself.")
+    base = world.fetch(Key(QianfanJob.plural, job.metadata.namespace, ref.name))
+    trained = _peft_type(base, ref.attempt) if isinstance(base, QianfanJob) else None
+    if trained not in {None, "ALL"}:
+        what = f"QianfanJob {ref.name} trains with peftType {trained}"
+        return failed(f"{what}; only a run of ALL can be a base.")
+    plan = run_of_job(base, ref, why)
+    return waits_for_ever(world, job, ref.name, plan, "spec.incrementalFrom") or plan
 
 
 def with_integers(world: World, account: Account, job: QianfanJob, run: Mapping[str, Any]) -> BaseRun | Hold:

@@ -21,17 +21,21 @@ LONGEST_CHAIN = 100
 RunIds = dict[str, Any]  # taskId, taskUuid, jobId, jobUuid: what is known of a run
 
 
-def run_of(world: World, resource: Resource, source: RunSource, why: Why, known: Resource | None = None) -> Plan:
-    """Resolve a finished run: by `run` as it is written, by `jobRef` (`known`, if it is read) once it has succeeded."""
+def run_of(world: World, resource: Resource, source: RunSource, why: Why) -> Plan:
+    """Resolve a finished run: by `run` as it is written, by `jobRef` once that job has succeeded."""
     if source.run is not None:
         return Plan(Want.CREATE, why, {"run": _split(source.run.task_id, source.run.job_id)})
     if source.job_ref is None:
         return Plan(Want.BLOCKED, Why(Reason.INVALID_SPEC, "spec.source must name a jobRef or a run."))
-    key = Key(QianfanJob.plural, resource.metadata.namespace, source.job_ref.name)
-    job = known or world.fetch(key)
+    job = world.fetch(Key(QianfanJob.plural, resource.metadata.namespace, source.job_ref.name))
+    return run_of_job(job, source.job_ref, why)
+
+
+def run_of_job(job: Resource | None, ref: JobRef, why: Why) -> Plan:
+    """Resolve the run of a job as it was read, None if it is not there, once it has succeeded."""
     if not isinstance(job, QianfanJob):
-        return _wait(f"QianfanJob {key.name} does not exist.")
-    return _attempt_of(job, source.job_ref, why)
+        return _wait(f"QianfanJob {ref.name} does not exist.")
+    return _attempt_of(job, ref, why)
 
 
 def version_of(world: World, resource: Resource, name: str, why: Why) -> Plan:

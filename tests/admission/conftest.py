@@ -29,6 +29,12 @@ class Server:
             path += f"/{document['metadata']['name']}{part}"
         return self._session.request(method, path, params={"fieldValidation": "Strict"}, json=document, timeout=30)
 
+    def send_text(self, method: str, kind: str, text: str) -> requests.Response:
+        """Send an object as it is written, which may be what no JSON library writes."""
+        headers = {"Content-Type": "application/json"}
+        path = f"{self._root}/{kind.lower()}s"
+        return self._session.request(method, path, data=text.encode(), headers=headers, timeout=30)
+
     def close(self) -> None:
         """Close the connection."""
         self._session.close()

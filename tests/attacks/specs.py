@@ -30,7 +30,9 @@ def specs() -> dict[str, Node]:
     found = {}
     for file in sorted(CRDS.glob("qianfan*.yaml")):
         definition = yaml.safe_load(file.read_text(encoding="utf-8"))["spec"]
-        found[definition["names"]["kind"]] = definition["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+        found[definition["names"]["kind"]] = definition["versions"][0]["schema"]["openAPIV3Schema"]["properties"][
+            "spec"
+        ]
     return found
 
 

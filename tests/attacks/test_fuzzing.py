@@ -3,7 +3,6 @@
 Bounds of size and number are asserted, never of time. What is found is found again: the examples are always the same.
 """
 
-import copy
 import json
 import logging
 from collections.abc import Iterator
@@ -17,8 +16,7 @@ from hypothesis import strategies as st
 from attacks.specs import anything, broken, changed
 from engine import manifests
 from engine.world import World
-from paid import PAID
-from qianfan_operator.api.common import RECONCILE_ANNOTATION, Unreadable
+from qianfan_operator.api.common import Unreadable
 from qianfan_operator.keys import Key
 from qianfan_operator.kinds import BY_PLURAL
 from qianfan_operator.text import clean

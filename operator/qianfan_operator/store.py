@@ -19,6 +19,7 @@ T = TypeVar("T", bound=Hashable)
 
 REMEMBERED = 100  # names of a kind in a namespace whose objects went
 _LARGEST = 32768  # bytes of a packed body; what packs larger is read anew instead, so that many such cost no memory
+_LONGEST = 8 * _LARGEST  # characters of an object as JSON that packing is tried of
 _SIGHTS = 64  # of one object; each is a moment since which something is waited for
 
 
@@ -353,7 +354,8 @@ def _drop(index: dict[T, set[Key]], key: Key, what: Iterable[T]) -> None:
 
 
 def _pack(raw: Mapping[str, Any]) -> bytes:
-    packed = zlib.compress(json.dumps(trimmed(raw), separators=(",", ":")).encode(), 1)
+    text = json.dumps(trimmed(raw), separators=(",", ":"))
+    packed = zlib.compress(text.encode(), 1) if len(text) <= _LONGEST else b""
     return packed if len(packed) <= _LARGEST else b""
 
 

@@ -56,7 +56,7 @@ def unbounded(path: str, node: Node) -> Iterator[str]:
 
 @pytest.mark.parametrize("kind", specs())
 def test_everything_in_a_spec_is_bounded(kind: str) -> None:
-    """Each text has a longest length, each list and open object a largest number, each integer a width, at any level."""
+    """Each text has a longest length, each list and open object a largest number, each integer a width, to the leaf."""
     assert list(unbounded("spec", specs()[kind])) == []
 
 

@@ -35,7 +35,7 @@ def create(server: Server, kind: str, spec: Node, **replaced: str) -> Any:
 
 
 def texts(node: Node, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """The path of every field of a schema that takes a text of the user's own; `[]` and `{}` stand for what it holds."""
+    """The path of every field of a schema that takes a text of the user's own; `[]` and `{}` stand for what it has."""
     takes = node.get("type") == "string" or "x-kubernetes-int-or-string" in node
     if path and "enum" not in node and (takes or "type" not in node):
         yield path
@@ -86,8 +86,8 @@ def test_no_extra_nests_deeper_than_it_can_be_read(server: Server, depth: int, o
 def test_what_is_usual_in_extra_is_kept(server: Server) -> None:
     """Numbers, words, truth values, lists and objects come back as they were written."""
     extra = {
-        "saveStep": 64, "pseudoSamplingProb": 0.1, "packing": True, "word": "线性", "none": {}, "pairs": [[1, None], []],
-        "modules": ["q_proj", "k_proj"], "corpus": {"ratio": "1:1", "labels": ["a"]}, "parts": [{"name": "a", "of": 0.5}],
+        "saveStep": 64, "sampling": 0.1, "packing": True, "word": "线性", "none": {}, "pairs": [[1, None], []],
+        "modules": ["q_proj", "k_proj"], "corpus": {"ratio": "1:1", "labels": ["a"]}, "parts": [{"a": 0.5}],
     }  # fmt: skip
     spec = put(manifests.job()["spec"], ("trainConfig", "extra"), extra)
     answer = create(server, "QianfanJob", spec)

@@ -110,7 +110,7 @@ def _below(kind: str, path: str, node: Node) -> Iterator[Rule]:
         yield from _below(kind, _at(path, name), inner)
     if "items" in node:
         yield from _below(kind, f"{path}[]", node["items"])
-    if "additionalProperties" in node:
+    if "additionalProperties" in node and node["maxProperties"]:
         yield from _below(kind, f"{path}{{}}", node["additionalProperties"])
 
 

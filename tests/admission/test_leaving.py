@@ -19,33 +19,48 @@ LIMITS = (
     "enum",
     "pattern",
     "minLength",
+    "maxLength",
     "minimum",
+    "maximum",
     "minItems",
     "maxItems",
+    "maxProperties",
 )
 NO_NAME = {"name": "../../tenant-b/secrets/qianfan-credentials"}
+LONG = "x" * 3000
 INVALID = {
     "QianfanJob": {
         "credentialsRef": NO_NAME,
         "incrementalFrom": {"jobRef": NO_NAME},
         "peftType": "QLoRA",
-        "adopt": {"taskId": "task-swapped", "jobId": 0},
+        "adopt": {"taskId": f"task-{LONG}", "jobId": 0},
+        "taskName": LONG,
         "trainset": [{"id": 0}],
-        "trainConfig": {"epoch": 0, "learningRate": "9"},
+        "trainConfig": {
+            "epoch": 0,
+            "learningRate": "9",
+            "extra": {
+                "a": {"b": {"c": {"d": {"e": {"f": {"g": [LONG, [1] * 99]}}}}}},
+                **{f"key {number}": 1 for number in range(99)},
+            },
+        },
+        "activeDeadlineSeconds": 2**40,
         "attempt": -1,
     },
     "QianfanModel": {
         "credentialsRef": NO_NAME,
         "source": {"jobRef": NO_NAME, "run": {"taskId": 0, "jobId": 0}},
-        "target": {"modelId": "amv-x", "modelName": "", "modelRef": NO_NAME},
+        "target": {"modelId": f"amv-{LONG}", "modelName": LONG, "modelRef": NO_NAME},
         "updatePolicy": "Sometimes",
+        "tags": [LONG],
     },
     "QianfanService": {
         "credentialsRef": NO_NAME,
         "source": {"modelRef": NO_NAME},
         "uri": "UPPER CASE",
-        "replicas": 0,
-        "adopt": {"serviceId": "svcp-x"},
+        "replicas": 2**30,
+        "adopt": {"serviceId": f"svcp-{LONG}"},
+        "paymentDeadlineSeconds": 2**40,
     },
 }
 RECORDED = {"inputsHash": "v1:0123456789abcdef", "modelId": 1, "serviceId": 1}
@@ -70,6 +85,8 @@ def without_limits(schema: dict[str, Any]) -> dict[str, Any]:
         left["properties"] = {name: without_limits(inner) for name, inner in left["properties"].items()}
     if "items" in left:
         left["items"] = without_limits(left["items"])
+    if left.pop("additionalProperties", None):
+        left["x-kubernetes-preserve-unknown-fields"] = True
     return left
 
 

@@ -34,7 +34,7 @@ MESSAGE, STATUS, BODY = 1024, 100_000, 32_768  # characters of a message; bytes 
 CALLS, WRITES = 200, 40  # within ten minutes, of one object that nothing more happens to
 
 fuzzed = settings(
-    max_examples=60, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck),
+    max_examples=100, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck),
     phases=[Phase.generate],  # what fails is an object; a smaller one tells little more, and takes minutes
 )  # fmt: skip
 

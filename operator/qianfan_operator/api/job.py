@@ -144,7 +144,11 @@ class RunRecord(Part):
     train_time_seconds: Int64 | None = Field(None, description="Seconds of training proper.")
     vdl_link: str | None = Field(None, description="Page with the training curves (VisualDL).")
     inputs_hash: str | None = Field(None, description="Hash of what it was trained with, after its scheme's version.")
-    inputs: OpenObject | None = Field(None, description="What it was trained with, in normal form.")
+    inputs: OpenObject | None = Field(
+        None,
+        description="What it was trained with, in normal form; without trainConfig and trainset where those of all"
+        " earlier attempts are too large for a status.",
+    )
     pending: Pending | None = Field(
         None, description="The announced create, if it is still unknown whether the run exists."
     )

@@ -15,6 +15,7 @@ from qianfan_operator.api.trimming import depth
 
 LARGEST = 16384  # bytes of one open object as JSON
 _DEEPEST = 16  # levels; a definition allows fewer, but older ones allowed any number
+_FORMER = 5  # levels of objects below the deepest that may be there still
 _KEY = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _OPEN = "x-kubernetes-preserve-unknown-fields"
 
@@ -24,8 +25,14 @@ def tree(levels: int = 3, *, width: int = 16, most: int = 16, length: int = 1024
 
     Lists and objects nest to `levels` levels, this one counted, with at most `width` entries each; texts have at most
     `length` characters. A node that has no type may carry the limits of every type: each is held against its own.
+
+    The API server lets an unchanged value pass, whatever it is, but compares objects only as deep as there are nodes:
+    so there are some below the deepest that may be used, else an older object could neither be changed nor leave.
     """
-    node: dict[str, Any] = {_OPEN: True, "maxLength": length, "maxItems": 0, "maxProperties": 0}
+    last: dict[str, Any] = {_OPEN: True, "maxLength": length, "maxItems": 0, "maxProperties": 0}
+    node = last
+    for _ in range(_FORMER):
+        node = {**last, "additionalProperties": node}
     for _ in range(levels - 1):
         node = {
             _OPEN: True,

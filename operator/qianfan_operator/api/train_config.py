@@ -78,7 +78,8 @@ class TrainConfig(Part):
         default_factory=dict,
         description="Further keys of the cloud's trainConfig, sent as they are: for those that this version of the"
         " operator does not know. A key that is a field of trainConfig belongs there, and the field wins."
-        f" At most 64 keys, three levels, and {LARGEST} bytes as JSON.",
+        " At most 64 keys of letters, digits and `_`, that begin with a letter; lists and objects in it of 16 entries,"
+        f" one in another; {LARGEST} bytes as JSON in all.",
     )
 
 

@@ -41,8 +41,8 @@ def texts(node: Node, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
         yield path
     for name, inner in node.get("properties", {}).items():
         yield from texts(inner, (*path, name))
-    for word, mark in (("items", "[]"), ("additionalProperties", "{}")):
-        if word in node:
+    for word, mark, most in (("items", "[]", "maxItems"), ("additionalProperties", "{}", "maxProperties")):
+        if word in node and node.get(most) != 0:
             yield from texts(node[word], (*path, mark))
 
 

@@ -43,6 +43,8 @@ _INVITING = frozenset(
     }
 )  # what a change of the annotation has tried again or undone, and what is only known when the cloud can be asked
 
+_LOOKING = frozenset({Reason.CONFIRMING, Reason.CREATE_OUTCOME_UNKNOWN, Reason.ACCOUNT_CHANGED})
+
 
 class Subject:
     """One object during one pass. Methods raise KubeError."""
@@ -148,7 +150,7 @@ class Subject:
         `trying`: the outcome is not known yet. An object that is Stalled stays it until then, so that trying again
         whether a person has mended the cause makes no noise.
         """
-        before, verdict = self._written, self._with_way_out(self._unanswered(verdict))
+        before, verdict = self._written, self._with_way_out(self._with_origin(self._unanswered(verdict)))
         changes = {**self._noted, **updates}
         told = trying and self._told_stalled()
         recorded = self._bound(before, changes)
@@ -189,6 +191,13 @@ class Subject:
         if record:
             record.stamped = True
         return after.model_copy(update={"object_uid": uid})
+
+    def _with_origin(self, verdict: Verdict) -> Verdict:
+        """Tell why what the status shows is looked for as if it were not there."""
+        if self.resource.former is None or verdict.reason not in _LOOKING:
+            return verdict
+        said = "The status was written for an object with another uid; what counts is what bears this object's mark"
+        return replace(verdict, message=f"{verdict.message} {said} in the cloud.")
 
     def _with_way_out(self, verdict: Verdict) -> Verdict:
         """Tell with every block of a deletion how to let the object go all the same (design 6)."""

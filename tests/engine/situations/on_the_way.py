@@ -88,6 +88,19 @@ def confirming(world: World, kind: str) -> Key:
 
 
 @passing("job")
+def restored(world: World, kind: str) -> Key:
+    """It was restored from a backup with its status, which was written for an object of another uid."""
+    key = working(world, kind)
+    status = dict(world.status(key))
+    world.kube.lose(key)
+    world.kube.apply(MANIFESTS[kind]())
+    world.kube.write_status(key, status)
+    world.restart()
+    world.until(key, "Confirming")
+    return key
+
+
+@passing("job")
 def waiting_for_run(world: World, kind: str) -> Key:
     """A new attempt waits for the run that works."""
     key = working(world, kind)

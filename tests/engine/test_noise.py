@@ -102,3 +102,26 @@ def test_a_model_whose_name_is_taken_publishes_nothing_and_makes_no_noise(world:
     assert world.condition(key, "Stalled")["reason"] == "NameTaken"
     assert len(world.kube.events) == before
     assert sum(call.operation == "publishTrainModel" for call in world.sim.calls) == 1
+
+
+def test_definitions_of_an_older_version_are_not_written_to_for_ever(world: World) -> None:
+    """An API server whose definitions do not know `objectUid` drops it; that is tried once, and told by no write."""
+
+    def around(name: str, do: Callable[[], Any]) -> Any:
+        result = do()
+        if name == "patch_status":
+            result["status"].pop("objectUid", None)
+            world.kube.objects[key]["status"].pop("objectUid", None)
+        return result
+
+    key = world.kube.apply(job())
+    world.kube.around = around
+    world.until(key, "Succeeded")
+    world.ask(key)
+    world.rest(60)
+    before = world.writes(key)
+    world.rest(3600)
+    assert world.writes(key) == before
+    world.restart()
+    world.rest(3600)
+    assert world.writes(key) <= before + 1

@@ -1,10 +1,11 @@
 """What the operator knows of every object, and what it may forget."""
 
 import itertools
+from datetime import datetime
 
 import pytest
 
-from qianfan_operator.keys import Key
+from qianfan_operator.keys import Key, Thing
 from qianfan_operator.store import Store
 from unit.objects import JOB, MODEL, SERVICE, raw
 
@@ -154,3 +155,58 @@ def test_who_has_read_an_object_as_it_is_needs_no_call(store: Store) -> None:
     store.end_reads(MODEL, {JOB: ("now",)})
     store.forget(JOB)
     assert store.outdated(JOB) == (MODEL,)
+
+
+HELD = Thing(("run", 7))
+
+
+def holding(store: Store, *holders: tuple[str, str, bool]) -> list[Key]:
+    """Have objects record one thing: their names, when they were created, and whether they took it over."""
+    keys = []
+    for name, created, adopted in holders:
+        key = JOB._replace(name=name)
+        record = store.put(key, raw(key, uid=name), keep_body=False)
+        assert record
+        record.created = datetime.fromisoformat(created).timestamp()
+        store.hold(key, [HELD], [HELD] if adopted else [])
+        keys.append(key)
+    return keys
+
+
+def test_of_two_that_record_one_thing_every_process_knows_the_same_order(store: Store) -> None:
+    """Who made it comes before who took it over, then the older one, then by name."""
+    adopter, older, younger = holding(
+        store, ("adopter", "2025-01-01T00:00:00Z", True), ("z-older", "2025-02-01T00:00:00Z", False),
+        ("a-younger", "2025-03-01T00:00:00Z", False),
+    )  # fmt: skip
+    assert store.rivals(older, HELD) == ((younger, False), (adopter, False))
+    assert store.rivals(younger, HELD) == ((older, True), (adopter, False))
+    assert store.rivals(adopter, HELD) == ((older, True), (younger, True))
+    store.forget(older)
+    assert store.rivals(adopter, HELD) == ((younger, True),)
+
+
+def test_what_is_held_is_reserved_for_nobody_but_those_that_do_not_count(store: Store) -> None:
+    """A thing is reserved for the first that asks; whoever turns out to hold nothing is left out."""
+    (first,) = holding(store, ("first", "2025-01-01T00:00:00Z", False))
+    store.put(JOB, raw(JOB), keep_body=False)
+    other = JOB._replace(name="other")
+    store.put(other, raw(other, uid="other"), keep_body=False)
+    assert store.claim(JOB, HELD) == first
+    assert store.claim(JOB, HELD, besides={first}) is None
+    assert store.claim(other, HELD, besides={first}) == JOB
+    store.give_back(JOB)
+    assert store.claim(other, HELD, besides={first}) is None
+
+
+def test_places_of_an_intent_are_given_back_with_it(store: Store) -> None:
+    """What an open intent may have made is known by its places, until it ends or its object goes."""
+    store.put(JOB, raw(JOB), keep_body=False)
+    store.hold(JOB, [], intends=[("name", "a"), ("id", 1)])
+    other = JOB._replace(name="other")
+    assert store.intending(other, [("id", 1)]) == (JOB,)
+    assert store.intending(JOB, [("id", 1)]) == ()
+    store.hold(JOB, [], intends=[("name", "a")])
+    assert store.intending(other, [("id", 1)]) == ()
+    store.forget(JOB)
+    assert store.intending(other, [("name", "a")]) == ()

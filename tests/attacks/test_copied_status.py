@@ -169,6 +169,33 @@ def test_a_restored_chain_pays_for_nothing(world: World, end: str) -> None:
     assert len(world.calls("createJob", "publishTrainModel", "apply")) == 3
 
 
+def test_a_status_that_is_restored_without_the_finalizer_is_looked_after_as_well(world: World) -> None:
+    """Tools differ in what they bring back: the finalizer is put on before the run is looked for."""
+    trained(world)
+    before = dict(world.status(TRAIN))
+    restored(world, TRAIN, job(), held=False)
+    world.restart()
+    world.run(lambda: world.status(TRAIN).get("objectUid") != before["objectUid"])
+    world.until(TRAIN, "Training")
+    assert world.status(TRAIN)["jobUuid"] == before["jobUuid"]
+    assert len(world.calls("createJob")) == 2
+
+
+def test_without_v2_a_person_is_told_which_run_the_status_names(world: World) -> None:
+    """Marks cannot be read: nothing is made, and the ids are a hint for `adopt`, which asks the cloud and others."""
+    trained(world)
+    before = dict(world.status(TRAIN))
+    restored(world, TRAIN, job())
+    world.sim.configure(v2="denied")
+    world.restart()
+    world.until(TRAIN, "CreateOutcomeUnknown")
+    message = world.condition(TRAIN)["message"]
+    assert f"run {before['jobId']} of task {before['taskId']}" in message
+    world.kube.patch_spec(TRAIN, adopt={"taskId": before["taskId"], "jobId": before["jobId"]})
+    world.until(TRAIN, "Training")
+    assert len(world.calls("createJob")) == 2
+
+
 def test_an_announced_create_of_a_former_life_holds_creates_back(world: World) -> None:
     """The intent of a restored status is looked for by the mark, after its grace, before anything is sent."""
     world.until(world.kube.apply(job("witness")), "Succeeded")

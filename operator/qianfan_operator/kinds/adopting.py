@@ -37,7 +37,15 @@ def advised(job: QianfanJob, why: Why) -> Why:
     else:
         run = "its run" if number == 1 else f"its run, with attempt: {number} in it"
         way = f"Look into the task in the console: set spec.adopt to {run}, or raise spec.attempt if there is none."
-    return replace(why, message=f"{why.message} {way}")
+    return replace(why, message=f"{why.message} {way}{_hint(job)}")
+
+
+def _hint(job: QianfanJob) -> str:
+    """Name the run that the status of a former life names: a person may know it; nothing is done by it."""
+    former = job.former
+    if not isinstance(former, JobStatus) or former.job_id is None or former.task_id is None:
+        return ""
+    return f" The status names run {former.job_id} of task {former.task_id}."
 
 
 def advise(job: QianfanJob, hold: Hold) -> Hold:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from attacks.cluster.stage import MERGE, NAMESPACE, Stage, managed, path
+from attacks.cluster.stage import NAMESPACE, Stage, managed, path
 from e2e.place import JOB, job
 from qianfan_simulator import Never, Options
 

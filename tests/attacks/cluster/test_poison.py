@@ -149,3 +149,6 @@ def test_a_spec_of_any_depth_is_told_in_its_own_status(stage: Stage, operator: O
     stage.call("PATCH", path(JOB, NAMESPACE, "deep-900"), '{"spec":{"trainConfig":{"extra":null}}}', MERGE)
     stage.until(JOB, "deep-900", "Training")
     stage.cluster.kubectl("-n", NAMESPACE, "delete", JOB, f"deep-{DEEPEST}", "--timeout=60s")
+    told = stage.cluster.kubectl("get", "events", "-A", "--field-selector", "reason=Unreadable", "-o", "name").stdout
+    assert len(told.split()) >= 2, "as docs/operations.md says how to find them"
+    assert operator.terminate() == 0

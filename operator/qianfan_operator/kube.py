@@ -96,6 +96,7 @@ class Kube:
         self._client = kubernetes.ApiClient(configuration)
         self._timeout = TIMEOUT if hurry is None else (hurry, hurry)
         self._own_namespace = own_namespace()
+        self._pages: dict[str, PageSize] = {}
 
     def get(self, key: Key) -> dict[str, Any]:
         """Read an object as it is now; raises Unreadable if what it holds cannot be read."""
@@ -103,7 +104,7 @@ class Kube:
 
     def uids(self, plural: str) -> Iterator[tuple[Key, str]]:
         """Tell every object of a kind, with its uid; of a kind that is not installed there is none."""
-        size, more = PageSize(), ""
+        size, more = self._pages.setdefault(plural, PageSize()), ""
         while True:
             query = {"limit": str(size.limit), "continue": more}
             try:

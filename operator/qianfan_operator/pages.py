@@ -8,7 +8,7 @@ MOST = 100  # objects
 
 
 class PageSize:
-    """The number of objects to ask for next, learned from the pages of one list."""
+    """The number of objects to ask for next, learned from the pages of one kind; it is kept from list to list."""
 
     def __init__(self) -> None:
         self.limit = MOST

@@ -67,8 +67,6 @@ class Session:
     async def _page(self, address: URL, more: Mapping[str, Any]) -> "Reply":
         """Read a page of as many objects as fit; a smaller page goes on from the same token just as well."""
         path = address.path
-        if "continue" not in address.query:
-            self._pages[path] = PageSize()
         size = self._pages.setdefault(path, PageSize())
         while True:
             response = await self._session.request("GET", address.update_query(limit=size.limit), **more)

@@ -116,6 +116,9 @@ class Kube:
                     raise
                 size.was_too_large()
                 continue
+            except KubeError:
+                size.was_too_large()
+                raise
             page = _decoded(decode_page, text, f"the list of {plural}")
             for item in page.document["items"]:
                 metadata = item["metadata"]

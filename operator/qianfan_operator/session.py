@@ -69,7 +69,11 @@ class Session:
         path = address.path
         size = self._pages.setdefault(path, PageSize())
         while True:
-            response = await self._session.request("GET", address.update_query(limit=size.limit), **more)
+            try:
+                response = await self._session.request("GET", address.update_query(limit=size.limit), **more)
+            except TimeoutError:
+                size.was_too_large()
+                raise
             if response.status == 410 and "continue" in address.query:
                 response.close()
                 raise aiohttp.ClientPayloadError(f"the list of {path} took so long that it has to begin again")

@@ -23,6 +23,7 @@ from qianfan_operator.cloud.client import Client
 from qianfan_operator.cloud.clock import SystemClock
 from qianfan_operator.cloud.errors import CloudError
 from qianfan_operator.cloud.keys import AccessKey
+from qianfan_operator.cloud.replies import Answer, read_reply
 from qianfan_operator.cloud.settings import CloudSettings
 from qianfan_operator.cloud.transport import Transport
 from qianfan_operator.engine import Engine
@@ -156,7 +157,14 @@ def test_a_tenants_text_in_a_condition_is_clean_and_bounded(world: World, name: 
 
 def test_the_clouds_text_in_a_condition_is_clean(world: World) -> None:
     """The same for what the cloud says, in conditions, in lastError and in the exception that is logged."""
-    world.sim.faults.add(Fault(Effect.ERROR, "createTask", count=0, code=500001, message=f"{FORGED} " + "好" * 2000))
+
+    def hostile(operation: str, do: Callable[[], Any]) -> Any:
+        if operation == "createTask":
+            reply = {"error_code": 500001, "error_msg": FORGED + "好" * 2000, "log_id": FORGED}
+            return read_reply(operation, Answer(200, {}, reply), str)
+        return do()
+
+    world.around_cloud = hostile
     key = world.kube.apply(job())
     world.until(key, "Refused", within=DAY)
     texts = [*said(world, key), world.status(key)["lastError"]["message"]]

@@ -315,7 +315,10 @@ def test_the_grace_counts_from_the_signature(world: World) -> None:
 
     def slow(operation, do):
         if operation == "createTask":
-            world.clock.advance(100)
+            try:
+                return do()
+            finally:
+                world.clock.advance(100)
         if operation == "createJob":
             sent.append(world.clock.boot)
             world.sim.faults.add(Fault(Effect.LOSE_REQUEST, "createJob"))

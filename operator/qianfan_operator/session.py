@@ -71,6 +71,7 @@ class Session:
         while True:
             try:
                 response = await self._session.request("GET", address.update_query(limit=size.limit), **more)
+                text = await _read(response, size.budget) if response.status == 200 else b""
             except TimeoutError:
                 size.was_too_large()
                 raise
@@ -79,8 +80,6 @@ class Session:
                 raise aiohttp.ClientPayloadError(f"the list of {path} took so long that it has to begin again")
             if response.status != 200:
                 return Reply(response, self._lines)
-            async with response:
-                text = await _read(response, size.budget)
             if text is not None:
                 break
             if size.limit == 1:
@@ -210,12 +209,13 @@ async def _read(response: aiohttp.ClientResponse, budget: int) -> bytes | None:
     """Read all of a reply; None, with the connection ended, if it is longer than the budget."""
     parts: list[bytes] = []
     size = 0
-    async for chunk in response.content.iter_chunked(_CHUNK):
-        parts.append(chunk)
-        size += len(chunk)
-        if size > budget:
-            response.close()
-            return None
+    async with response:
+        async for chunk in response.content.iter_chunked(_CHUNK):
+            parts.append(chunk)
+            size += len(chunk)
+            if size > budget:
+                response.close()
+                return None
     return b"".join(parts)
 
 

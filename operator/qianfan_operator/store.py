@@ -62,8 +62,8 @@ class Entry:
     """The models and versions of the cloud that the object records or has announced."""
     asks_for: frozenset[Hashable] = frozenset()
     """Those that only its spec names."""
-    stamped: bool = False
-    """Whether this process has written its uid into its status; older definitions of the resources drop it."""
+    unbound: bool = False
+    """Whether older definitions of the resources drop the uid from its status."""
     account: str | None = None
     failures: int = 0
     looks: int = 0

@@ -169,6 +169,8 @@ class Subject:
         self.writes += 1
         self._noted.clear()
         self._take(raw, ours=True)
+        if (record := self._store.get(self.key)) is not None:
+            record.unbound = self._written.records and self._written.object_uid is None
         self._events.transition(self.resource, before.conditions)
 
     def _bound(self, before: CommonStatus, changes: Updates) -> CommonStatus:
@@ -184,13 +186,10 @@ class Subject:
             if not own.records:
                 return before.model_copy(update={name: value for name, value in changes.items() if name in SAID})
             after = own.model_copy(update={"conditions": before.conditions})
-        record, uid = self._store.get(self.key), self.resource.metadata.uid
-        tried = record is not None and record.stamped and before.object_uid is None
-        if not after.records or tried:  # else definitions that do not know the field would be written to for ever
+        record = self._store.get(self.key)
+        if not after.records or (record and record.unbound):  # else what is dropped would be written for ever
             return after
-        if record:
-            record.stamped = True
-        return after.model_copy(update={"object_uid": uid})
+        return after.model_copy(update={"object_uid": self.resource.metadata.uid})
 
     def _with_origin(self, verdict: Verdict) -> Verdict:
         """Tell why what the status shows is looked for as if it were not there."""

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qianfan_operator.api.common import RECONCILE_ANNOTATION, Metadata
@@ -25,6 +25,7 @@ def test_every_field_of_the_metadata_that_is_read_is_kept() -> None:
     assert {field.alias for field in Metadata.model_fields.values()} == {*METADATA, "annotations"}
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from([*METADATA, "labels", "annotations", "managedFields"]), JSON), JSON, JSON)
 def test_trimming_twice_is_trimming_once(metadata: Any, spec: Any, status: Any) -> None:
     """What was trimmed is what is kept of it, and what it was made from is left as it is."""
@@ -53,6 +54,7 @@ def test_only_what_nests_too_deep_is_cut(levels: int) -> None:
         assert kept == CUT
 
 
+@settings(deadline=None)
 @given(st.text(max_size=300) | st.text("a", min_size=100, max_size=300))
 def test_an_echo_is_short_and_clean_and_its_own_echo(value: str) -> None:
     """What is compared is at most 128 printable characters; what was written is equal to itself."""

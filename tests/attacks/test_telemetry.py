@@ -241,8 +241,11 @@ def test_no_answer_names_an_object() -> None:
 
             return Again(None)
 
-        def flush(self) -> None:
+        def flush(self, seconds: float) -> None:
             pass
+
+        def tell_unwritten(self) -> bool:
+            return False
 
     queue: WorkQueue[Key] = WorkQueue(2, lambda: now[0], lambda _: None)
     workers = Workers(1, queue, cast("Engine", Slow()), lambda: now[0])

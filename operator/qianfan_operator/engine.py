@@ -166,7 +166,7 @@ class Engine:
 
         def fetch(other: Key) -> Any:
             resource = self._fetch(other)
-            reads[other] = signal_of(self._kinds[other.plural], resource) if resource else None
+            reads[other] = signal_of(self._kinds[other.plural], resource.own()) if resource else None
             return resource
 
         return World(

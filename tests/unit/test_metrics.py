@@ -31,4 +31,4 @@ def test_names_follow_the_conventions() -> None:
         assert re.fullmatch(r"qianfan_[a-z_]+", family.name)
         assert family.documentation.endswith(".")
         labels = {label for sample in family.samples for label in sample.labels}
-        assert labels <= {"kind", "result", "operation", "code", "lane", "version", "le"}
+        assert labels <= {"kind", "result", "operation", "code", "lane", "cause", "version", "le"}

@@ -370,9 +370,7 @@ def test_many_accounts_and_flows_cost_no_more_than_few(clock: Clock) -> None:
     """The steps of the queue's operations do not grow with the number of keys, flows or accounts."""
 
     def steps(flows: int, keys: int, accounts: int) -> float:
-        queue = a_queue(
-            clock, 16, lambda key: key.split("/")[0], account=lambda key: int(key.split("/")[0]) % accounts
-        )
+        queue = a_queue(clock, 16, lambda key: key.split("/")[0], account=lambda key: int(key.split("/")[0]) % accounts)
         names = [f"{number % flows}/{number}" for number in range(keys)]
         with counted() as calls:
             for name in names:

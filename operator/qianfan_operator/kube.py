@@ -148,12 +148,12 @@ class Kube:
 
     def namespace_labels(self, name: str) -> dict[str, str]:
         """Read the labels of a namespace."""
-        return dict(self._call("GET", "namespaces", name=name)["metadata"].get("labels") or {})
+        return dict(self._call("GET", "namespaces", name=name, read=decode)["metadata"].get("labels") or {})
 
     def review_token(self, token: str) -> dict[str, Any] | None:
         """Ask whose bearer token this is: a user as the API server describes one; None if it knows none."""
         review = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": token}}
-        status = self._call("POST", "tokenreviews", body=review).get("status") or {}
+        status = self._call("POST", "tokenreviews", body=review, read=decode).get("status") or {}
         user: dict[str, Any] | None = status.get("user") if status.get("authenticated") is True else None
         return user
 
@@ -165,7 +165,7 @@ class Kube:
         }
         asked = {**spec, "nonResourceAttributes": {"path": path, "verb": verb}}
         review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": asked}
-        answer = self._call("POST", "subjectaccessreviews", body=review)
+        answer = self._call("POST", "subjectaccessreviews", body=review, read=decode)
         return (answer.get("status") or {}).get("allowed") is True
 
     def post_event(self, event: Mapping[str, Any]) -> None:

@@ -67,6 +67,9 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
         def do_PUT(self) -> None:
             self.do_PATCH()
 
+        def do_POST(self) -> None:
+            self.do_PATCH()
+
         def log_message(self, *_: object) -> None: ...
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
@@ -129,3 +132,19 @@ def test_what_is_no_object_is_an_error_of_the_call(server: Server, reply: str) -
     server.reply = reply
     with pytest.raises(KubeError, match="no object in JSON"):
         Kube(1).get(ESSAY)
+
+
+def test_the_labels_of_a_namespace_are_read_whatever_else_is_in_it(server: Server) -> None:
+    """Labels decide who may use the default credentials: they are not among what is left out of an object."""
+    labels = {"qianfan.dev/default-credentials": "allowed"}
+    body = {"metadata": {"name": "team", "uid": "u", "labels": labels, "managedFields": "(deep)"}}
+    server.reply = json.dumps(body).replace('"(deep)"', nested(DEEPEST))
+    assert Kube(1).namespace_labels("team") == labels
+
+
+def test_reviews_need_no_metadata(server: Server) -> None:
+    """The replies of reviews are about nobody's object."""
+    server.reply = json.dumps({"status": {"authenticated": True, "user": {"username": "tenant"}}})
+    assert Kube(1).review_token("token") == {"username": "tenant"}
+    server.reply = json.dumps({"status": {"allowed": True}})
+    assert Kube(1).review_access({"username": "tenant"}, "/metrics", "get")

@@ -177,7 +177,7 @@ def test_an_end_that_cannot_write_ends_and_tells_what_it_paid_for(
     )  # fmt: skip
     (run,) = place.cloud.account(place.key.access_key).runs
     assert f"job_id={run.id}, " in str(told["ids"])
-    assert told["inputs"] == {"taskId": run.task.id, "taskUuid": run.task.uid, "taskName": run.task.name}
+    assert told["inputs"] == str({"taskId": run.task.id, "taskUuid": run.task.uid, "taskName": run.task.name})
     status = place.get(JOB)["status"]  # the next one looks for it
     assert ("jobId" in status, status["pending"]["operation"]) == (False, "createJob")
 

@@ -180,3 +180,14 @@ def test_the_image_holds_all_that_python_loads_and_no_shell(tmp_path: Path) -> N
     mapped = set(re.findall(r" (/\S+)$", maps, re.MULTILINE))
     assert any("libssl" in path or "_ssl" in path for path in mapped)
     assert {path for path in mapped if ".so" in path and not path.startswith(str(root))} == set()
+
+
+def test_every_long_proof_is_run_by_release_check() -> None:
+    """A file that has a test with the marker `proof` is among those that `make release-check` runs in full."""
+    run = re.search(r"pytest -n 2 -m \"\" (.*)$", make("--dry-run", "release-check"), re.MULTILINE)
+    assert run
+    folders = [ROOT / word for word in run[1].split()]
+    proofs = {path for path in (ROOT / "tests").rglob("test_*.py") if "mark.proof" in path.read_text(encoding="utf-8")}
+    proofs.discard(Path(__file__))
+    assert proofs
+    assert [path for path in proofs if not any(path.is_relative_to(folder) for folder in folders)] == []

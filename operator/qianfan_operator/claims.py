@@ -14,7 +14,7 @@ from qianfan_operator.conditions import Synced, Verdict
 from qianfan_operator.credentials import Account, Credentials
 from qianfan_operator.external import Hold, Kind, Record, Updates, confirming
 from qianfan_operator.keys import Key, Thing
-from qianfan_operator.names import Mark
+from qianfan_operator.names import Mark, short_hash
 from qianfan_operator.reasons import Reason
 from qianfan_operator.store import Store
 from qianfan_operator.subject import Subject
@@ -46,19 +46,23 @@ class Claims:
         self._credentials, self._kinds = credentials, kinds
 
     def claim(
-        self, subject: Subject, account: Account | None, updates: Updates, *, marked: bool = False
+        self, subject: Subject, account: Account | None, updates: Updates, *, marked: bool = False, seen: bool = False
     ) -> Updates | Hold:
         """Return what of `updates` the object may record, without what others hold; a Hold if that leaves no sense.
 
         `marked`: it bears the object's mark, so that no open intent of another object made it.
+        `seen`: a look at what is recorded showed it, so that it is nothing new.
         """
         wanted = _new(subject, updates)
         if wanted and not self._listed():
             return confirming(_SOON, _UNLISTED)
         status = subject.resource.status.model_copy(update=dict(updates))
         try:
-            held = {one: holder for one in wanted if (holder := self._holder(subject.key, account, status, one))}
+            own = subject if marked else None
+            held = {one: holder for one in wanted if (holder := self._holder(subject.key, account, status, one, own))}
             intending = None if marked or not wanted else self._intending(subject, account, status, wanted)
+            if intending is None and not marked and not seen:
+                intending = self._recovering(subject.key, account, status, wanted)
         except Unknown:
             return confirming(_LATER, _UNSURE)
         if not held and intending is None:
@@ -90,7 +94,8 @@ class Claims:
         rivals = self._store.rivals(subject.key, thing)
         if not rivals:
             return None
-        kind, status, mark = subject.kind, subject.resource.status, self._mark(subject, account, thing)
+        kind, status = subject.kind, subject.resource.status
+        mark = self._mark(kind, account, status, thing)
         what = subject.resource.kind
         if mark and mark.names(what, subject.key.namespace, subject.key.name):
             return None
@@ -98,10 +103,9 @@ class Claims:
         candidates = marked or [other for other, first in rivals if first]
         return next((one for one in candidates if self._counts(one, account, kind, status, thing)), None)
 
-    def _mark(self, subject: Subject, account: Account, thing: Thing) -> Mark | None:
-        kind: Kind[Any] = subject.kind
+    def _mark(self, kind: Kind[Any], account: Account, status: CommonStatus, thing: Thing) -> Mark | None:
         try:
-            return kind.mark_of(account, subject.resource.status, thing)
+            return kind.mark_of(account, status, thing)
         except CloudError as error:
             if error.fate in _UNDECIDED:
                 raise Unknown(f"whose {thing} is") from error
@@ -111,10 +115,15 @@ class Claims:
         """Say why what is recorded may not be stopped, released or switched by this object now; None: it may."""
         if not self._listed():
             return confirming(_LISTED_BY, _UNLISTED)
+        status = subject.resource.status
         try:
             lost = self.lost(subject, account)
+            adopted = frozenset[Thing]() if lost else subject.kind.takes(status)
+            other = self._recovering(subject.key, account, status, adopted, same_life=True)
         except Unknown:
             return confirming(_LATER, _UNSURE)
+        if other is not None:
+            return self._managed(subject, other, announced=True)
         return self._managed(subject, min(lost.values())) if lost else None
 
     def has_read(self, subject: Subject, updates: Updates) -> None:
@@ -158,14 +167,68 @@ class Claims:
         known = {account.name, subject.resource.status.account}
         return (theirs is not None and theirs.keys == account.keys) or bool(resource.status.accounts & known)
 
-    def _holder(self, key: Key, account: Account | None, status: CommonStatus, thing: Thing) -> Key | None:
-        """Reserve a thing, or return who has it; raises Unknown."""
+    def _holder(
+        self, key: Key, account: Account | None, status: CommonStatus, thing: Thing, own: Subject | None = None
+    ) -> Key | None:
+        """Reserve a thing, or return who has it; raises Unknown. `own`: it bears the mark of this object."""
         others = set[Key]()
         while (holder := self._store.claim(key, thing, others)) is not None:
             if account is None or self._counts(holder, account, self._kinds(key.plural), status, thing):
-                return holder
+                elsewhere = holder.namespace != key.namespace
+                if not (own and account and elsewhere and self._made_it(own, account, status, thing)):
+                    return holder
             others.add(holder)
         return None
+
+    def _made_it(self, subject: Subject, account: Account, status: CommonStatus, thing: Thing) -> bool:
+        """Say whether this very object, or its former life, made a thing: only it takes that back from a holder.
+
+        An object that was applied anew under the same name does not: what it finds may have been handed over.
+        """
+        resource = subject.resource
+        mark = self._mark(subject.kind, account, status, thing)
+        return mark is not None and _is_life(resource, mark)
+
+    def _recovering(
+        self,
+        key: Key,
+        account: Account | None,
+        status: CommonStatus,
+        things: Iterable[Thing],
+        *,
+        same_life: bool = False,
+    ) -> Key | None:
+        """Return who made one of these things, by its mark, and does not know it: its status was wiped or restored.
+
+        Within a namespace a paused object keeps nothing from others. `same_life`: only whose uid the mark tells, and
+        that of another namespace: what the object has already is not asked of those that were applied anew.
+        """
+        kind = self._kinds(key.plural)
+        unknowing = [other for other in self._store.incomplete(key.plural) if other != key] if account else []
+        for thing in things if unknowing else ():
+            mark = self._mark(kind, account, status, thing) if account else None
+            what = kind.resource.kind
+            named = (one for one in unknowing if mark and mark.names(what, one.namespace, one.name))
+            for other in named:
+                resource, here = self._read(other), other.namespace == key.namespace
+                if resource is None or mark is None or account is None:
+                    continue
+                waived = here and (resource.spec.paused or same_life)
+                if waived or (same_life and not _is_life(resource, mark)):
+                    continue
+                if self._may_see(resource, account, status, thing):
+                    return other
+        return None
+
+    def _may_see(self, resource: Resource, mine: Account, status: CommonStatus, thing: Thing) -> bool:
+        """Say whether another object may have made what bears its mark: unless its keys surely do not see it."""
+        theirs = self._credentials.known(resource)
+        if theirs is None or theirs.keys == mine.keys:
+            return True
+        try:
+            return self._kinds(resource.plural).reads(theirs, status, thing)
+        except CloudError as error:
+            return error.fate in _UNDECIDED
 
     def _intending(
         self, subject: Subject, account: Account | None, status: CommonStatus, wanted: frozenset[Thing]
@@ -177,6 +240,7 @@ class Claims:
         for other in self._store.intending(subject.key, places):
             theirs = self._store.get(other)
             first = record is None or theirs is None or (theirs.created, other) < (record.created, subject.key)
+            first = first and not (theirs and theirs.foreign)  # a copy of an intent does not come before an intent
             if own & places and not first:  # both may have made it: the older one looks first
                 continue
             if account is None or any(self._announces(other, account, kind, status, one) for one in wanted):
@@ -184,16 +248,20 @@ class Claims:
         return None
 
     def _announces(self, other: Key, mine: Account, kind: Kind[Any], status: CommonStatus, thing: Thing) -> bool:
-        resource = self._there(other)
-        if resource is None or resource.status.pending is None:
+        resource = self._read(other)
+        pending = (resource.former or resource.status).pending if resource else None
+        if resource is None or pending is None:
             return False
-        return resource.status.pending.account == mine.name or self._counts(other, mine, kind, status, thing)
+        return pending.account == mine.name or self._sees(other, resource, mine, kind, status, thing)
 
     def _counts(self, other: Key, mine: Account, kind: Kind[Any], status: CommonStatus, thing: Thing) -> bool:
-        """Say whether another object's own keys see a thing of ours; raises Unknown."""
+        """Say whether another object that records a thing of ours sees it with its own keys; raises Unknown."""
         resource = self._there(other)
-        if resource is None:
-            return False
+        return resource is not None and self._sees(other, resource, mine, kind, status, thing)
+
+    def _sees(
+        self, other: Key, resource: Resource, mine: Account, kind: Kind[Any], status: CommonStatus, thing: Thing
+    ) -> bool:
         theirs = self._credentials.known(resource)
         if theirs is not None and theirs.keys == mine.keys:
             return True
@@ -218,10 +286,14 @@ class Claims:
 
     def _there(self, key: Key) -> Resource | None:
         """Read another object; one that is gone, or whose status is another's, holds nothing."""
+        resource = self._read(key)
+        return None if resource is None or resource.is_foreign else resource
+
+    def _read(self, key: Key) -> Resource | None:
         resource = self._fetch(key)
         if resource is None:
             self._store.forget(key)  # it went during a gap of the watch
-        return None if resource is None or resource.is_foreign else resource
+        return resource
 
     def _managed(self, subject: Subject, holder: Key, *, announced: bool = False) -> Hold:
         self._store.wait_for(subject.key, [holder])
@@ -239,3 +311,10 @@ def _new(subject: Subject, updates: Updates) -> frozenset[Thing]:
     kind: Kind[Any] = subject.kind
     status = subject.resource.status
     return kind.holds(status.model_copy(update=dict(updates))) - kind.holds(status)
+
+
+def _is_life(resource: Resource, mark: Mark) -> bool:
+    """Say whether a mark is of this very object or of its former life, and not of a namesake."""
+    metadata = resource.metadata
+    own = mark.names(resource.kind, metadata.namespace, metadata.name)
+    return own and mark.uid in {short_hash(metadata.uid), short_hash(resource.marked_metadata.uid)}

@@ -180,6 +180,10 @@ class Kind(ABC, Generic[R]):
     def holds(self, status: Any) -> frozenset[Thing]:
         """The things in the cloud that a status records and no other object may act on (design 5.11)."""
 
+    def complete(self, status: Any) -> bool:
+        """Say whether a status tells what its object has in the cloud; else only marks may tell it."""
+        return bool(self.holds(status))
+
     def takes(self, status: Any) -> frozenset[Thing]:
         """Return those of them that were taken over instead of created."""
         return self.holds(status) if status.adopted else frozenset()

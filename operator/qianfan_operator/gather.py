@@ -63,7 +63,7 @@ class Gatherer:
 
     def _note(self, subject: Subject, account: Account | None, updates: Updates) -> Step | None:
         """Record what was seen, before anything is made: so what is recorded of the new is not taken for the old."""
-        mine = self._claims.claim(subject, account, updates)
+        mine = self._claims.claim(subject, account, updates, seen=True)
         if isinstance(mine, Hold):
             return mine
         subject.note(mine)

@@ -72,7 +72,10 @@ def note(store: Store, record: Entry, kind: Kind[Any], resource: Resource) -> No
     record.uses, record.asks_for = frozenset(resource.needs), frozenset(resource.asks_for)
     record.created = metadata.creation_timestamp.timestamp() if metadata.creation_timestamp else 0.0
     key = Key(resource.plural, metadata.namespace, metadata.name)
-    store.hold(key, kind.holds(status), kind.takes(status), kind.intends(status))
+    intends = kind.intends(resource.former or status)  # a restored object looks for what it had announced
+    store.hold(key, kind.holds(status), kind.takes(status), intends)
+    record.foreign = resource.former is not None
+    record.incomplete = status.in_doubt or not kind.complete(status)
     run = kind.evidence(status)
     if status.account and run and (record.finished or store.witness(status.account) is None):
         store.testify(status.account, *run)  # rather an old run: lists may lag behind a new one

@@ -58,6 +58,10 @@ class Entry:
     """Those that a pass is about to record."""
     intends: frozenset[Hashable] = frozenset()
     """The places in the cloud where an open intent may have made something."""
+    foreign: bool = False
+    """Whether its status was written for another object."""
+    incomplete: bool = True
+    """Whether more than its status tells may have been made for it."""
     uses: frozenset[Hashable] = frozenset()
     """The models and versions of the cloud that the object records or has announced."""
     asks_for: frozenset[Hashable] = frozenset()
@@ -287,6 +291,11 @@ class Store:
         with self._lock:
             found = set[Key]().union(*(self._intending.get(place, set()) for place in places))
             return tuple(sorted(found - {key}))
+
+    def incomplete(self, plural: str) -> tuple[Key, ...]:
+        """Return the objects of a kind for which more may have been made than their status tells."""
+        with self._lock:
+            return tuple(sorted(key for key, one in self._records.items() if one.incomplete and key.plural == plural))
 
     def give_back(self, key: Key) -> None:
         """End the reservations of a pass; what it has recorded is held."""

@@ -1,5 +1,6 @@
 """A status that was copied, by a restore or by a Role that may write everything, moves nothing that is another's."""
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -265,3 +266,133 @@ def test_ids_that_land_on_a_copied_status_are_not_lost(worlds: Callable[..., Wor
     assert run.id in {world.status(key).get("jobId"), None}
     assert world.status(key)["jobUuid"] == run.uid
     assert len(world.calls("createJob")) == 2
+
+
+# Who takes over what its owner is just looking for.
+
+
+def squatting(status: dict[str, Any]) -> dict[str, Any]:
+    """A job of another namespace that takes over a run by its ids, to end it."""
+    adopt = {"taskId": status["taskId"], "jobId": status["jobId"]}
+    return there(job("squatter", adopt=adopt, deletionPolicy="Delete"))
+
+
+@pytest.mark.parametrize("paused", [False, True])
+@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize("how", ["restored", "wiped", "applied anew"])
+def test_nobody_takes_over_what_its_owner_looks_for(world: World, how: str, restarted: bool, paused: bool) -> None:
+    """The mark tells whose it is, though nothing records it for the moment."""
+    run = trained(world)
+    status = dict(world.status(TRAIN))
+    if how == "restored":
+        restored(world, TRAIN, job(paused=paused))
+    elif how == "wiped":
+        world.kube.patch_spec(TRAIN, paused=paused)
+        world.kube.wipe_status(TRAIN)
+    else:
+        world.kube.lose(TRAIN)
+        world.kube.apply(job(paused=paused))
+    if restarted:
+        world.restart()
+    squatter = world.kube.apply(squatting(status))
+    world.rest(2000)
+    assert paused or world.reason(TRAIN) == "Training"
+    assert world.reason(squatter) == "AlreadyManaged"
+    assert "default" not in world.condition(squatter)["message"]
+    world.kube.delete(squatter)
+    world.until_gone(squatter)
+    assert works(world, run)
+    assert ended(world) == []
+    world.kube.patch_spec(TRAIN, paused=None)
+    world.until(TRAIN, "Training")
+    assert len(world.calls("createJob")) == 2
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_restored_intent_reserves_what_it_made(world: World, restarted: bool) -> None:
+    """What the status of a former life announced is nobody else's before it is looked for."""
+    world.until(world.kube.apply(job("witness")), "Succeeded")
+    world.sim.configure(training=LONG)
+    world.sim.faults.add(Fault(Effect.LOSE_REPLY, "createJob"))
+    world.kube.apply(job())
+    world.run(lambda: world.reason(TRAIN) == "Confirming" and world.status(TRAIN).get("pending"))
+    (run,) = [run for run in world.sim.account().runs if run.life.state == "RUNNING"]
+    restored(world, TRAIN, job())
+    if restarted:
+        world.restart()
+    squatter = world.kube.apply(squatting({"taskId": run.task.id, "jobId": run.id}))
+    world.rest(2000)
+    assert (world.reason(TRAIN), world.reason(squatter)) == ("Training", "AlreadyManaged")
+    assert len(world.calls("createJob")) == 2
+
+
+@pytest.mark.parametrize("end", ["kept", "deleted", "stopped"])
+def test_who_took_over_what_was_lost_gives_it_back_to_a_restored_owner(world: World, end: str) -> None:
+    """Nobody had the run for a moment; its owner comes back, and finds it by its mark and its former uid."""
+    run = trained(world)
+    status = copy.deepcopy(world.status(TRAIN))
+    world.kube.lose(TRAIN)
+    world.rest(10)
+    squatter = world.kube.apply(squatting(status))
+    world.until(squatter, "Training")
+    world.kube.apply(job())
+    world.kube.write_status(TRAIN, status)
+    if end == "deleted":
+        world.kube.delete(squatter)
+    elif end == "stopped":
+        world.kube.patch_spec(squatter, desiredState="Stopped")
+    world.rest(2000)
+    assert world.reason(TRAIN) == "Training"
+    assert works(world, run)
+    assert world.there(squatter) == (end != "deleted")
+    if end != "deleted":
+        assert world.reason(squatter) == "AlreadyManaged"
+
+
+def test_who_is_applied_anew_takes_nothing_back(world: World) -> None:
+    """What was handed over with Orphan stays with its new holder, though another object has the old name."""
+    status = dict(trained_and_let_go(world))
+    heir = world.kube.apply(squatting(status))
+    world.until(heir, "Training")
+    world.kube.apply(job())
+    world.rest(2000)
+    assert (world.reason(heir), world.reason(TRAIN)) == ("Training", "AlreadyManaged")
+    world.kube.patch_spec(heir, desiredState="Stopped")
+    world.until(heir, "Stopped")
+
+
+def trained_and_let_go(world: World) -> dict[str, Any]:
+    """Have a job train, and delete it alone."""
+    trained(world)
+    status = copy.deepcopy(world.status(TRAIN))
+    world.kube.patch_spec(TRAIN, deletionPolicy="Orphan")
+    world.kube.delete(TRAIN)
+    world.until_gone(TRAIN)
+    return status
+
+
+@pytest.mark.parametrize("kind", ["model", "service"])
+@pytest.mark.parametrize("how", ["restored", "wiped"])
+def test_nobody_takes_over_a_version_or_service_that_its_owner_looks_for(world: World, kind: str, how: str) -> None:
+    """As for jobs."""
+    version = published(world)["modelVersionId"]
+    if kind == "model":
+        owner, manifest = PUBLISH, model()
+        adopt: dict[str, Any] = {"modelVersionId": version}
+        theirs = model("squatter", adopt=adopt, source=None, target=None, deletionPolicy="Delete")
+    else:
+        owner, manifest = serving(world), service()
+        adopt = {"serviceId": world.status(owner)["serviceId"]}
+        theirs = service("squatter", adopt=adopt, source=None, serviceName=None, uri=None, deletionPolicy="Delete")
+    if how == "restored":
+        restored(world, owner, manifest)
+    else:
+        world.kube.wipe_status(owner)
+    squatter = world.kube.apply(there(theirs))
+    world.rest(2000)
+    assert (world.reason(owner), world.reason(squatter)) == ("Available", "AlreadyManaged")
+    world.kube.delete(squatter)
+    world.until_gone(squatter)
+    world.rest(600)
+    assert ended(world) == []
+    assert world.reason(owner) == "Available"

@@ -47,6 +47,10 @@ class JobKind(Kind[QianfanJob]):
         recorded: tuple[JobStatus | RunRecord, ...] = (status, *status.runs)
         return frozenset().union(*map(runs.things, recorded))
 
+    def complete(self, status: JobStatus) -> bool:
+        """See Kind: as far as no search for earlier runs is left."""
+        return status.highest_attempt is not None and bool(self.holds(status))
+
     def takes(self, status: JobStatus) -> frozenset[Thing]:
         """See Kind: run by run."""
         recorded: tuple[JobStatus | RunRecord, ...] = (status, *status.runs)

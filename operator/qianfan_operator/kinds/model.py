@@ -57,6 +57,10 @@ class ModelKind(Kind[QianfanModel]):
         ids = (*current, *(status.published or ()))
         return frozenset(Thing(("version", number)) for number in ids if number is not None)
 
+    def complete(self, status: ModelStatus) -> bool:
+        """See Kind: a preset version is held by nobody."""
+        return bool(status.preset) or bool(self.holds(status))
+
     def intends(self, status: ModelStatus) -> frozenset[Hashable]:
         """See Kind: a version of the run in the model."""
         inputs = status.pending.inputs if status.pending else {}

@@ -105,6 +105,9 @@ class Engine:
             self._protocol.abandon(key)
         except Unfinished:
             return Again(self._schedule.poll(0), Lane.RETRY, "error")
+        except Exception:  # what was made is known here only
+            log.exception("What was made for an object that is gone was not ended", extra={"object": str(key)})
+            return self._retry(key, "error")
         return Again(None)
 
     def _retry(self, key: Key, result: str) -> Again:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from qianfan_operator import repeating
-from qianfan_operator.api.common import Pending
+from qianfan_operator.api.common import Pending, Unreadable
 from qianfan_operator.claims import Claims, Unknown
 from qianfan_operator.cloud.errors import CloudError
 from qianfan_operator.conditions import Synced, Verdict
@@ -180,7 +180,7 @@ class Protocol:
             log.warning("An object went while something was made for it", extra=_about(key, landing))
             try:
                 landing.undo()
-            except (CloudError, Unknown) as error:
+            except (CloudError, KubeError, Unknown, Unreadable) as error:
                 log.warning("It could not be stopped", extra={**_about(key, landing), "error": str(error)})
                 raise Unfinished(f"{key} is gone, and {landing.reply} is not") from error
         with self._lock:

@@ -6,14 +6,15 @@ import time
 from collections.abc import Callable
 
 from qianfan_operator import metrics
-from qianfan_operator.engine import Engine
+from qianfan_operator.engine import Again, Engine
 from qianfan_operator.keys import Key
-from qianfan_operator.workqueue import WorkQueue
+from qianfan_operator.workqueue import Lane, WorkQueue
 
 log = logging.getLogger(__name__)
 
 STUCK = 600.0  # seconds; twice the budget of a reconcile, since its last call and its writes come on top of that
 SHUTDOWN = 50.0  # seconds, if nobody says otherwise
+_AGAIN = 10.0  # seconds, after which a key is tried again whose pass ended with what nobody expected
 _FLUSH = 0.2  # of them, which a pass that hangs leaves to the ids of others
 
 
@@ -98,9 +99,14 @@ class Workers:
         while (key := self._queue.take()) is not None:
             started = self._passes[key] = self._clock()
             self._due_since = None
-            again = self._engine.reconcile(key)
-            del self._passes[key]
+            try:
+                again = self._engine.reconcile(key)
+            except Exception:  # a thread that ends takes its key with it
+                log.exception("A pass failed", extra={"object": str(key)})
+                again = Again(_AGAIN, Lane.RETRY, "error")
+            finally:
+                del self._passes[key]
+                self._queue.done(key)
             metrics.passed(key.plural, again.result, self._clock() - started)
-            self._queue.done(key)
             if again.after is not None:
                 self._queue.add(key, again.after, again.lane)

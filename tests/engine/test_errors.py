@@ -2,8 +2,10 @@
 
 import pytest
 
+from attacks.tenants import THERE, there
 from engine.manifests import TRAINING, job, model
-from engine.world import DAY, GRACE, World
+from engine.world import DAY, GRACE, OTHER, World
+from qianfan_operator.api.common import Unreadable
 from qianfan_operator.keys import Key
 from qianfan_operator.kube import Conflict, KubeError
 from qianfan_simulator import AfterSeconds, Effect, Fault
@@ -203,6 +205,40 @@ def test_an_object_that_goes_under_the_hands_leaves_no_run(world: World) -> None
     world.run(lambda: world.sim.account().runs and not world.there(key))
     world.rest(120)
     assert [run.life.state for run in world.sim.account().runs] == ["STOP"]
+
+
+@pytest.mark.parametrize("trouble", [KubeError("GET: 503"), Unreadable("status"), RuntimeError("anything")], ids=repr)
+def test_an_object_that_goes_leaves_no_run_though_others_cannot_be_read(world: World, trouble: Exception) -> None:
+    """It is asked first who else has the run; what cannot be asked now is asked again."""
+    world.until(world.kube.apply(job("witness")), "Succeeded")
+    world.sim.configure(training=AfterSeconds(DAY))
+    world.set_secret(OTHER, namespace=THERE)
+    other = world.kube.apply(there(job("other", paused=True)))
+    world.rest(10)
+    key = world.kube.apply(job())
+    uid, failed = world.kube.objects[other]["metadata"]["uid"], []
+
+    def gone(operation, do):
+        result = do()
+        if operation == "createJob":
+            forged = {"account": "x", "taskId": 1, "jobId": result.job_id, "attempt": 1, "highestAttempt": 1}
+            world.kube.write_status(other, {"observedGeneration": 1, "objectUid": uid, **forged})
+            world.deliver()
+            world.kube.lose(key)
+        return result
+
+    def failing(operation, do):
+        if operation == "get" and not world.there(key) and world.protocol.unwritten() and len(failed) < 3:
+            failed.append(operation)
+            raise trouble
+        return do()
+
+    world.around_cloud, world.kube.around = gone, failing
+    world.run(lambda: len(world.sim.account().runs) == 2 and not world.there(key))
+    world.rest(1200)
+    assert failed
+    assert [run.life.state for run in world.sim.account().runs] == ["FINISH", "STOP"]
+    assert world.protocol.unwritten() == ()
 
 
 def test_a_successor_of_the_same_name_keeps_what_it_holds(world: World) -> None:

@@ -187,3 +187,29 @@ def test_ids_that_are_not_written_are_no_good_end(clock: Clock, queue: WorkQueue
 
     assert Workers(1, queue, cast("Engine", SlowEngine()), clock).stop()
     assert not Workers(1, queue, cast("Engine", Left()), clock).stop()
+
+
+@dataclass
+class BrokenEngine(SlowEngine):
+    """Fails in a way that nobody expects, once."""
+
+    passes: int = 0
+
+    def reconcile(self, key: Key) -> Again:
+        self.passes += 1
+        if self.passes == 1:
+            self.began.release()
+            raise RuntimeError("nobody expects this")
+        return super().reconcile(key)
+
+
+def test_a_pass_that_fails_takes_no_worker_with_it(clock: Clock, queue: WorkQueue[Key]) -> None:
+    """Its thread goes on, and the key comes again."""
+    engine = BrokenEngine()
+    with working(engine, queue, clock) as workers:
+        queue.add(KEY)
+        assert engine.began.acquire(timeout=PATIENCE)
+        other = KEY._replace(name="other")
+        queue.add(other)
+        assert engine.began.acquire(timeout=PATIENCE)
+        assert workers.ailing() == ""

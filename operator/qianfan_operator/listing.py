@@ -6,7 +6,7 @@ What nobody refers to may be deleted, and what nobody holds be taken over; both 
 import asyncio
 import logging
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol
 
 from qianfan_operator.keys import Key
@@ -24,10 +24,14 @@ class Lists(Protocol):
 
 
 class Listing:
-    """Compares what the API server lists with what the watch has brought; that is asked for until they agree once."""
+    """Compares what the API server listed once with what the watch has brought since, until nothing of it is missing.
+
+    What was listed then is only ever crossed off: objects that come and go without end cannot hold anybody up.
+    """
 
     def __init__(self, kube: Lists, store: Store, plurals: Iterable[str]) -> None:
         self._kube, self._store, self._plurals = kube, store, tuple(plurals)
+        self._left: dict[Key, str] | None = None  # what is still to be seen, by its uid; None: nothing is listed yet
         self._read = False
 
     def read(self) -> bool:
@@ -35,10 +39,16 @@ class Listing:
         return self._read
 
     def look(self) -> bool:
-        """List every kind, unless that is done, and compare; raises KubeError."""
-        self._read = self._read or all(
-            self._seen(key, uid) for plural in self._plurals for key, uid in self._kube.uids(plural)
-        )
+        """List every kind once, and cross off what was seen since, or is gone by now; raises KubeError."""
+        if self._read:
+            return True
+        first = self._left is None
+        listed = self._listed(self._plurals) if self._left is None else self._left
+        left = self._left = self._not_seen(listed)
+        if left and not first:
+            there = self._listed(sorted({key.plural for key in left}))
+            self._left = self._not_seen({key: uid for key, uid in left.items() if there.get(key) == uid})
+        self._read = not self._left
         return self._read
 
     async def complete(self) -> None:
@@ -51,6 +61,12 @@ class Listing:
             except Exception:
                 log.exception("The objects could not be listed")
             await asyncio.sleep(max(_PAUSE, time.monotonic() - began))  # large lists are not asked for without a rest
+
+    def _listed(self, plurals: Iterable[str]) -> dict[Key, str]:
+        return dict(pair for plural in plurals for pair in self._kube.uids(plural))
+
+    def _not_seen(self, listed: Mapping[Key, str]) -> dict[Key, str]:
+        return {key: uid for key, uid in listed.items() if not self._seen(key, uid)}
 
     def _seen(self, key: Key, uid: str) -> bool:
         record = self._store.get(key)

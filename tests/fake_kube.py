@@ -32,6 +32,8 @@ class FakeKube:
         self.secrets: dict[tuple[str, str], dict[str, str]] = {}
         self.labels: dict[str, dict[str, str]] = {}
         """The labels of namespaces; each namespace is there."""
+        self.crds: dict[str, Raw | None] = {}
+        """The metadata of definitions, by name, that are not as at the start."""
         self.events: list[Raw] = []
         self.writes: list[tuple[str, Key, Raw]] = []
         """The operator's writes that changed something: what kind of write, which object, how it was then."""
@@ -67,6 +69,11 @@ class FakeKube:
     def namespace_labels(self, name: str) -> dict[str, str]:
         """Read the labels of a namespace."""
         return self.around("namespace_labels", lambda: dict(self.labels.get(name, {})))
+
+    def crd_metadata(self, name: str) -> Raw:
+        """Read the metadata of a CustomResourceDefinition; None stands for one that is gone."""
+        api_path("customresourcedefinitions", name=name)
+        return self.around("crd_metadata", lambda: self._crd_metadata(name))
 
     def cluster_uid(self) -> str:
         """Tell what stands for the cluster."""
@@ -220,6 +227,12 @@ class FakeKube:
         if (namespace, name) not in self.secrets:
             raise NotFound(f"Secret {namespace}/{name} is not there")
         return Sealed(self.secrets[namespace, name])
+
+    def _crd_metadata(self, name: str) -> Raw:
+        found = self.crds.get(name, {"name": name, "creationTimestamp": "2024-01-01T00:00:00Z"})
+        if found is None:
+            raise NotFound(f"{name} is not there")
+        return {"name": name, **found}
 
     def _patch_event(self, name: str, change: Mapping[str, Any]) -> None:
         found = [event for event in self.events if event["metadata"]["name"] == name]

@@ -71,7 +71,7 @@ class Why:
 
 @dataclass(frozen=True)
 class Facts:
-    """All that a decision depends on. The three `Why`s are shown, they never change what is done."""
+    """All that a decision depends on. The four `Why`s are shown, they never change what is done."""
 
     deleting: bool = False
     orphan: bool = False  # deleting leaves the cloud alone: by deletionPolicy, or as nothing is left to release
@@ -87,6 +87,7 @@ class Facts:
     phase: Phase = Phase.ABSENT
     usable: bool = False  # Ready (a job: Succeeded) or serving, as last seen
     serving: bool = False  # a service that has answered before
+    orphan_why: Why = Why(Reason.DELETING, "Leaving the cloud resource as it is.")
     trouble_why: Why = Why(Reason.CLOUD_UNAVAILABLE)
     want_why: Why = Why(Reason.CREATING)
     phase_why: Why = Why(Reason.UNKNOWN_STATE)
@@ -123,7 +124,7 @@ def _deleting(facts: Facts) -> Decision | None:
         return None
     say = partial(_say, available=facts.serving)  # as last seen, until it is taken offline
     if facts.orphan:
-        return say(Why(Reason.DELETING, "Leaving the cloud resource as it is."), Action.FORGET, reconciling=True)
+        return say(facts.orphan_why, Action.FORGET, reconciling=True)
     if facts.trouble is Trouble.STALL:
         why = Why(Reason.DELETION_BLOCKED, facts.trouble_why.message)
         return say(why, stalled=True, synced=_not_synced(facts))

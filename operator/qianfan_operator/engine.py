@@ -15,13 +15,14 @@ from qianfan_operator.claims import Claims
 from qianfan_operator.cloud import budget
 from qianfan_operator.cloud.errors import CloudError
 from qianfan_operator.conditions import Verdict
+from qianfan_operator.crd_guard import CrdGuard
 from qianfan_operator.credentials import Access, Account, Credentials
 from qianfan_operator.decide import CHANGES, Action, Decision, Facts, Trouble, Want, decide
 from qianfan_operator.events import Events
 from qianfan_operator.external import Adopt, Hold, Kind, Pay, Plan, Record, Step, World
 from qianfan_operator.gather import Gatherer, Unsure, hears
 from qianfan_operator.keys import Key
-from qianfan_operator.kube import Conflict, Kube, KubeError, NotFound
+from qianfan_operator.kube import Conflict, Forbidden, Invalid, Kube, KubeError, NotFound
 from qianfan_operator.protocol import Protocol, Unfinished
 from qianfan_operator.reasons import Reason
 from qianfan_operator.schedule import Clocks, Schedule
@@ -53,8 +54,8 @@ class Engine:
         self._kinds, self._kube, self._credentials, self._store = kinds, kube, credentials, store
         self._schedule, self._protocol, self._events, self._clocks = schedule, protocol, events, clocks
         self._claims = Claims(store, self._fetch, listed, credentials, kinds.__getitem__)
-        protocol.claims = self._claims
-        self._gatherer = Gatherer(credentials, self._claims)
+        protocol.claims, protocol.guard = self._claims, CrdGuard(kube)
+        self._gatherer = Gatherer(credentials, self._claims, protocol.guard)
         self._cluster, self._grace, self._listed, self._leading = cluster, grace, listed, leading
         self._adopt = Adopt(adopt) if adopt else None  # None: it depends on whose keys they are
         self._limits = limits
@@ -208,6 +209,8 @@ class Engine:
         if not self._leading():
             raise Conflict("another process may lead by now")
         if action is Action.FORGET:
+            if verdict.reason is Reason.ORPHANED:
+                _tell_orphan(subject, verdict)
             subject.let_go()
             return Hold(verdict)
         if account is None:
@@ -288,3 +291,13 @@ class Engine:
         if verdict.stalled or verdict.reason is Reason.PAUSED:
             return Again(schedule.stalled())
         return Again(schedule.poll(record.looks))
+
+
+def _tell_orphan(subject: Subject, verdict: Verdict) -> None:
+    """Say, before an object goes because its CRD goes, what is left in the cloud; refused words do not keep it."""
+    about = {"object": str(subject.key), "uid": subject.resource.metadata.uid}
+    try:
+        subject.write({}, verdict)
+    except (Forbidden, Invalid) as error:
+        log.warning("The status of an orphaned object was refused", extra={**about, "error": str(error)})
+    log.warning("Orphaned", extra={**about, "cause": verdict.message})

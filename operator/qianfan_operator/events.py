@@ -21,7 +21,7 @@ NOTE_LIMIT = 1024  # bytes, the API's own limit
 REMEMBERED = 1000  # events that are counted up instead of posted again; more are only told less tersely
 UNREADABLE = "Unreadable"
 """The reason of an event about an object that cannot be read in full; no condition has it."""
-_WANTED = frozenset({Reason.PAYMENT_REQUIRED, Reason.ACCOUNT_CHANGED, Reason.UNKNOWN_STATE})
+_WANTED = frozenset({Reason.PAYMENT_REQUIRED, Reason.ACCOUNT_CHANGED, Reason.UNKNOWN_STATE, Reason.ORPHANED})
 """What is not Stalled, for it may end without us, and yet waits for a person."""
 
 

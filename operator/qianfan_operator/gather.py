@@ -7,6 +7,7 @@ from typing import Any
 from qianfan_operator.claims import Claims, Unknown
 from qianfan_operator.cloud.errors import CloudError, Fate
 from qianfan_operator.conditions import AVAILABLE, READY, SUCCEEDED, SYNCED, is_true
+from qianfan_operator.crd_guard import CrdGuard
 from qianfan_operator.credentials import Access, Account, Credentials
 from qianfan_operator.decide import Decision, Facts, Phase, Trouble, Want, Why
 from qianfan_operator.external import Hold, Observation, Plan, Record, Step, Updates, World
@@ -25,8 +26,8 @@ class Unsure(Exception):
 class Gatherer:
     """Gathers the facts of a pass; changes nothing but what is known of the credentials and noted of the object."""
 
-    def __init__(self, credentials: Credentials, claims: Claims) -> None:
-        self._credentials, self._claims = credentials, claims
+    def __init__(self, credentials: Credentials, claims: Claims, guard: CrdGuard) -> None:
+        self._credentials, self._claims, self._guard = credentials, claims, guard
 
     def gather(self, subject: Subject, access: Access, world: World) -> tuple[Facts, Plan, Step | None]:
         """Return the facts and the plan behind them, and note what was seen; never raises CloudError.
@@ -111,8 +112,14 @@ class Gatherer:
         return _with(facts, plan, seen), plan, {**plan.updates, **updates}
 
     def _leaving(self, facts: Facts, subject: Subject, account: Account | None, world: World) -> Facts:
-        """Before anything is released with other keys than it was made with, see whether they see it."""
-        if account is None or facts.orphan:
+        """Before anything is released, see whether the object was deleted for itself, and whether its keys see it."""
+        if facts.orphan:
+            return facts
+        if why := self._guard.leaving(subject.resource):
+            if why.reason is Reason.ORPHANED:
+                return replace(facts, orphan=True, orphan_why=why)
+            return replace(facts, trouble=Trouble.STALL, trouble_why=why)
+        if account is None:
             return facts
         if subject.resource.former:
             return self._same_account(facts, subject, account, Phase.ABSENT)

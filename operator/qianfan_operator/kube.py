@@ -27,6 +27,7 @@ TIMEOUT = (3.0, 10.0)  # seconds to connect, to read
 _KEYS = (ACCESS_KEY, SECRET_KEY)
 _JSON = "application/json"
 _UIDS = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+_METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 _CHUNK = 64 * 1024  # bytes
 _MANAGER = {"fieldManager": "qianfan-operator"}
 _NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")  # of the pod that we are
@@ -37,11 +38,12 @@ _ROOTS: Final[Mapping[str, str]] = {
     "leases": "/apis/coordination.k8s.io/v1",
     "tokenreviews": "/apis/authentication.k8s.io/v1",
     "subjectaccessreviews": "/apis/authorization.k8s.io/v1",
+    "customresourcedefinitions": "/apis/apiextensions.k8s.io/v1",
     **{kind.plural: f"/apis/{GROUP}/{VERSION}" for kind in KINDS},
 }
 """Every resource that has a path here, and what its path begins with."""
 _SHOWN: Final = 80  # characters of what is no name
-_CLUSTER_SCOPED: Final = frozenset({"namespaces", "tokenreviews", "subjectaccessreviews"})
+_CLUSTER_SCOPED: Final = frozenset({"namespaces", "tokenreviews", "subjectaccessreviews", "customresourcedefinitions"})
 
 _Read = TypeVar("_Read")
 
@@ -150,6 +152,12 @@ class Kube:
         """Read the labels of a namespace."""
         return dict(self._call("GET", "namespaces", name=name, read=decode)["metadata"].get("labels") or {})
 
+    def crd_metadata(self, name: str) -> dict[str, Any]:
+        """Read the metadata of a CustomResourceDefinition as it is now."""
+        found = self._call("GET", "customresourcedefinitions", name=name, accept=_METADATA)
+        metadata: dict[str, Any] = found["metadata"]
+        return metadata
+
     def review_token(self, token: str) -> dict[str, Any] | None:
         """Ask whose bearer token this is: a user as the API server describes one; None if it knows none."""
         review = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": token}}
@@ -196,11 +204,11 @@ class Kube:
     def _call(
         self, method: str, resource: str, namespace: str | None = None, name: str | None = None, *,
         subresource: str | None = None, query: Mapping[str, str] | None = None, body: Mapping[str, Any] | None = None,
-        read: Callable[[bytes], dict[str, Any]] = decode_object,
+        read: Callable[[bytes], dict[str, Any]] = decode_object, accept: str = _JSON,
     ) -> dict[str, Any]:  # fmt: skip
         """Send one request; a reply about another object than the one that was asked for counts as none."""
         path = api_path(resource, namespace, name, subresource=subresource, query=query)
-        reply = _decoded(read, self._send(method, path, body), f"{method} {path}: the reply")
+        reply = _decoded(read, self._send(method, path, body, accept), f"{method} {path}: the reply")
         asked = name if name is not None else ((body or {}).get("metadata") or {}).get("name")
         if asked is not None:
             metadata = reply.get("metadata")

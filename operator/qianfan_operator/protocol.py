@@ -16,6 +16,7 @@ from qianfan_operator.api.common import Pending, Unreadable
 from qianfan_operator.claims import Claims, Unknown
 from qianfan_operator.cloud.errors import CloudError
 from qianfan_operator.conditions import Synced, Verdict
+from qianfan_operator.crd_guard import CrdGuard
 from qianfan_operator.credentials import Account
 from qianfan_operator.deadlines import cloud_now
 from qianfan_operator.decide import Why
@@ -57,6 +58,8 @@ class Protocol:
         self._lock = threading.Lock()
         self.claims: Claims | None = None
         """Who holds what; the engine sets it."""
+        self.guard: CrdGuard | None = None
+        """Tells what went with its CRD; the engine sets it."""
 
     def unwritten(self) -> tuple[Key, ...]:
         """Return the objects whose ids are known to this process only; it must not end before they are written."""
@@ -196,6 +199,9 @@ class Protocol:
             status = type(resource.status)().model_copy(update=dict(made))
             if self.claims and self.claims.is_held(subject.key, kind, status, account):
                 return  # somebody else has taken it over meanwhile
+            if self.guard and self.guard.went(resource):
+                log.warning("Orphaned", extra={"object": str(subject.key), "ids": repr(reply)})
+                return
             if resource.spec.deletion_policy_for(adopted=False) == "Delete":
                 kind.abandon(account, resource, made)
 

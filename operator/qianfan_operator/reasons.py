@@ -34,6 +34,7 @@ class Reason(enum.StrEnum):
     PAYMENT_REQUIRED = "PaymentRequired", "The private-pool service waits until somebody pays for it in the console."
     PROGRESSING_WITH_RETRY = "ProgressingWithRetry", "The last pass met an obstacle that may pass; it is tried again."
     DELETING = "Deleting", "The object is being deleted."
+    ORPHANED = "Orphaned", "The object goes because its CRD is deleted. The cloud resource is left as it is."
 
     # Good ends.
     SUCCEEDED = "Succeeded", "The run has finished."

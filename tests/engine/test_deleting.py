@@ -1,10 +1,14 @@
 """Deleting each kind in each of its states (design 6, 5.9)."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from engine.manifests import job, model, service
 from engine.world import DAY, GRACE, World
 from qianfan_operator.keys import Key
+from qianfan_operator.kube import Forbidden, KubeError
 from qianfan_simulator import AfterSeconds, Effect, Fault
 
 PUBLISH = Key("qianfanmodels", "default", "publish")
@@ -475,3 +479,97 @@ def test_an_empty_list_is_no_proof_that_nothing_was_made(world: World) -> None:
     assert states(world) == ["RUNNING"]
     world.kube.patch_spec(key, deletionPolicy="Orphan")
     world.until_gone(key, within=60)
+
+
+def went(name: str = "qianfanjobs.qianfan.dev") -> dict[str, dict]:
+    """The definition of a kind as it is from the moment on that somebody deletes it."""
+    return {name: {"creationTimestamp": "2024-01-01T00:00:00Z", "deletionTimestamp": "2024-03-01T08:00:00Z"}}
+
+
+@pytest.mark.parametrize(
+    ("crd", "cause"),
+    [
+        (went()["qianfanjobs.qianfan.dev"], "is being deleted"),
+        (None, "is gone"),
+        ({"creationTimestamp": "2034-03-01T09:00:00Z"}, "was deleted and installed again"),
+    ],
+)
+def test_an_object_that_goes_with_its_definition_is_left_alone(world: World, crd: dict | None, cause: str) -> None:
+    """Nobody asked for the end of this run: it works on, and what is left in the cloud is told by its ids."""
+    key = training(world)
+    status = world.status(key)
+    world.kube.crds["qianfanjobs.qianfan.dev"] = crd
+    world.kube.delete(key)
+    seen = len(world.sim.calls)
+    world.until_gone(key, within=60)
+    assert states(world) == ["RUNNING"]
+    assert not [call for call in world.sim.calls[seen:] if call.operation != "jobDetail"]
+    (told,) = [event for event in world.kube.events if event["reason"] == "Orphaned"]
+    assert told["type"] == "Warning"
+    assert f"The CRD qianfanjobs.qianfan.dev {cause}." in told["note"]
+    assert f"jobId {status['jobId']}" in told["note"]
+    written = [raw for what, at, raw in world.kube.writes if what == "status" and at == key][-1]
+    ready = next(one for one in written["status"]["conditions"] if one["type"] == "Ready")
+    assert (ready["status"], ready["reason"]) == ("False", "Orphaned")
+
+
+def test_a_definition_that_goes_saves_what_is_half_made_or_half_stopped(world: World) -> None:
+    """An open create is not looked for to be stopped, and keys are not needed: the object goes as it is."""
+    world.until(world.kube.apply(job("witness")), "Succeeded")
+    world.sim.configure(training=AfterSeconds(3 * DAY))
+    world.sim.faults.add(Fault(Effect.LOSE_REPLY, "createJob"))
+    world.until(open_ := world.kube.apply(job()), "Confirming")
+    world.kube.crds.update(went())
+    world.set_secret(None)
+    world.kube.delete(open_)
+    world.restart()
+    world.until_gone(open_, within=60)
+    assert states(world) == ["FINISH", "RUNNING"]
+
+
+def test_the_definitions_of_other_kinds_do_not_matter(world: World) -> None:
+    """A job that is deleted for itself is stopped, whatever becomes of the other definitions."""
+    key = training(world)
+    world.kube.crds.update(went("qianfanmodels.qianfan.dev"))
+    world.kube.delete(key)
+    world.until_gone(key)
+    assert states(world) == ["STOP"]
+
+
+def test_nothing_is_released_before_the_definition_can_be_read(world: World) -> None:
+    """Without the right to read it (an older role) the deletion is blocked, and goes on when there is one."""
+    key = training(world)
+
+    def around(call: str, do: Callable[[], Any]) -> Any:
+        if call == "crd_metadata":
+            raise Forbidden("GET: 403")
+        return do()
+
+    world.kube.around = around
+    world.kube.delete(key)
+    world.until(key, "DeletionBlocked")
+    assert "may not read the CRD qianfanjobs.qianfan.dev" in world.condition(key)["message"]
+    assert "deletionPolicy" in world.condition(key)["message"]
+    world.rest(100)
+    assert states(world) == ["RUNNING"]
+    world.kube.around = lambda _, do: do()
+    world.until_gone(key)
+    assert states(world) == ["STOP"]
+
+
+def test_a_definition_that_cannot_be_asked_for_is_asked_again(world: World) -> None:
+    """An API server that does not answer decides nothing."""
+    key = training(world)
+    asked: list[str] = []
+
+    def around(call: str, do: Callable[[], Any]) -> Any:
+        if call == "crd_metadata" and len(asked) < 3:
+            asked.append(call)
+            raise KubeError("GET: TimeoutError")
+        assert call != "patch_finalizers" or len(asked) == 3
+        return do()
+
+    world.kube.around = around
+    world.kube.delete(key)
+    world.until_gone(key)
+    assert states(world) == ["STOP"]

@@ -207,6 +207,26 @@ def test_an_object_that_goes_under_the_hands_leaves_no_run(world: World) -> None
     assert [run.life.state for run in world.sim.account().runs] == ["STOP"]
 
 
+@pytest.mark.parametrize("crd", [None, {"deletionTimestamp": "2024-03-01T08:00:00Z"}], ids=["gone", "going"])
+def test_a_run_whose_object_went_with_its_definition_is_left(world: World, crd: dict | None) -> None:
+    """Its finalizer was taken off for the CRD's sake while createJob was under way: what was made works on."""
+    key = world.kube.apply(job())
+
+    def gone(operation, do):
+        result = do()
+        if operation == "createJob":
+            world.kube.crds["qianfanjobs.qianfan.dev"] = crd
+            world.kube.remove_finalizer(key)
+            world.kube.delete(key)
+        return result
+
+    world.around_cloud = gone
+    world.run(lambda: world.sim.account().runs and not world.there(key))
+    world.rest(120)
+    assert [run.life.state for run in world.sim.account().runs] == ["RUNNING"]
+    assert world.protocol.unwritten() == ()
+
+
 @pytest.mark.parametrize("trouble", [KubeError("GET: 503"), Unreadable("status"), RuntimeError("anything")], ids=repr)
 def test_an_object_that_goes_leaves_no_run_though_others_cannot_be_read(world: World, trouble: Exception) -> None:
     """It is asked first who else has the run; what cannot be asked now is asked again."""

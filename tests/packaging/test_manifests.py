@@ -25,6 +25,7 @@ CALLS = {
     ("", "namespaces", ("kube-system",)): {"get"},
     ("events.k8s.io", "events", ()): {"create", "patch"},
     ("apiextensions.k8s.io", "customresourcedefinitions", ()): {"list", "watch"},
+    ("apiextensions.k8s.io", "customresourcedefinitions", tuple(f"{kind}.qianfan.dev" for kind in KINDS)): {"get"},
 }
 # And in its own namespace only: `create` cannot be limited to a name.
 CALLS_AT_HOME = {

@@ -61,6 +61,17 @@ def deleting_without_v2(world: World, kind: str) -> Key:
     return key
 
 
+@situation()
+def deleting_with_its_definition(world: World, kind: str) -> Key:
+    """Being deleted because its CRD is, and somebody else keeps it."""
+    key = _releasable(world, kind)
+    world.kube.objects[key]["metadata"]["finalizers"].append("example.org/keep")
+    world.kube.crds[f"{key.plural}.qianfan.dev"] = {"deletionTimestamp": world.clock.now()}
+    world.kube.delete(key)
+    world.until(key, "Orphaned")
+    return key
+
+
 def _releasable(world: World, kind: str) -> Key:
     """Come to where deleting has something to release."""
     return working(world, kind) if kind == "job" else usable(world, kind, deletionPolicy="Delete")

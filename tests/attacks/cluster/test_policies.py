@@ -7,12 +7,13 @@ import json
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
-from plugins.policies import POLICIES, install_policies, judge
+from plugins.policies import DELETION, POLICIES, install_policies, judge
 from qianfan_devcluster.cluster import Cluster
 
 JOB, MODEL, SERVICE = "qianfanjobs", "qianfanmodels", "qianfanservices"
@@ -53,6 +54,11 @@ class Api:
     def patch(self, person: str, namespace: str, path: str, change: Mapping[str, Any], *, really: bool = False) -> str:
         """Merge into an object; empty if it is taken, else the refusal."""
         return self._ask("PATCH", person, f"{namespace}/{path}", change, "application/merge-patch+json", really=really)
+
+    def delete(self, person: str, namespace: str, path: str, *, really: bool = False) -> str:
+        """Delete an object, or all of a kind; empty if it is taken, else the refusal."""
+        options = {} if really else {"dryRun": ["All"]}  # with a body the query does not count
+        return self._ask("DELETE", person, f"{namespace}/{path}", options, "application/json", really=really)
 
     def _ask(self, method: str, person: str, path: str, body: Mapping[str, Any], kind: str, *, really: bool) -> str:
         headers = {"Content-Type": kind} | ({"Impersonate-User": person} if person else {})
@@ -297,11 +303,12 @@ def test_an_administrator_of_a_namespace_cannot_grant_what_is_not_theirs(
             assert "attempting to grant RBAC permissions not currently held" in refused
 
 
-def test_the_shipped_bindings_leave_nothing_out(cluster: Cluster) -> None:
+@pytest.mark.parametrize("folder", [POLICIES, DELETION], ids=["policies", "deletion"])
+def test_the_shipped_bindings_leave_nothing_out(cluster: Cluster, folder: Path) -> None:
     """As shipped, each policy is bound once, for all namespaces, refuses, and fails closed."""
     items = json.loads(
         cluster.kubectl(
-            "apply", "--server-side", "--force-conflicts", "--dry-run=server", "-o", "json", "-k", POLICIES
+            "apply", "--server-side", "--force-conflicts", "--dry-run=server", "-o", "json", "-k", folder
         ).stdout
     )["items"]
     policies = {one["metadata"]["name"]: one["spec"] for one in items if one["kind"] == "ValidatingAdmissionPolicy"}
@@ -310,3 +317,62 @@ def test_the_shipped_bindings_leave_nothing_out(cluster: Cluster) -> None:
     assert all(one["validationActions"] == ["Deny"] for one in bindings)
     assert all("paramRef" not in one for one in bindings)
     assert all(spec["failurePolicy"] == "Fail" and "matchConditions" not in spec for spec in policies.values())
+
+
+RUNNING = {"jobId": 5235, "trainStatus": "RUNNING"}
+PAID: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
+    ("a run", JOB, {}, RUNNING),
+    ("a run that waits", JOB, {}, {"jobUuid": "task-1", "trainStatus": "Waiting"}),
+    ("a run in an unknown state", JOB, {}, {"jobId": 5235, "trainStatus": "QUEUEING"}),
+    ("a create", JOB, {}, {"pending": {"operation": "createJob"}}),
+    ("another attempt", JOB, {}, {"jobId": 1, "trainStatus": "FINISH", "runs": [{"attempt": 1, **RUNNING}]}),
+    ("an adopted run and Delete", JOB, {"deletionPolicy": "Delete"}, {**RUNNING, "adopted": True}),
+    ("a service", SERVICE, {}, {"serviceId": 1, "conditions": [{"type": "Available", "status": "True"}]}),
+    ("a deployment", SERVICE, {}, {"serviceId": 1, "conditions": [{"type": "Ready", "reason": "Deploying"}]}),
+]
+FREE: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
+    ("nothing", JOB, {}, {}),
+    ("a finished run", JOB, {}, {"jobId": 1, "trainStatus": "FINISH"}),
+    ("a stopped run", JOB, {}, {"jobId": 1, "trainStatus": "STOP", "runs": [{"attempt": 1, "trainStatus": "FAIL"}]}),
+    ("Orphan", JOB, {"deletionPolicy": "Orphan"}, RUNNING),
+    ("an adopted run", JOB, {}, {**RUNNING, "adopted": True}),
+    ("a model", MODEL, {}, {"modelVersionId": 1}),
+    ("a service that is off", SERVICE, {}, {"serviceId": 1, "conditions": [{"type": "Available", "status": "False"}]}),
+    ("an adopted service", SERVICE, {}, {"adopted": True, "conditions": [{"type": "Available", "status": "True"}]}),
+    ("no service", SERVICE, {}, {}),
+]
+
+
+def test_what_is_paid_for_is_not_deleted_unless_it_is_meant(cluster: Cluster, api: Api, place: str) -> None:
+    """With the policy of deploy/policies/deletion a paid object goes after an annotation, and everything else goes."""
+    install_policies(cluster, DELETION)
+    paths = {}
+    for number, (what, plural, spec, status) in enumerate([*PAID, *FREE]):
+        paths[what] = f"{plural}/one-{number}"
+        one = manifest(plural, {**SPECS[plural], **spec}, f"one-{number}")
+        assert api.create("", place, one, really=True) == ""
+        assert api.patch("", place, f"{paths[what]}/status", {"status": _whole(status)}, really=True) == ""
+    assert {what: api.delete("tenant", place, path) for what, path in paths.items()} == dict.fromkeys(paths, "")
+
+    judge(cluster, place, DELETION)
+    deadline = time.monotonic() + _EFFECTIVE_SECONDS
+    while not api.delete("tenant", place, paths["a run"]):
+        assert time.monotonic() < deadline
+    told = {what: api.delete("tenant", place, path) for what, path in paths.items()}
+    assert [what for what, words in told.items() if words] == [what for what, *_ in PAID], told
+    assert all("qianfan.dev/allow-deletion=true" in told[what] for what, *_ in PAID)
+    assert f"kubectl -n {place} annotate qianfanjobs one-0 " in told["a run"]
+    assert "this object has a run that works" in told["another attempt"]
+    assert "a service that serves" in told["a service"]
+    assert "allow-deletion" in api.delete("", place, JOB)  # of all jobs at once, by an administrator
+
+    meant = {"metadata": {"annotations": {"qianfan.dev/allow-deletion": "true"}}}
+    for what, *_ in PAID:
+        assert api.patch("", place, paths[what], meant, really=True) == ""
+    assert {what: api.delete("tenant", place, path) for what, path in paths.items()} == dict.fromkeys(paths, "")
+
+
+def _whole(status: dict[str, Any]) -> dict[str, Any]:
+    """Complete the conditions by what the definition asks of each."""
+    blank = {"status": "False", "reason": "Any", "message": "", "lastTransitionTime": "2024-03-01T08:00:00Z"}
+    return {**status, "conditions": [{**blank, **one} for one in status.get("conditions", [])]}

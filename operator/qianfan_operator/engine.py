@@ -10,11 +10,11 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from qianfan_operator.api.common import FINALIZER, Need, Unreadable
+from qianfan_operator.api.common import FINALIZER, Need, Resource, Unreadable
 from qianfan_operator.claims import Claims
 from qianfan_operator.cloud import budget
 from qianfan_operator.cloud.errors import CloudError
-from qianfan_operator.conditions import Verdict
+from qianfan_operator.conditions import READY, STALLED, Verdict, is_true
 from qianfan_operator.crd_guard import CrdGuard
 from qianfan_operator.credentials import Access, Account, Credentials
 from qianfan_operator.decide import CHANGES, Action, Decision, Facts, Trouble, Want, decide
@@ -32,6 +32,7 @@ from qianfan_operator.subject import Subject
 from qianfan_operator.workqueue import Lane
 
 log = logging.getLogger(__name__)
+FAILING = frozenset({Trouble.RETRY, Trouble.WAIT})
 
 
 @dataclass(frozen=True)
@@ -77,10 +78,25 @@ class Engine:
         return self._protocol.tell_unwritten()
 
     def _safely(self, turn: Callable[[Key], object], key: Key) -> Again:
-        result = "error"
+        spent = budget.Budget(self._limits, self._clocks.boot)
+        with budget.within(spent):
+            again = self._without_raising(turn, key)
+        return self._not_too_soon(key, again, spent)
+
+    def _not_too_soon(self, key: Key, again: Again, spent: budget.Budget) -> Again:
+        """Ask a cloud that throttles no sooner than it would be polled, and none before the time that it has named."""
+        if again.after is None:
+            return again
+        after, record = max(again.after, spent.retry_after), self._store.get(key)
+        if spent.throttled:
+            interval = (record.interval if record else None) or self._schedule.poll(0)
+            after = max(after, self._schedule.throttled(interval, record.failures if record else 1))
+        return replace(again, after=after)
+
+    def _without_raising(self, turn: Callable[[Key], object], key: Key) -> Again:
+        result, asked = "error", 0.0
         try:
-            with budget.within(budget.Budget(self._limits, self._clocks.boot)):
-                again = turn(key)
+            again = turn(key)
             self._store.give_back(key)  # not after an error: what was being recorded may be written
             return again if isinstance(again, Again) else Again(None)
         except Conflict:
@@ -95,10 +111,11 @@ class Engine:
             log.warning("An object cannot be read", extra={"object": str(key), "error": str(error)})
         except KubeError as error:
             log.warning("The API server did not do it", extra={"object": str(key), "error": str(error)})
+            asked = error.retry_after or 0.0
         except Exception:
             log.exception("A pass failed", extra={"object": str(key)})
         self._store.forget_body(key)
-        return self._retry(key, result)
+        return self._retry(key, result, asked)
 
     def _gone(self, key: Key) -> Again:
         self._store.forget(key)
@@ -111,11 +128,11 @@ class Engine:
             return self._retry(key, "error")
         return Again(None)
 
-    def _retry(self, key: Key, result: str) -> Again:
+    def _retry(self, key: Key, result: str, asked: float = 0.0) -> Again:
         record = self._store.get(key)
         if record:
             record.failures += 1
-        return Again(self._schedule.retry(record.failures if record else 1), Lane.RETRY, result)
+        return Again(max(asked, self._schedule.retry(record.failures if record else 1)), Lane.RETRY, result)
 
     def _taken(self, key: Key) -> Subject | None:
         """Take an object in hand, and write first what was made for it; None: it is none of ours any more."""
@@ -148,6 +165,8 @@ class Engine:
         subject = self._taken(key)
         if subject is None:
             return Again(None)
+        if record := self._store.get(key):
+            record.interval = self._interval(subject.resource, record.looks)
         access = self._credentials.access(subject.resource)
         world = self._world(subject, access, reads)
         facts, plan, held_up = self._gatherer.gather(subject, access, world)
@@ -273,12 +292,13 @@ class Engine:
             if decision.action is not Action.SURVEY:
                 record.claims.clear()
             return Again(0.0, Lane.DELETION if facts.deleting else Lane.URGENT)
-        record.looks = 0 if subject.writes > before else record.looks + 1
+        if facts.trouble not in FAILING:  # a look that failed says nothing of how closely to look
+            record.looks = 0 if subject.writes > before else record.looks + 1
         return self._again(record, facts, step, over=is_finished(resource) and not facts.others_working)
 
     def _again(self, record: Entry, facts: Facts, step: Hold, *, over: bool) -> Again:
         verdict, schedule = step.verdict, self._schedule
-        failing = facts.trouble in {Trouble.RETRY, Trouble.WAIT}
+        failing = facts.trouble in FAILING
         record.failures = record.failures + 1 if failing else 0
         if over:
             return Again(None)
@@ -291,6 +311,15 @@ class Engine:
         if verdict.stalled or verdict.reason is Reason.PAUSED:
             return Again(schedule.stalled())
         return Again(schedule.poll(record.looks))
+
+    def _interval(self, resource: Resource, looks: int) -> float:
+        """Return how long an object would wait for its next look, if all were well with the cloud."""
+        metadata, status = resource.metadata, resource.status
+        if metadata.deletion_timestamp or metadata.generation != status.observed_generation:
+            return self._schedule.poll(0)
+        if is_true(status.conditions, READY):
+            return self._schedule.settled()
+        return self._schedule.stalled() if is_true(status.conditions, STALLED) else self._schedule.poll(looks)
 
 
 def _tell_orphan(subject: Subject, verdict: Verdict) -> None:

@@ -173,6 +173,7 @@ class Gatherer:
             return replace(facts, trouble=Trouble.STALL, trouble_why=Why(error.reason, str(error)))
         # GONE, and a free create whose outcome is unknown: the next pass sees what is there.
         reason = error.reason if error.fate in {Fate.WAIT, Fate.GONE} else Reason.CLOUD_UNAVAILABLE
+        reason = Reason.THROTTLED if error.throttled else reason
         return replace(facts, trouble=Trouble.RETRY, trouble_why=Why(reason, str(error)))
 
 

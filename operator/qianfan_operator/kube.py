@@ -21,6 +21,7 @@ from qianfan_operator.api.dns1123 import is_label, is_subdomain
 from qianfan_operator.decoder import decode, decode_object, decode_page, readable
 from qianfan_operator.keys import Key
 from qianfan_operator.pages import LARGEST_OBJECT, PageSize
+from qianfan_operator.retry_after import retry_after
 from qianfan_operator.sealed import Sealed
 
 TIMEOUT = (3.0, 10.0)  # seconds to connect, to read
@@ -49,7 +50,12 @@ _Read = TypeVar("_Read")
 
 
 class KubeError(Exception):
-    """The API server refused or could not be reached; the pass is repeated with backoff."""
+    """The API server refused or could not be reached; the pass is repeated with backoff.
+
+    `retry_after`: the seconds that it asks to wait, if it does. It is the queue that waits, never a call.
+    """
+
+    retry_after: float | None = None
 
 
 class InvalidName(KubeError):
@@ -93,8 +99,7 @@ class Kube:
         except config.ConfigException:
             config.load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
         configuration.connection_pool_maxsize = connections
-        if hurry is not None:
-            configuration.retries = False
+        configuration.retries = False  # else a call sleeps for as long as the API server likes, and again
         self._client = kubernetes.ApiClient(configuration)
         self._timeout = TIMEOUT if hurry is None else (hurry, hurry)
         self._own_namespace = own_namespace()
@@ -235,7 +240,9 @@ class Kube:
             raise KubeError(f"{method} {path}: {type(error).__name__}") from error
         if not 200 <= response.status < 300:
             words = _message(data) if data else ""
-            raise _ERRORS.get(response.status, KubeError)(f"{method} {path}: {response.status} {words}")
+            refusal = _ERRORS.get(response.status, KubeError)(f"{method} {path}: {response.status} {words}")
+            refusal.retry_after = retry_after(response.response.headers.get("Retry-After"))
+            raise refusal
         if data is None:
             raise _TooLarge(f"{method} {path}: the reply is longer than {most} bytes")
         return data

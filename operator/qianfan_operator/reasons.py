@@ -62,6 +62,10 @@ class Reason(enum.StrEnum):
 
     # The cloud.
     CLOUD_UNAVAILABLE = "CloudUnavailable", "The cloud could not be asked; the last known state is kept."
+    THROTTLED = (
+        "Throttled",
+        "The account asks the cloud too often; the last known state is kept, and it is asked less often.",
+    )
     UNKNOWN_STATE = "UnknownState", "The cloud reports a state that this version does not know."
     REFUSED = "Refused", "The cloud refuses the request, or has twice done nothing with it."
     QUOTA_EXCEEDED = "QuotaExceeded", "The account's quota or balance does not allow it."

@@ -43,6 +43,10 @@ class Schedule:
         """Wait after the `failures`-th failure in a row (1 is the first)."""
         return self._spread(min(self.retry_max, self.retry_min * 2.0 ** min(failures - 1, 32)))
 
+    def throttled(self, interval: float, failures: int) -> float:
+        """Wait before asking again for what is looked at every `interval`: never sooner than that, and ever less."""
+        return max(interval, min(self.retry_max, interval * 2.0 ** min(failures - 1, 32)))
+
     def settled(self) -> float:
         """Wait before a settled thing is looked at again."""
         return self._spread(self.resync)

@@ -71,6 +71,8 @@ class Entry:
     account: str | None = None
     failures: int = 0
     looks: int = 0
+    interval: float | None = None
+    """Seconds that it waits for its next look while all is well with the cloud."""
     sights: dict[Hashable, float] = field(default_factory=dict)
     claims: dict[Hashable, Any] = field(default_factory=dict)
     """What this process has made for free and announced nothing paid for yet."""

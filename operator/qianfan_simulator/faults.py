@@ -39,7 +39,7 @@ class Fault:
     `operation` is the call's name, a pattern such as `Describe*`, or several of them with `|` between; `access_key`
     limits it to one key. The first `skip` matches pass; `count` 0 means for ever. `hang_up` closes the client's
     connection at once when the request is delivered late, so that nobody has to wait for a timeout. Raises ValueError
-    for values that make no sense.
+    for values that make no sense. What answers instead of the cloud says `Retry-After: <seconds>`, if there are any.
     """
 
     effect: Effect

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -187,7 +188,12 @@ class Server:
         return operation.do(account, Body(read.fields, inappropriate))
 
     def _instead(self, read: Request, fault: Fault) -> Reply:
-        """Return the false reply of a fault."""
+        """Return the false reply of a fault, with the time that it asks to wait."""
+        reply = self._false_reply(read, fault)
+        asked = {"Retry-After": str(math.ceil(fault.seconds))} if fault.seconds else {}
+        return replace(reply, headers={**reply.headers, **asked})
+
+    def _false_reply(self, read: Request, fault: Fault) -> Reply:
         if fault.effect is Effect.HTML:
             return replies.page(fault.status or 502)
         if fault.effect is Effect.STATUS:

@@ -11,6 +11,7 @@ from qianfan_operator.cloud.errors import (
     NAME_EXISTS,
     ClockUnknown,
     CloudError,
+    ErrorClass,
     Fate,
     NotSent,
     StaleRequest,
@@ -94,7 +95,12 @@ def test_a_taken_name_means_look(operation, code):
         ("createTask", "510201", Fate.UNKNOWN, Reason.NAME_TAKEN),
         ("publishTrainModel", "70101", Fate.UNKNOWN, Reason.NAME_TAKEN),
         ("publishTrainModel", "70118", Fate.UNKNOWN, Reason.CREATE_OUTCOME_UNKNOWN),
-        ("jobDetail", "18", Fate.WAIT, Reason.CLOUD_UNAVAILABLE),
+        ("jobDetail", "18", Fate.WAIT, Reason.THROTTLED),
+        ("createJob", "18", Fate.WAIT, Reason.THROTTLED),
+        ("jobDetail", "336501", Fate.WAIT, Reason.THROTTLED),
+        ("DescribeFineTuningJobs", "RequestLimitExceeded", Fate.WAIT, Reason.THROTTLED),
+        ("createJob", "RequestLimitExceeded", Fate.UNKNOWN, Reason.CREATE_OUTCOME_UNKNOWN),
+        ("CreateService", "InstanceLimitExceeded", Fate.RETRY, Reason.CLOUD_UNAVAILABLE),
         ("jobDetail", "Timeout", Fate.RETRY, Reason.CLOUD_UNAVAILABLE),
         ("jobDetail", "NeverHeardOf", Fate.RETRY, Reason.CLOUD_UNAVAILABLE),
         ("createJob", "RequestExpired", Fate.RETRY, Reason.CLOUD_UNAVAILABLE),
@@ -146,3 +152,27 @@ def test_texts_of_the_cloud_are_tamed():
     assert "\n" not in str(error)
     assert "\n" not in error.request_id
     assert str(CloudError("stopJob", "510302", "job status invalid")) == "stopJob: job status invalid (510302)"
+
+
+@pytest.mark.parametrize("code", ["4", "17", "18", "19", "HTTP 429", "336501", "336502", "RequestLimitExceeded",
+                                  "QPSLimitExceeded", "RateLimit", "TooManyRequests"])  # fmt: skip
+@pytest.mark.parametrize("operation", ["jobDetail", "createTask", "createJob", "DescribeFineTuningJobs"])
+def test_a_limit_of_rates_is_throttling_whatever_was_asked(operation, code):
+    """Who asks too often is told so by every call; of a paid create it may still not be known what came of it."""
+    error = CloudError(operation, code)
+    assert error.throttled
+    assert error.error_class in {ErrorClass.THROTTLED, ErrorClass.AMBIGUOUS}
+    assert (error.error_class is ErrorClass.AMBIGUOUS) == (error.fate is Fate.UNKNOWN)
+
+
+@pytest.mark.parametrize("code", ["510203", "510402", "510403", "QuotaLimitExceeded", "InstanceLimit", "336100"])
+def test_a_limit_of_what_there_may_be_is_no_throttling(code):
+    """A quota, or a run that has to end first, is another matter than how often the cloud is asked."""
+    error = CloudError("createJob", code)
+    assert not error.throttled
+    assert error.error_class is not ErrorClass.THROTTLED
+
+
+def test_a_429_is_throttling_whatever_its_body_says():
+    """A code that nobody knows does not hide the status."""
+    assert CloudError("jobDetail", "NeverHeardOf", http_status=429).throttled

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from qianfan_operator.cloud.errors import CloudError, Fate
-from qianfan_operator.cloud.replies import RETRY_AFTER_LIMIT, Answer, read_reply
+from qianfan_operator.cloud.replies import Answer, read_reply
+from qianfan_operator.retry_after import RETRY_AFTER_LIMIT
 
 IAM_UNKNOWN_KEY = "NotFound, cause: Could not find credential."
 IAM_BAD_SIGNATURE = "SignatureDoesNotMatch, cause: Fail to authn user: Signature does not match"

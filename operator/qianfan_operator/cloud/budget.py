@@ -1,5 +1,9 @@
 """How much one reconcile may ask of the cloud: a number of calls, and a time after which no further call begins.
 
+The same notebook keeps what the cloud says about being asked too often, so that it reaches the time of the next
+reconcile on every path, also where the error itself is swallowed, or told as something else. Whoever paces the calls
+of an account has its place in `failed`, which every failed call of every account comes through.
+
 A reconcile runs in one thread from its beginning to its end, and whatever it calls counts: so the budget goes with the
 thread's context and not through every signature, where a new path to the cloud could forget it. Who spends without a
 budget, such as a person with the client in a shell, is not limited.
@@ -11,7 +15,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Final
 
-from qianfan_operator.cloud.errors import BudgetSpent
+from qianfan_operator.cloud.errors import BudgetSpent, CloudError
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +40,21 @@ class Budget:
         self._limits, self._clock = limits, clock
         self._calls = limits.calls
         self._until = clock() + limits.seconds
+        self.throttled = False
+        """Whether the cloud has said of a call that the account asks too often."""
+        self.retry_after = 0.0
+        """The longest time, in seconds, that an answer has asked to wait."""
 
     def spend(self, operation: str) -> None:
         """Take one call; raises BudgetSpent, before anything is signed or sent, if there is none left or no time."""
         if self._calls <= 0 or self._clock() >= self._until:
             raise BudgetSpent(operation, self._limits.calls, self._limits.seconds)
         self._calls -= 1
+
+    def note(self, error: CloudError) -> None:
+        """Note what a failed call says about when the cloud may be asked again."""
+        self.throttled |= error.throttled
+        self.retry_after = max(self.retry_after, error.retry_after or 0.0)
 
 
 _CURRENT: ContextVar[Budget | None] = ContextVar("budget", default=None)
@@ -61,3 +74,9 @@ def spend(operation: str) -> None:
     """Take one call from the budget of this thread, if it has one; raises BudgetSpent."""
     if budget := _CURRENT.get():
         budget.spend(operation)
+
+
+def failed(error: CloudError) -> None:
+    """Note a failed call of this thread, if it has a budget."""
+    if budget := _CURRENT.get():
+        budget.note(error)

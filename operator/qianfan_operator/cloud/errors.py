@@ -13,6 +13,7 @@ Everything else that matters is data: (operation, code) is looked up in one tabl
 """
 
 import enum
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final
@@ -39,6 +40,23 @@ class Fate(enum.Enum):
     """A create that may have happened: look before anything is repeated (design 5)."""
 
 
+class ErrorClass(enum.Enum):
+    """What an error says about when to ask again."""
+
+    TRANSIENT = "Transient"
+    """Nobody has to act: it passes by itself."""
+    THROTTLED = "Throttled"
+    """The account asks too often: it is asked no sooner than it would be polled, and rather less often."""
+    BUSY = "Busy"
+    """It has to wait until something else has ended."""
+    NEEDS_ACTION = "NeedsAction"
+    """A person must act."""
+    NOT_FOUND = "NotFound"
+    """What was asked about is not there."""
+    AMBIGUOUS = "Ambiguous"
+    """A create may have happened."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """What one code means: what to do, what to tell the user, and whether it proves that nothing was executed."""
@@ -46,6 +64,7 @@ class Rule:
     fate: Fate
     reason: Reason
     refused: bool = False
+    throttled: bool = False
 
 
 CREATES: Final = frozenset({"createTask", "createJob", "publishTrainModel", "apply"})
@@ -60,7 +79,8 @@ NAME_EXISTS: Final = frozenset(
 # a code that the wire does not document may have been raised after the object was made.
 _TRANSIENT: Final = Rule(Fate.RETRY, Reason.CLOUD_UNAVAILABLE)
 _NOT_EXECUTED: Final = Rule(Fate.RETRY, Reason.CLOUD_UNAVAILABLE, refused=True)
-_LIMITED: Final = Rule(Fate.WAIT, Reason.CLOUD_UNAVAILABLE, refused=True)
+_LIMITED: Final = Rule(Fate.WAIT, Reason.THROTTLED, refused=True, throttled=True)
+_TOO_OFTEN: Final = Rule(Fate.WAIT, Reason.THROTTLED, throttled=True)
 _BUSY: Final = Rule(Fate.WAIT, Reason.QUOTA_EXCEEDED, refused=True)
 _QUOTA: Final = Rule(Fate.STALL, Reason.QUOTA_EXCEEDED, refused=True)
 _REFUSED: Final = Rule(Fate.STALL, Reason.REFUSED, refused=True)
@@ -87,8 +107,10 @@ _ROWS: Final[tuple[tuple[Iterable[str], tuple[str, ...], Rule], ...]] = (
     (_ANY, ("ClockUnknown", "ClockUntrusted", "BudgetSpent", "StaleRequest", "RequestExpired"), _NOT_EXECUTED),
     (_ANY, ("ConnectionRefused", "NameResolution", "ConnectTimeout"), _NOT_EXECUTED),
     (_ANY, ("SwitchedOff",), _REFUSED),
-    # Limits: requests per second and in total, per day, and the gateway's own word for it.
+    # Limits of rates: requests per second and in total, per day, and the gateway's own word for it; then those of
+    # inference, requests and tokens per minute, of which it is not documented what they say about a create.
     (_ANY, ("4", "17", "18", "19", "HTTP 429"), _LIMITED),
+    (_ANY, ("336501", "336502"), _TOO_OFTEN),
     # Who asks. 500002 was seen in the middle of a healthy run [wire trap 21]: only of a create that is free is it
     # believed, which is where a key without rights meets it first.
     (_ANY, ("14", "110", "111", "InvalidAccessKeyId", "InvalidHTTPAuthHeader", "SignatureDoesNotMatch"), _BAD_KEYS),
@@ -112,6 +134,8 @@ _ROWS: Final[tuple[tuple[Iterable[str], tuple[str, ...], Rule], ...]] = (
     (("publishTrainModel",), ("70101",), _TAKEN),
     (("publishTrainModel",), ("70118",), _TWICE),
 )
+_RATE: Final = re.compile(r"TooManyRequests|Throttl|(Rate|Requests?|Calls?|Flow|Frequency|Q[Pp][Ss]|[RT][Pp][Mm])Limit")
+"""Words of other gateways for a limit of rates. One of how many things there may be is another matter."""
 _TABLE: Final = {(operation, code): rule for row, codes, rule in _ROWS for operation in row for code in codes}
 
 _ON_THE_WAY: Final = ("OK", "Aborted", "BadReply", "ConnectionLost", "IncompleteList", "ProxyFailed", "ReplyTooLarge",
@@ -154,6 +178,14 @@ _UNSUPPORTED_REASON: Final = {
 }
 
 
+_CLASSES: Final = {
+    Fate.RETRY: ErrorClass.TRANSIENT,
+    Fate.STALL: ErrorClass.NEEDS_ACTION,
+    Fate.GONE: ErrorClass.NOT_FOUND,
+    Fate.UNKNOWN: ErrorClass.AMBIGUOUS,
+}
+
+
 def is_v2(operation: str) -> bool:
     """Tell the generations apart: a V2 Action begins with a capital, a V1 word does not [wire 2, 3]."""
     return operation[:1].isupper()
@@ -166,11 +198,16 @@ def judge(operation: str, code: str, http_status: int | None) -> Rule:
     elif is_v2(operation) and code in _UNSUPPORTED:
         rule = Rule(Fate.STALL, _UNSUPPORTED_REASON.get(operation, Reason.ACCESS_DENIED), refused=True)
     else:
-        rule = _TABLE.get((operation, code)) or _TABLE.get(("*", code)) or _TRANSIENT
+        rule = _TABLE.get((operation, code)) or _TABLE.get(("*", code)) or _unlisted(code, http_status)
     if operation not in CREATES or rule.refused:
         return rule
-    reason = Reason.CREATE_OUTCOME_UNKNOWN if rule is _TRANSIENT else rule.reason
+    reason = Reason.CREATE_OUTCOME_UNKNOWN if rule in {_TRANSIENT, _TOO_OFTEN} else rule.reason
     return replace(rule, fate=Fate.UNKNOWN, reason=reason)
+
+
+def _unlisted(code: str, http_status: int | None) -> Rule:
+    """Judge a code that no table lists: it may be a limit of rates; whether that keeps a create back is not known."""
+    return _TOO_OFTEN if http_status == 429 or _RATE.search(code) else _TRANSIENT
 
 
 class CloudError(Exception):
@@ -178,7 +215,8 @@ class CloudError(Exception):
 
     `operation` is the wire's word ("createJob"), `code` the cloud's error code as text or our word for what happened
     on the way ("Timeout", "HTTP 502"), `message` the cloud's own words on one line of bounded length, `retry_after` the
-    seconds that the cloud asks to wait, if it does.
+    seconds that the cloud asks to wait, if it does. `throttled`: the account asks too often, whatever else the error
+    means for what was asked.
     """
 
     def __init__(
@@ -201,10 +239,18 @@ class CloudError(Exception):
         self.fate = rule.fate
         self.reason = rule.reason
         self.refused = rule.refused
+        self.throttled = rule.throttled
         remedy = _REMEDIES.get(self.code) or _REMEDIES.get(self.reason)
         if remedy is None and self.reason is Reason.REFUSED and operation in CREATES:
             remedy = "change in the spec what the cloud refuses"
         super().__init__(f"{operation}: {self.message or 'failed'} ({self.code}){f'; {remedy}' if remedy else ''}")
+
+    @property
+    def error_class(self) -> ErrorClass:
+        """What the error says about when to ask again."""
+        if self.fate is Fate.WAIT:
+            return ErrorClass.THROTTLED if self.throttled else ErrorClass.BUSY
+        return _CLASSES[self.fate]
 
     @property
     def exists(self) -> bool:

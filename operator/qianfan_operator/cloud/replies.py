@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from qianfan_operator.cloud.errors import CODE_LIMIT, CloudError, one_line
+from qianfan_operator.retry_after import retry_after
 
-RETRY_AFTER_LIMIT: Final = 3600.0
 DEPTH_LIMIT: Final = 32
 """Levels of nesting in a reply; the deepest known one has seven. Interpreters differ in what they can read."""
 
@@ -73,7 +73,7 @@ def read_reply(operation: str, answer: Answer, redact: Callable[[str], str]) -> 
             redact(message),
             request_id=redact(request_id),
             http_status=answer.status,
-            retry_after=_seconds(answer.headers.get("retry-after")),
+            retry_after=retry_after(answer.headers.get("retry-after")),
         )
 
     if "error_code" in document:
@@ -123,10 +123,3 @@ def _denied_code(status: int, message: str) -> str:
     if word and ", cause:" in message:
         return word.group()
     return "AccessDenied" if status in {401, 403} else f"HTTP {status}"
-
-
-def _seconds(retry_after: str | None) -> float | None:
-    """Read a `Retry-After` in seconds, bounded; the form with a date is not worth the trust in two clocks."""
-    if retry_after is None or not retry_after.isascii() or not retry_after.strip().isdigit():
-        return None
-    return min(float(retry_after), RETRY_AFTER_LIMIT)

@@ -178,6 +178,7 @@ class Transport:
             code = "OK"
         except CloudError as error:
             code, request_id = error.code, error.request_id
+            budget.failed(error)
             raise
         finally:
             large.close()

@@ -22,6 +22,14 @@ def ready_cloud_unreachable(world: World, kind: str) -> Key:
 
 
 @situation("model", "service")
+def ready_throttled(world: World, kind: str) -> Key:
+    """Usable, and the cloud says that the account asks too often."""
+    key = usable(world, kind)
+    world.sim.faults.add(Fault(Effect.ERROR, count=0, code=18))
+    return until_condition(world, key, "Synced", "Throttled")
+
+
+@situation("model", "service")
 def ready_keys_refused(world: World, kind: str) -> Key:
     """Usable, and the cloud refuses the keys."""
     key = usable(world, kind)

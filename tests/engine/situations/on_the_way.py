@@ -77,6 +77,14 @@ def cloud_unreachable(world: World, kind: str) -> Key:
     return until_condition(world, key, "Reconciling", "ProgressingWithRetry")
 
 
+@situation()
+def throttled(world: World, kind: str) -> Key:
+    """The same, and the cloud says that the account asks too often."""
+    key = working(world, kind)
+    world.sim.faults.add(Fault(Effect.ERROR, count=0, code=18))
+    return until_condition(world, key, "Synced", "Throttled")
+
+
 @passing()
 def confirming(world: World, kind: str) -> Key:
     """The reply to its create was lost, and the cloud is searched for what came of it."""

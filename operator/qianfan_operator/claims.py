@@ -22,8 +22,11 @@ from qianfan_operator.subject import Subject
 _SOON = 1.0  # seconds; the first listing is read by then, mostly
 _LISTED_BY = 3.0  # nothing is lost while it waits, and the list may be long
 _LATER = 10.0  # seconds, after which the keys of another object are tried again
-_UNLISTED = "Waiting until all objects have been listed since the start: another one may hold the same in the cloud."
-_UNSURE = "Waiting until the cloud tells whether another object holds what was found."
+_UNLISTED = (
+    "The operator has just started and is still listing all objects."
+    " Waiting, because another object may own this cloud resource."
+)
+_UNSURE = "Cannot determine yet whether another object owns this cloud resource. Retrying."
 _UNDECIDED = frozenset({Fate.RETRY, Fate.WAIT})
 
 
@@ -300,10 +303,12 @@ class Claims:
         kind = subject.resource.kind  # a thing is held by objects of one kind only
         here = holder.namespace == subject.key.namespace
         whose = f"{kind} {holder.name}" if here else f"a {kind} in another namespace"
-        held = f"What was found in the cloud is held by {whose}."
-        message = f"{held} Delete this object; to have it here, delete that one, with deletionPolicy: Orphan."
+        that = whose if here else "the other object"
+        way = f"To move the resource here instead, set deletionPolicy: Orphan on {that}, then delete {that}."
+        message = f"The cloud resource is already managed by {whose}. Delete this object. {way}"
         if announced:
-            message = f"What was found in the cloud may have been made by {whose}, whose create is not confirmed yet."
+            made = f"The cloud resource may have been created by {whose}, whose create request is not confirmed yet"
+            message = f"{made}. Waiting."
         return Hold(Verdict(False, Reason.ALREADY_MANAGED, message, stalled=True, synced=Synced("False")))
 
 

@@ -252,12 +252,11 @@ class Credentials:
         """Say what the namespace lacks to use the default credentials, and who can mend it."""
         namespace, selector = resource.metadata.namespace, self._default.selector.text if self._default else ""
         if labels.forbidden:
-            way = "an administrator must let the operator get namespaces (deploy/default-credentials)"
+            way = "let the operator get namespaces (deploy/default-credentials)"
         else:
-            way = f"an administrator must label it so that it matches {selector} to let it use the default credentials"
-        name = resource.spec.credentials_ref.name
-        message = f"Namespace {namespace} has no Secret {name}: create it with {ACCESS_KEY} and {SECRET_KEY}, or {way}."
-        return Why(Reason.CREDENTIALS_FORBIDDEN, message)
+            way = f"label the namespace (selector: {selector})"
+        message = _not_found((namespace, resource.spec.credentials_ref.name))
+        return Why(Reason.CREDENTIALS_FORBIDDEN, f"{message}, or ask an administrator to {way}.")
 
     def _read(self, where: Where) -> _Secret:
         with self._lock:
@@ -308,22 +307,28 @@ def _born(resource: Resource) -> float:
     return created.timestamp() if created else 0.0
 
 
+def _not_found(where: Where) -> str:
+    """Say that a Secret is not there, and what to do; without the full stop."""
+    namespace, name = where
+    return f"Secret {name} not found in namespace {namespace}. Create it with {ACCESS_KEY} and {SECRET_KEY}"
+
+
 def _absent(where: Where, secret: _Secret) -> Why:
     """Say why a Secret gives no keys, and what to do."""
     namespace, name = where
     if secret.forbidden:
         message = (
-            f"The operator may not read Secret {name}; bind its service account, in namespace {namespace}, to a Role"
-            f" that allows to get secrets with resourceNames [{name}]."
+            f"The operator may not read Secret {name}. In namespace {namespace}, bind its service account to a Role"
+            f" that allows `get` on secrets with resourceNames [{name}]."
         )
         return Why(Reason.CREDENTIALS_FORBIDDEN, message)
     if secret.data is None:
-        message = f"Secret {name} is missing in namespace {namespace}; create it with {ACCESS_KEY} and {SECRET_KEY}."
-        return Why(Reason.CREDENTIALS_NOT_FOUND, message)
+        return Why(Reason.CREDENTIALS_NOT_FOUND, f"{_not_found(where)}.")
     if missing := [key for key in (ACCESS_KEY, SECRET_KEY) if not secret.data.get(key)]:
         return Why(Reason.CREDENTIALS_NOT_FOUND, f"Secret {name} lacks {' and '.join(missing)}.")
     fits = {ACCESS_KEY: may_be_access_key, SECRET_KEY: may_be_key}
-    wrong = " and ".join(key for key, may_be in fits.items() if not may_be(secret.data[key]))
-    rules = "keys are at most 256 printable ASCII characters without spaces, and an access key has no `/`"
-    message = f"{wrong} in Secret {name} cannot be a key: {rules}."
+    wrong = [key for key, may_be in fits.items() if not may_be(secret.data[key])]
+    verb = "is not a valid key" if len(wrong) == 1 else "are not valid keys"
+    rules = "A key has at most 256 printable ASCII characters without spaces; an access key has no `/`"
+    message = f"{' and '.join(wrong)} in Secret {name} {verb}. {rules}."
     return Why(Reason.CREDENTIALS_INVALID, message)

@@ -141,8 +141,8 @@ def _paused(facts: Facts) -> Decision | None:
     unpaused = decide(replace(facts, paused=False))
     if unpaused.action not in CHANGES:
         return unpaused
-    message = f"spec.paused: nothing is changed in the cloud. Held back: {unpaused.verdict.message}"
-    return _say(Why(Reason.PAUSED, message.removesuffix(" Held back: ")), available=_answers(facts))
+    message = f"Paused by spec.paused. Pending: {unpaused.verdict.message}"
+    return _say(Why(Reason.PAUSED, message.removesuffix(" Pending: ")), available=_answers(facts))
 
 
 def _answers(facts: Facts) -> bool:

@@ -108,12 +108,14 @@ class Engine:
         except Unfinished:
             return Again(self._schedule.poll(0), Lane.RETRY, result)
         except Unreadable as error:  # nothing is done without knowing what is recorded
-            log.warning("An object cannot be read", extra={"object": str(key), "error": str(error)})
+            log.warning(
+                "An object cannot be read: nothing is done for it", extra={"object": str(key), "error": str(error)}
+            )
         except KubeError as error:
-            log.warning("The API server did not do it", extra={"object": str(key), "error": str(error)})
+            log.warning("API server request failed", extra={"object": str(key), "error": str(error)})
             asked = error.retry_after or 0.0
         except Exception:
-            log.exception("A pass failed", extra={"object": str(key)})
+            log.exception("Reconcile failed", extra={"object": str(key)})
         self._store.forget_body(key)
         return self._retry(key, result, asked)
 

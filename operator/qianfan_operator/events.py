@@ -77,7 +77,12 @@ class Events:
         """Warn that an object cannot be read in full; `what` names the fields, or says what is wrong."""
         metadata = Metadata(name=key.name, namespace=key.namespace, uid=uid)
         about = resource.model_construct(metadata=metadata, spec=CommonSpec(), status=CommonStatus())
-        note = f'The operator cannot read all of this object: {what}. See docs/operations.md, "Unreadable objects".'
+        said = f"The operator cannot read this object: {what}"
+        if ": " not in what:  # names of fields
+            several = ", " in what
+            said = f"{'Fields' if several else 'Field'} {what} {'are' if several else 'is'} nested too deeply"
+            said = f"{said} and {'were' if several else 'was'} ignored"
+        note = f'{said}. See docs/operations.md, "Unreadable objects".'
         self.post(about, "Warning", UNREADABLE, note)
 
     def _counted_up(self, namespace: str, words: tuple[str, ...]) -> bool:

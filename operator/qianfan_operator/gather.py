@@ -152,16 +152,17 @@ class Gatherer:
         if account is None or not doubtful or all(self._credentials.same_account(one, account) for one in recorded):
             return facts
         name = resource.spec.credentials_ref.name
-        known = f"Secret {name} holds another access key than before, which is not known to see the same account"
-        leave = "" if facts.deleting else ", or give up what is there: delete this object with deletionPolicy Orphan"
-        message = f"{known}; put a key of the former account back{leave}."
+        changed = f"The access key in Secret {name} has changed and may belong to another account"
+        leave = "" if facts.deleting else ", or delete this object with deletionPolicy: Orphan"
+        message = f"{changed}. Restore a key of the previous account{leave}."
         trouble = Trouble.STALL if facts.deleting else Trouble.WAIT
         return replace(facts, trouble=trouble, trouble_why=Why(Reason.ACCOUNT_CHANGED, message))
 
     def troubled(self, subject: Subject, facts: Facts, error: CloudError, account: Account | None) -> Facts:
         """Turn an error of the cloud into the trouble of this pass; raises Conflict if it met keys of yesterday."""
         subject.note_error(error)
-        log.info("The cloud did not do it", extra={"object": str(subject.key), "error": str(error)})
+        about = {"object": str(subject.key), "operation": error.operation, "code": error.code, "error": str(error)}
+        log.info("cloud call failed", extra=about)
         if error.reason is Reason.CREDENTIALS_INVALID and account:
             self._credentials.refused(subject.resource, account)
             access = self._credentials.access(subject.resource)

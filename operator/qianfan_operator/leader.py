@@ -100,7 +100,7 @@ class Election:
             try:
                 self._write("")
             except KubeError as error:
-                log.warning("The Lease could not be given back: it must run out", extra={"error": str(error)})
+                log.warning("The Lease could not be released. It will expire.", extra={"error": str(error)})
 
     def turn(self) -> float:
         """Take, renew or watch the Lease, once; returns the seconds until the next turn, raises Lost.

@@ -74,7 +74,7 @@ class Protocol:
             pending = landing.pending
             named = {name: value for name, value in pending.inputs.items() if name.endswith(_NAMING) and value}
             about = {"uid": landing.uid, "operation": pending.operation, "attempt": pending.attempt, "inputs": named}
-            words = "Created and never recorded: adopt it, or delete it in the console"
+            words = "Resource created but its id was not saved. Set spec.adopt, or delete it in the console."
             log.error(words, extra={**_about(key, landing), **about})
         return len(unwritten)
 
@@ -108,7 +108,9 @@ class Protocol:
                 self._hand_over(subject, account, pending, None, subject.kind.refused(error))
                 self.land(subject, verdict)
                 raise
-            log.warning("The outcome of a create is unknown", extra={"object": str(subject.key), "error": str(error)})
+            log.warning(
+                "The outcome of a create request is unknown", extra={"object": str(subject.key), "error": str(error)}
+            )
             return self.confirm(subject, account, world, now_if_there=error.exists)
         log.info("Created", extra={"object": str(subject.key), "operation": step.operation, "ids": repr(reply)})
         self._hand_over(subject, account, pending, reply)
@@ -131,7 +133,7 @@ class Protocol:
             return waiting
         found = subject.kind.look(world, account, resource, pending)
         if isinstance(found, Seen):
-            log.info("Found what an unconfirmed create had made", extra={"object": str(subject.key)})
+            log.info("Found the resource of an unconfirmed create request", extra={"object": str(subject.key)})
             updates = {**found.updates, **repeating.made_something(resource), "pending": None}
             return Record(updates, marked=found.marked)
         if left:
@@ -180,11 +182,14 @@ class Protocol:
         if landing is None:
             return
         if landing.reply is not None:
-            log.warning("An object went while something was made for it", extra=_about(key, landing))
+            log.warning("Object deleted during a create request", extra=_about(key, landing))
             try:
                 landing.undo()
             except (CloudError, KubeError, Unknown, Unreadable) as error:
-                log.warning("It could not be stopped", extra={**_about(key, landing), "error": str(error)})
+                log.warning(
+                    "Failed to stop the resource of a deleted object",
+                    extra={**_about(key, landing), "error": str(error)},
+                )
                 raise Unfinished(f"{key} is gone, and {landing.reply} is not") from error
         with self._lock:
             self._landings.pop(key, None)
@@ -230,7 +235,10 @@ class Protocol:
         # The intent stays open, or is opened again, with what was made: it ends when a person has chosen one.
         ids = [name for name in subject.kind.ids_of(updates) if name is not None]
         kept = landing.pending.model_copy(update={"inputs": {**landing.pending.inputs, "made": ids}})
-        log.error("Two things were made for one intent", extra={**_about(subject.key, landing), "bound": str(bound)})
+        log.error(
+            "Two resources were created for one create request",
+            extra={**_about(subject.key, landing), "bound": str(bound)},
+        )
         why = Why(Reason.DUPLICATE_CLOUD_RESOURCE, Reason.DUPLICATE_CLOUD_RESOURCE.sentence)
         if now and not ended:
             raise Conflict(f"{subject.key} has another intent; what was made besides is recorded after it")

@@ -26,13 +26,16 @@ class Reason(enum.StrEnum):
     DEPLOYING = "Deploying", "The endpoint is being deployed."
     CONFIRMING = (
         "Confirming",
-        "What came of an earlier create is not known; the cloud is searched before anything is made or repeated.",
+        "The outcome of an earlier create request is unknown. Checking the cloud before retrying.",
     )
     UPDATING = "Updating", "The endpoint is switching to another model version and goes on serving."
     STOPPING = "Stopping", "The run is being stopped."
     WAITING_FOR_RUN = "WaitingForRun", "The new attempt starts when the working run has ended."
     PAYMENT_REQUIRED = "PaymentRequired", "The private-pool service waits until somebody pays for it in the console."
-    PROGRESSING_WITH_RETRY = "ProgressingWithRetry", "The last pass met an obstacle that may pass; it is tried again."
+    PROGRESSING_WITH_RETRY = (
+        "ProgressingWithRetry",
+        "The last reconcile failed with a transient error and will be retried.",
+    )
     DELETING = "Deleting", "The object is being deleted."
     ORPHANED = "Orphaned", "The object goes because its CRD is deleted. The cloud resource is left as it is."
 
@@ -46,7 +49,7 @@ class Reason(enum.StrEnum):
     DEPENDENCY_NOT_READY = "DependencyNotReady", "A referenced object is missing or not ready yet."
     DEPENDENCY_FAILED = (
         "DependencyFailed",
-        "A referenced object failed, was stopped, refers back to this one, or begins too long a chain.",
+        "A referenced object failed, was stopped, refers back to this one, or starts too long a chain.",
     )
     CREDENTIALS_NOT_FOUND = "CredentialsNotFound", "The Secret with the access keys, or a key in it, is missing."
     CREDENTIALS_FORBIDDEN = (
@@ -56,7 +59,7 @@ class Reason(enum.StrEnum):
     CREDENTIALS_INVALID = "CredentialsInvalid", "The cloud refuses the access key or its signature."
     ACCOUNT_CHANGED = (
         "AccountChanged",
-        "The Secret now holds an access key of which it is not known that it sees the same account.",
+        "The access key in the Secret has changed and may belong to another account.",
     )
     ACCESS_DENIED = "AccessDenied", "The access key is known to the cloud but may not do this."
 
@@ -69,7 +72,7 @@ class Reason(enum.StrEnum):
     UNKNOWN_STATE = "UnknownState", "The cloud reports a state that this version does not know."
     REFUSED = "Refused", "The cloud refuses the request, or has twice done nothing with it."
     QUOTA_EXCEEDED = "QuotaExceeded", "The account's quota or balance does not allow it."
-    NAME_TAKEN = "NameTaken", "The name is in use by something that is not ours."
+    NAME_TAKEN = "NameTaken", "The name already exists in the cloud and was not created by this object."
     TASK_EXISTS = "TaskExists", "A task of that name exists, and the cloud cannot tell whose it is."
     CREATE_OUTCOME_UNKNOWN = "CreateOutcomeUnknown", "A paid create may have happened, and the cloud cannot tell."
     DUPLICATE_CLOUD_RESOURCE = "DuplicateCloudResource", "Two cloud resources exist where one was wanted."
@@ -90,8 +93,8 @@ class Reason(enum.StrEnum):
     # What the spec asks and cannot be done.
     INVALID_SPEC = "InvalidSpec", "The spec cannot be used as it is."
     ATTEMPT_MISMATCH = "AttemptMismatch", "The selected attempt does not exist or was made from other inputs."
-    ALREADY_BOUND = "AlreadyBound", "`spec.adopt` names something else than what this object holds."
-    ALREADY_MANAGED = "AlreadyManaged", "Another object holds the same cloud resource."
+    ALREADY_BOUND = "AlreadyBound", "`spec.adopt` names another cloud resource than the one that this object manages."
+    ALREADY_MANAGED = "AlreadyManaged", "Another object manages the same cloud resource."
     ADOPTION_FORBIDDEN = (
         "AdoptionForbidden",
         "The operator's setting `QIANFAN_ADOPT` does not let this object take over or use what its spec names.",
@@ -99,7 +102,7 @@ class Reason(enum.StrEnum):
     UPDATE_UNSUPPORTED = "UpdateUnsupported", "The cloud does not offer the call that this change needs."
     UPDATE_FAILED = (
         "UpdateFailed",
-        "The endpoint did not switch to the other model version in time; the old one serves on.",
+        "The switch to the other model version timed out. The previous version is still serving.",
     )
     DELETION_BLOCKED = "DeletionBlocked", "The cloud resource cannot be released; see the message for the ways out."
-    IN_USE = "InUse", "The cloud resource is in use by another object."
+    IN_USE = "InUse", "The cloud resource is used by another object."

@@ -92,8 +92,8 @@ class Settings(BaseSettings):
     )
     shutdown_sec: PositiveFloat = Field(
         50.0,
-        description="Seconds that the end may take; then the ids that are not written yet are logged. "
-        "It must stay some seconds below the pod's `terminationGracePeriodSeconds`.",
+        description="Maximum time for a graceful shutdown, in seconds; then the ids that are not saved yet are logged. "
+        "Keep it some seconds below the pod's `terminationGracePeriodSeconds`.",
     )
     http_port: int = Field(
         8080, ge=0, le=65535, description="Port of `/healthz`, `/readyz` and `/metrics`; 0 takes a free one."
@@ -110,18 +110,18 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _secure(self) -> "Settings":
-        way = "or set QIANFAN_ALLOW_INSECURE=true where nothing is at stake, such as with the simulator"
+        way = "or set QIANFAN_ALLOW_INSECURE=true for tests only"
         if self.allow_insecure:
             return self
         if not self.console_api_base_url.startswith("https://"):
             raise ValueError(
-                "QIANFAN_CONSOLE_API_BASE_URL begins with http://, so that others can read and forge what is said: "
-                f"write https://, {way}"
+                "QIANFAN_CONSOLE_API_BASE_URL begins with http://: traffic can be read and changed by others. "
+                f"Use https://, {way}"
             )
         if not self.ssl_verification_enabled:
             raise ValueError(
-                "QIANFAN_SSL_VERIFICATION_ENABLED is false, so that others can pose as the cloud: set it to true, "
-                f"{way}"
+                "QIANFAN_SSL_VERIFICATION_ENABLED is false: traffic can be read and changed by others. "
+                f"Set it to true, {way}"
             )
         return self
 
@@ -143,8 +143,8 @@ class Settings(BaseSettings):
         if not text:
             if self.default_credentials_namespace:
                 raise ValueError(
-                    f"{name} must be set with QIANFAN_DEFAULT_CREDENTIALS_NAMESPACE: label the namespaces that may"
-                    f" spend these keys' money, and set it to that label, such as {SUGGESTED_LABEL}"
+                    f"{name} must be set with QIANFAN_DEFAULT_CREDENTIALS_NAMESPACE. Label the namespaces that may"
+                    f" use these keys, and set it to that label, such as {SUGGESTED_LABEL}"
                 )
             return self
         try:
@@ -152,7 +152,7 @@ class Settings(BaseSettings):
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
         if selector.matches({}):
-            raise ValueError(f"{name} must ask for a label: it selects namespaces that nobody has labelled")
+            raise ValueError(f"{name} must require a label. This selector also matches namespaces without labels")
         return self
 
 

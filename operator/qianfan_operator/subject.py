@@ -195,8 +195,9 @@ class Subject:
         """Tell why what the status shows is looked for as if it were not there."""
         if self.resource.former is None or verdict.reason not in _LOOKING:
             return verdict
-        said = "The status was written for an object with another uid; what counts is what bears this object's mark"
-        return replace(verdict, message=f"{verdict.message} {said} in the cloud.")
+        said = "status.objectUid belongs to another object (a copy or a restore)"
+        looking = "Looking in the cloud for resources marked for this object"
+        return replace(verdict, message=f"{verdict.message} {said}. {looking}.")
 
     def _with_way_out(self, verdict: Verdict) -> Verdict:
         """Tell with every block of a deletion how to let the object go all the same (design 6)."""
@@ -204,7 +205,8 @@ class Subject:
             return verdict
         what = ["-n", self.key.namespace, "patch", self.resource.singular, self.key.name]
         way = shlex.join(["kubectl", *what, "--type=merge", "-p", '{"spec":{"deletionPolicy":"Orphan"}}'])
-        leave = f". To let it go without the cloud, end in the console what may still be billed, then: {way}"
+        first = "first stop billable resources in the console"
+        leave = f". To delete this object without contacting the cloud, {first}, then run: {way}"
         said = clean(verdict.message.removesuffix("."), MESSAGE_LIMIT - len(leave))  # the way out is never cut off
         return replace(verdict, message=said + leave)
 

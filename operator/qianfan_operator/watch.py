@@ -150,7 +150,7 @@ class Watch:
                         raw_event=changed, settings=self._settings, registry=registry, insights=self._insights
                     )
             except Exception:
-                log.exception("Missing definitions could not be looked for")
+                log.exception("Could not check for missing CRDs")
 
 
 def _session(info: kopf.ConnectionInfo) -> kopf.AiohttpSession:

@@ -50,7 +50,7 @@ class Workers:
         """
         now = self._clock()
         if self._ends_by is not None:
-            return f"the end has lasted for more than {self._shutdown:.0f} s" if now > self._ends_by else ""
+            return f"the shutdown has lasted for more than {self._shutdown:.0f} s" if now > self._ends_by else ""
         if not self._working:
             return ""
         if not all(thread.is_alive() for thread in self._threads):
@@ -59,14 +59,14 @@ class Workers:
             if now - began > self._stuck:
                 if (key, began) != self._told:
                     self._told = key, began
-                    log.error("A pass does not end", extra={"object": str(key), "seconds": int(now - began)})
-                return f"a pass has lasted for more than {self._stuck:.0f} s"
+                    log.error("A reconcile does not end", extra={"object": str(key), "seconds": int(now - began)})
+                return f"a reconcile has lasted for more than {self._stuck:.0f} s"
         if not any(self._queue.depth().values()):
             self._due_since = None
         elif self._due_since is None:
             self._due_since = now
         elif now - self._due_since > self._stuck:
-            return f"keys are due, and none was taken for more than {self._stuck:.0f} s"
+            return f"work is queued, but no worker has taken any for more than {self._stuck:.0f} s"
         return ""
 
     def end(self) -> None:
@@ -85,7 +85,7 @@ class Workers:
         for thread in self._threads if started else ():
             thread.join(self._left(_FLUSH * self._shutdown))
         if hung := [str(key) for key in tuple(self._passes)]:
-            log.error("Passes did not end in time", extra={"objects": hung})
+            log.error("Reconciles did not end in time", extra={"objects": hung})
         flush = threading.Thread(target=self._engine.flush, args=[self._left()], name="flush", daemon=True)
         flush.start()
         flush.join(self._left())

@@ -45,7 +45,7 @@ def test_a_false_date_makes_no_paid_create_live_longer(client: Client, ear: Eave
     with pytest.raises(CloudError, match="ClockUntrusted") as caught:
         client.prepare_create_job(BODY)
     assert caught.value.refused
-    assert "set the node's clock" in str(caught.value)
+    assert "Fix the node clock" in str(caught.value)
     assert client.user_models() == ()
     assert client.cloud_time() is None, "no deadline is over because somebody says so"
 
@@ -78,7 +78,7 @@ def test_an_object_says_what_to_do_about_a_doubtful_time() -> None:
         key = world.kube.apply(job())
         world.run(lambda: "ClockUntrusted" in world.condition(key, "Synced").get("message", ""), within=600)
         assert world.condition(key, "Synced")["reason"] == "CloudUnavailable"
-        assert "set the node's clock, or use https:// and verify" in world.condition(key, "Synced")["message"]
+        assert "Fix the node clock, or enable TLS verification" in world.condition(key, "Synced")["message"]
         world.rest(HOUR)
         assert {call.operation for call in world.sim.calls} <= {"userList", "DescribeFineTuningJobs"}
         world.clock.ahead = 0.0

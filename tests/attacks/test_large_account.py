@@ -88,7 +88,7 @@ def test_a_cloud_that_drips_ends_a_pass_and_decides_nothing(world: World) -> Non
     assert longest(world, lambda: world.condition(key, "Synced").get("status") == "Unknown") < STUCK
     told = world.condition(key, "Synced")
     assert told["reason"] == "CloudUnavailable"
-    assert "2000 calls of the cloud in 300 s" in told["message"]
+    assert "2000 cloud calls or 300 s" in told["message"]
     assert "BudgetSpent" in told["message"]
     assert world.condition(key)["reason"] == "Available", "what is not proven gone stays what it was"
     world.kube.apply(job("other"))

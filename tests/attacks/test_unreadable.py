@@ -43,7 +43,7 @@ def test_what_is_only_poisoned_is_served_and_reported_once(world: World, caplog:
     with caplog.at_level(logging.WARNING):
         world.until(key, "Training")
     assert world.intake.unreadable_objects()["qianfanjobs"] == 1
-    assert [note.split(":")[1].split(".")[0] for note in warnings(world)] == [" metadata"]
+    assert [note.split(" is nested")[0] for note in warnings(world)] == [f"Field {DEEP}"]
     assert [line.message for line in caplog.records].count("An object cannot be read in full") == 1
     mark(world, key, "")
     world.rest(60)

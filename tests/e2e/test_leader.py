@@ -145,7 +145,7 @@ def test_an_end_in_order_waits_until_what_was_paid_for_is_written(
     def tried() -> bool:
         """Whether it has tried to write when it took no more keys: before, a pass would do it."""
         said = [line["message"] for line in first.log()]
-        return "Stopping" in said and "The API server did not do it" in said[said.index("Stopping") :]
+        return "Stopping" in said and "API server request failed" in said[said.index("Stopping") :]
 
     place.history.wait_for(tried, lambda: f"it has not tried to write: {first.log()[-20:]}")
     assert first.runs()
@@ -171,7 +171,9 @@ def test_an_end_that_cannot_write_ends_and_tells_what_it_paid_for(
     proxy.cut()
     first.signal(signal.SIGTERM)
     assert first.until_ended() == UNFINISHED
-    (told,) = [line for line in first.log() if str(line["message"]).startswith("Created and never recorded")]
+    (told,) = [
+        line for line in first.log() if str(line["message"]).startswith("Resource created but its id was not saved")
+    ]
     assert (told["level"], told["object"], told["operation"]) == (
         "ERROR", f"{JOB}/{place.namespace}/essay", "createJob",
     )  # fmt: skip

@@ -50,7 +50,7 @@ def test_a_new_attempt_waits_for_a_run_that_the_keys_do_not_see(world: World) ->
     world.until(key, "AccountChanged")
     world.rest(3600)
     assert world.reason(key) == "AccountChanged"
-    assert "put a key of the former account back" in world.condition(key)["message"]
+    assert "Restore a key of the previous account" in world.condition(key)["message"]
     assert not world.sim.account(OTHER).runs
     world.set_secret(FIRST)
     world.run(lambda: world.is_so(key) and world.status(key)["attempt"] == 2)

@@ -92,7 +92,7 @@ def forgotten(world: World) -> None:
         world.kube.wipe_status(key)
 
 
-MISSING, CHANGED, REFUSED = "Secret qianfan-credentials is missing", "another access key", "refuses the keys"
+MISSING, CHANGED, REFUSED = "Secret qianfan-credentials not found", "access key in Secret", "refuses the keys"
 BLOCKS = {
     "a run, no keys": Block(training, no_keys, says=MISSING),
     "a version, no keys": Block(versions, no_keys, says=MISSING),
@@ -110,8 +110,8 @@ BLOCKS = {
     "an open intent, no V2": Block(unconfirmed, without_v2, says="V2 is not available"),
     "an open intent, cloud down": Block(unconfirmed, down, "Deleting"),
     "an earlier attempt, no V2": Block(shelved, without_v2, says="V2 is not available"),
-    "a service, no V2": Block(serving, without_v2, says="may still be billed"),
-    "an adopted service, no V2": Block(adopted, without_v2, says="may still be billed"),
+    "a service, no V2": Block(serving, without_v2, says="billable resources"),
+    "an adopted service, no V2": Block(adopted, without_v2, says="billable resources"),
     "a forgotten run, no V2": Block(training, forgotten),
     "a forgotten service, no V2": Block(serving, forgotten, says="my_service"),
     "a version that is served": Block(used, lambda _: None, "InUse", "QianfanService serve"),

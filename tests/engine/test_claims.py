@@ -133,7 +133,7 @@ def test_nothing_is_taken_over_before_all_is_listed(world: World) -> None:
     other = world.kube.apply(adopting("other", status, deletionPolicy="Delete"))
     world.restart(late=[holder])
     world.rest(60)
-    assert "listed" in world.condition(other)["message"]
+    assert "listing" in world.condition(other)["message"]
     assert "jobId" not in world.status(other)
     world.show(holder)
     world.until(other, "AlreadyManaged")

@@ -343,7 +343,7 @@ def test_a_paid_service_that_failed_is_not_let_go_unasked(world: World) -> None:
     world.kube.delete(key)
     world.until(key, "DeletionBlocked")
     assert world.calls("DeactivateService")
-    assert "billed" in world.condition(key)["message"]
+    assert "billable" in world.condition(key)["message"]
     world.rest(3600)
     assert world.there(key)
     world.sim.delete(one.id)
@@ -357,7 +357,7 @@ def test_without_v2_a_service_blocks_until_orphan(world: World, v2: str) -> None
     world.sim.configure(v2=v2)
     world.kube.delete(key)
     world.until(key, "DeletionBlocked")
-    assert "billed" in world.condition(key)["message"]
+    assert "billable" in world.condition(key)["message"]
     world.rest(3600)
     assert world.there(key)
     world.kube.patch_spec(key, deletionPolicy="Orphan")
@@ -451,7 +451,8 @@ def test_without_any_keys_the_way_out_is_told(world: World) -> None:
     world.until(key, "DeletionBlocked", within=10)
     command = """kubectl -n default patch qianfanjob train --type=merge -p '{"spec":{"deletionPolicy":"Orphan"}}'"""
     assert world.condition(key)["message"].endswith(
-        f"To let it go without the cloud, end in the console what may still be billed, then: {command}"
+        "To delete this object without contacting the cloud, first stop billable resources in the console, then run: "
+        + command
     )
     world.set_secret("demo-access-key")
     world.until_gone(key, within=600)
@@ -474,7 +475,7 @@ def test_an_empty_list_is_no_proof_that_nothing_was_made(world: World) -> None:
     world.kube.wipe_status(key)
     world.kube.delete(key)
     world.until(key, "DeletionBlocked")
-    assert "never seen" in world.condition(key)["message"]
+    assert "have not yet been shown" in world.condition(key)["message"]
     assert "Orphan" in world.condition(key)["message"]
     assert states(world) == ["RUNNING"]
     world.kube.patch_spec(key, deletionPolicy="Orphan")

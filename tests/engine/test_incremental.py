@@ -102,7 +102,7 @@ def test_a_base_known_by_strings_is_resolved_when_it_is_published(world: World, 
     _, base = found_by_strings(world, peftType="ALL")
     key = world.kube.apply(next_job())
     world.until(key, "DependencyFailed")
-    assert "publish" in world.condition(key)["message"]
+    assert "Publish" in world.condition(key)["message"]
     assert len(world.calls("createTask")) == 1
     publish = world.kube.apply(model())
     world.until(publish, "Available")

@@ -29,7 +29,7 @@ def test_after_a_start_nothing_is_deleted_before_all_is_listed(world: World) -> 
     world.restart(late=[serve])
     world.rest(3600)
     assert left(world)
-    assert "listed" in world.condition(PUBLISH)["message"]
+    assert "listing" in world.condition(PUBLISH)["message"]
     world.show(serve)
     world.until(PUBLISH, "InUse")
 

@@ -201,7 +201,7 @@ def test_a_version_that_failed_for_somebody_else_is_left_alone(world: World) -> 
     world.ask(key, "first")
     world.rest(600)
     assert world.reason(key) == "PublishingFailed"
-    assert "not ours" in world.condition(key)["message"]
+    assert "not created by this object" in world.condition(key)["message"]
     assert [version.id for version in versions(world)] == [theirs.version_id]
     world.sim.delete(theirs.version_id)
     world.ask(key, "second")

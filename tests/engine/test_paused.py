@@ -18,7 +18,7 @@ def waits(world: World, key: Key, for_what: str) -> None:
     """See that an object is Paused, says what that holds back, and goes on with none of it."""
     status = world.until(key, "Paused")
     assert status["observedGeneration"] == world.kube.objects[key]["metadata"]["generation"]
-    assert f"Held back: {for_what}" in world.condition(key)["message"]
+    assert f"Pending: {for_what}" in world.condition(key)["message"]
     assert not world.condition(key, "Reconciling")
     assert not world.condition(key, "Stalled")
     before = world.calls(*CHANGES)

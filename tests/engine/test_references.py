@@ -127,7 +127,7 @@ def test_a_model_without_a_version_is_no_target_once_it_failed(world: World, ful
     world.until(second, "DependencyNotReady")
     other = world.kube.apply(job("other", desiredState="Stopped"))
     world.until(second, "DependencyFailed", within=5)
-    assert "QianfanModel first is DependencyFailed" in world.condition(second)["message"]
+    assert "QianfanModel first is not usable (DependencyFailed)" in world.condition(second)["message"]
     world.kube.apply(job("other"))
     world.until(other, "Succeeded")
     world.until(first, "Available")

@@ -261,7 +261,7 @@ def test_what_cannot_be_a_key_is_told_by_its_name(office: Office, name: str, tex
     office.write(WATCHED, {**KEYS, name: text})
     access = office.access()
     assert told(access) == (Trouble.WAIT, Reason.CREDENTIALS_INVALID)
-    assert access.why.message.startswith(f"{name} in Secret {WATCHED} cannot be a key")
+    assert access.why.message.startswith(f"{name} in Secret {WATCHED} is not a valid key")
     assert text not in access.why.message
     assert office.after(WAIT).access().trouble is Trouble.STALL
     assert not office.connected
@@ -272,7 +272,7 @@ def test_an_access_key_that_would_end_its_field_of_the_header_is_none(office: Of
     office.write(WATCHED, {**KEYS, ACCESS_KEY: "key/2026-01-01T00:00:00Z/99999999"})
     access = office.access()
     assert told(access) == (Trouble.WAIT, Reason.CREDENTIALS_INVALID)
-    assert access.why.message.startswith(f"{ACCESS_KEY} in Secret {WATCHED} cannot be a key")
+    assert access.why.message.startswith(f"{ACCESS_KEY} in Secret {WATCHED} is not a valid key")
     assert not office.connected
 
 
@@ -288,7 +288,7 @@ def test_a_forbidden_secret_is_told_with_the_rule_to_add(office: Office) -> None
     """The message names verb, resource, name and namespace, as the Role needs them."""
     office.refusal = lambda: Forbidden("no")
     message = office.access(NAMED).why.message
-    assert all(word in message for word in ("Role", "get secrets", f"resourceNames [{NAMED}]", "namespace team"))
+    assert all(word in message for word in ("Role", "`get` on secrets", f"resourceNames [{NAMED}]", "namespace team"))
 
 
 def test_the_default_serves_who_has_and_names_no_secret(office: Office) -> None:

@@ -368,7 +368,7 @@ CASES = [
         "False UnknownState | Unknown | Reconciling UnknownState", own="Unknown"),
     job("gone", "usable once, now not there", seen(Phase.GONE, Reason.GONE, usable=True), Action.NOTHING,
         "False Gone | False | Stalled Gone", own="False", before=CALM),
-    job("paused, to be created", "nothing is changed in the cloud", wants(Want.CREATE, Reason.CREATING, paused=True),
+    job("paused, to be created", "Paused by spec.paused", wants(Want.CREATE, Reason.CREATING, paused=True),
         Action.NOTHING, "False Paused | True | ", own="Unknown"),
     job("paused while training", "a pause stops no run, and observing goes on", trains(paused=True), Action.NOTHING,
         "False Training | True | Reconciling Training", own="Unknown"),
@@ -450,4 +450,4 @@ def test_a_pause_names_what_it_holds_back() -> None:
     """Who reads Paused learns what would be done if it were not."""
     why = Why(Reason.CREATING, "Creating it.")
     message = decide(Facts(paused=True, want=Want.CREATE, want_why=why)).verdict.message
-    assert message == "spec.paused: nothing is changed in the cloud. Held back: Creating it."
+    assert message == "Paused by spec.paused. Pending: Creating it."

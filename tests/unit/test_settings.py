@@ -71,9 +71,9 @@ def test_settings_do_not_change(monkeypatch: pytest.MonkeyPatch) -> None:
         ({**LENT, SELECTOR: " "}, "QIANFAN_DEFAULT_CREDENTIALS_SELECTOR must be set with"),
         ({**LENT, SELECTOR: "team=a,"}, "QIANFAN_DEFAULT_CREDENTIALS_SELECTOR: not a label selector"),
         ({**LENT, SELECTOR: "team in (a)\nx"}, "QIANFAN_DEFAULT_CREDENTIALS_SELECTOR: not a label selector"),
-        ({**LENT, SELECTOR: "!restricted"}, "QIANFAN_DEFAULT_CREDENTIALS_SELECTOR must ask for a label"),
-        ({**LENT, SELECTOR: "team!=a"}, "QIANFAN_DEFAULT_CREDENTIALS_SELECTOR must ask for a label"),
-        ({**LENT, SELECTOR: "team notin (a)"}, "QIANFAN_DEFAULT_CREDENTIALS_SELECTOR must ask for a label"),
+        ({**LENT, SELECTOR: "!restricted"}, "QIANFAN_DEFAULT_CREDENTIALS_SELECTOR must require a label"),
+        ({**LENT, SELECTOR: "team!=a"}, "QIANFAN_DEFAULT_CREDENTIALS_SELECTOR must require a label"),
+        ({**LENT, SELECTOR: "team notin (a)"}, "QIANFAN_DEFAULT_CREDENTIALS_SELECTOR must require a label"),
     ],
     ids=str,
 )

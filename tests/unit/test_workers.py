@@ -86,7 +86,7 @@ def test_a_pass_that_does_not_end_is_told(
         clock.now += STUCK
         assert workers.ailing() == ""
         clock.now += 1.0
-        assert workers.ailing() == workers.ailing() == "a pass has lasted for more than 600 s"
+        assert workers.ailing() == workers.ailing() == "a reconcile has lasted for more than 600 s"
         assert [vars(record)["object"] for record in caplog.records] == [str(KEY)]
 
 
@@ -108,7 +108,7 @@ def test_keys_that_nobody_takes_are_told(clock: Clock) -> None:
         clock.now += STUCK
         assert workers.ailing() == ""
         clock.now += 1.0
-        assert "none was taken" in workers.ailing()
+        assert "no worker has taken any" in workers.ailing()
 
 
 def test_a_worker_that_died_is_told(clock: Clock, queue: WorkQueue[Key]) -> None:
@@ -143,7 +143,7 @@ def test_workers_that_do_not_work_yet_or_any_more_are_well(clock: Clock, queue: 
     engine = Late()
     with working(engine, WorkQueue(1, clock, lambda _: None), clock) as workers:
         assert workers.ailing() == ""
-    assert engine.found == ["", f"the end has lasted for more than {SHUTDOWN:.0f} s"]
+    assert engine.found == ["", f"the shutdown has lasted for more than {SHUTDOWN:.0f} s"]
 
 
 def test_what_hangs_does_not_keep_the_process_from_ending(clock: Clock, queue: WorkQueue[Key]) -> None:
@@ -173,7 +173,7 @@ def test_the_time_of_the_end_begins_once(clock: Clock, queue: WorkQueue[Key]) ->
     workers.end()
     clock.now += SHUTDOWN + 1.0
     workers.end()
-    assert "the end has lasted" in workers.ailing()
+    assert "the shutdown has lasted" in workers.ailing()
 
 
 def test_ids_that_are_not_written_are_no_good_end(clock: Clock, queue: WorkQueue[Key]) -> None:

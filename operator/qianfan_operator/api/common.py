@@ -217,9 +217,9 @@ class CommonStatus(Part):
     account: str | None = Field(None, description="Short hash of the access key id in use.")
     last_handled_reconcile_at: str | None = Field(
         None,
-        description=f"The value of the annotation {RECONCILE_ANNOTATION} that was last acted on; what cannot be done"
-        " yet, for trouble or a pause, is asked until it is done. For a value of more than 128 characters, or with some"
-        " that do not print, its SHA-256 stands here.",
+        description=f"The value of the annotation {RECONCILE_ANNOTATION} that was last handled. If the request cannot"
+        " be handled yet (error or pause), it stays pending. A value that is longer than 128 characters, or not"
+        " printable, is recorded as its SHA-256.",
     )
     last_error: LastError | None = Field(None, description="The last error of the cloud; kept until another one.")
     console_url: str | None = Field(None, description="The page of the Qianfan console that shows the cloud resource.")

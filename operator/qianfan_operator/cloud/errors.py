@@ -163,7 +163,7 @@ _REMEDIES: Final[dict[str | Reason, str]] = {
     "510102": "every data set must be released and fit the kind of training",
     "510203": "delete tasks in the console, or have the limit raised",
     "510401": "change spec.trainConfig to what this trainType and peftType allow",
-    "510402": "it begins when another training of the account has ended",
+    "510402": "waiting for another training job in this account to finish",
     "510403": "top up the account, or have its quota raised",
     "510404": "the base must be a finished run of peftType ALL, of a trainType that can be gone on from",
 }
@@ -279,8 +279,8 @@ class ClockUntrusted(NotSent):
 
     def __init__(self, operation: str, limit: float) -> None:
         message = (
-            f"Nothing is changed: the Date of the answers is more than {limit:g} s from the clock of the operator's"
-            " node, and without verified TLS it is not believed; set the node's clock, or use https:// and verify"
+            f"The Date header differs from the node clock by more than {limit:g} s, and TLS verification is off."
+            " Fix the node clock, or enable TLS verification."
         )
         super().__init__(operation, "ClockUntrusted", message)
 
@@ -290,8 +290,8 @@ class BudgetSpent(NotSent):
 
     def __init__(self, operation: str, calls: int, seconds: float) -> None:
         message = (
-            f"One reconcile may make {calls} calls of the cloud in {seconds:g} s, which did not suffice: the account"
-            " holds too much for its lists to be read, or the cloud answers too slowly; delete there what is not needed"
+            f"The reconcile reached its limit ({calls} cloud calls or {seconds:g} s)."
+            " The account may hold too many resources, or the cloud is slow. Delete unused resources."
         )
         super().__init__(operation, "BudgetSpent", message)
 

@@ -55,7 +55,7 @@ _LARGE: Final = threading.BoundedSemaphore(2)
 """Replies above REPLY_LIMIT that are held at a time: what is made of one needs several times its size of memory."""
 
 _SENTENCES: Final = {
-    "BadReply": "The answer is not what it should be.",
+    "BadReply": "Malformed response from the Qianfan API.",
     "ConnectTimeout": "The cloud did not accept a connection in time.",
     "ConnectionLost": "The connection broke before the whole answer had arrived.",
     "ConnectionRefused": "No connection to the cloud could be made.",

@@ -24,7 +24,7 @@ def switched_off(world: World, field: str) -> Hold | None:
     if world.adopt is not Adopt.NONE:
         return None
     ask = "Remove it, or ask an administrator to change QIANFAN_ADOPT"
-    return stalled(Reason.ADOPTION_FORBIDDEN, f"{field} is not allowed: the operator's QIANFAN_ADOPT is none. {ask}.")
+    return stalled(Reason.ADOPTION_FORBIDDEN, f"{field} is not allowed, because QIANFAN_ADOPT=none. {ask}.")
 
 
 def refused(
@@ -50,9 +50,9 @@ def refused(
     if marks and all(mark and mark.cluster == cluster and mark.object in ours for mark in marks):
         return None
     if marks and all(mark and mark.cluster == cluster for mark in marks) and not world.listed:
-        return confirming(_SOON, "Waiting until all objects have been listed since the start.")
-    rule = f"{what} bears no mark of a {maker.kind} in this namespace, which the operator's QIANFAN_ADOPT asks for"
-    ways = f"Remove {field}, or ask an administrator for keys of the namespace's own or another QIANFAN_ADOPT"
+        return confirming(_SOON, "The operator has just started and is still listing all objects.")
+    rule = f"{what} was not created by a {maker.kind} of this namespace. QIANFAN_ADOPT=own-mark requires that"
+    ways = f"Remove {field}, or ask an administrator to create a Secret in this namespace or to change QIANFAN_ADOPT"
     return stalled(Reason.ADOPTION_FORBIDDEN, f"{rule}. {ways}.")
 
 

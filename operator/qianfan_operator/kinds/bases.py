@@ -61,11 +61,11 @@ def with_integers(world: World, account: Account, job: QianfanJob, run: Mapping[
     if version:
         ids = {"task_id": version.task_id, "task_uuid": version.task_uuid or base.task_uuid}
         return base.model_copy(update={**ids, "job_id": version.job_id})
-    what = f"The base run {base.job_uuid} is known by its string only, and the cloud goes on from integers only"
+    what = f"Run {base.job_uuid} is known only by its string id, but createJob needs integer ids"
     by_object = job.spec.incremental_from is not None and job.spec.incremental_from.job_ref is not None
-    way = "set spec.adopt of that job to its integers" if by_object else "name it by its integers"
+    way = "set spec.adopt of its job to the integer ids" if by_object else "name it by the integer ids"
     reason = Reason.DEPENDENCY_FAILED if by_object else Reason.INVALID_SPEC
-    return stalled(reason, f"{what}, which it tells of a run that was published: publish it, or {way}.")
+    return stalled(reason, f"{what}. Publish the run (then the cloud returns them), or {way}.")
 
 
 def _forbidden(world: World, account: Account, job: QianfanJob, ids: Mapping[str, Any]) -> Hold | None:

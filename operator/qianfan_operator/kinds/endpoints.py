@@ -187,7 +187,7 @@ def forgotten(world: World, account: Account, service: QianfanService) -> dict[s
         if mark.same_object(theirs):
             return {**found(item), "account": account.name}
         if theirs is None and bears(item, service.spec.uri):
-            return f"Whether service {item.name} ({item.service_id}) belongs to this object cannot be told."
+            return f"Cannot determine whether service {item.name} ({item.service_id}) belongs to this object."
     return {}
 
 

@@ -249,7 +249,7 @@ class ModelKind(Kind[QianfanModel]):
             return None
         if any(mark.same_object(Mark.read(version.description)) for version in model.versions):
             return Seen({"model_id": model.model_id, "model_id_str": model.model_id_str, "model_name": name})
-        message = f"A model named {name} exists and is not ours."
+        message = f"A model named {name} already exists and was not created by this object."
         ways = f"Choose another spec.target.modelName, or set spec.target.modelId: {model.model_id} to publish into it."
         return CannotTell(Why(Reason.NAME_TAKEN, f"{message} {ways}"), nothing_made=True)
 

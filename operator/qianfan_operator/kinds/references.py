@@ -65,8 +65,8 @@ def waits_for_ever(world: World, resource: Resource, name: str, plan: Plan, fiel
     if own in chain:
         return failed(f"{field} leads back to the object itself.")
     if plan.want is Want.WAIT and len(chain) > LONGEST_CHAIN:
-        what = f"{field} begins a chain of more than {LONGEST_CHAIN} objects, each of which waits for the next"
-        return failed(f"{what}; this goes on when the chain is shorter.")
+        what = f"{field} starts a chain of more than {LONGEST_CHAIN} objects that wait for each other"
+        return failed(f"{what}. Shorten the chain.")
     return None
 
 
@@ -81,7 +81,7 @@ def _attempt_of(job: QianfanJob, ref: JobRef, why: Why) -> Plan:
     if record and phase is Phase.READY:
         return Plan(Want.CREATE, why, {"run": _ids(record)})
     if phase in {Phase.FAILED, Phase.STOPPED}:
-        return failed(f"{what} did not succeed; choose another one.")
+        return failed(f"{what} did not succeed. Choose another attempt.")
     return _wait(f"{what} has not succeeded yet.")
 
 
@@ -98,7 +98,8 @@ def not_met(other: Resource, condition: str) -> Plan | None:
     ended = find(status.conditions, SUCCEEDED)
     if is_true(status.conditions, STALLED) or (ended and ended.status == "False"):
         ready = find(status.conditions, READY)
-        return failed(f"{what} is {ready.reason if ready else 'not usable'}; this goes on when that is mended.")
+        reason = f" ({ready.reason})" if ready else ""
+        return failed(f"{what} is not usable{reason}. This object continues when {what} is fixed.")
     return _wait(f"{what} is not ready yet.")
 
 

@@ -28,7 +28,7 @@ def release(world: World, account: Account, resource: QianfanModel) -> Released:
     if services := tuple(itertools.islice((key for key in users if _serves(world.fetch(key))), _NAMED)):
         return _in_use(resource, services)
     if not world.listed:
-        message = "Waiting until all objects have been listed since the start: a service may use its version."
+        message = "The operator is still listing all objects. A QianfanService may use this model version."
         return Released(False, Why(Reason.DELETING, message))
     if status.account is None:
         return _forgotten(world, account, resource)
@@ -99,5 +99,6 @@ def _in_use(model: Resource, services: Sequence[Key]) -> Released:
     """Say by whom, unless that is in another namespace, of which nobody here is told anything."""
     here = sorted(key.name for key in services if key.namespace == model.metadata.namespace)
     by = f"QianfanService {', '.join(here)}" if here else "a QianfanService in another namespace"
-    why = Why(Reason.IN_USE, f"Its version is in use by {by}; it is deleted when that is gone.")
-    return Released(False, why, waits_for=tuple(services))
+    after = "these services are deleted or serve" if len(here) > 1 else "that service is deleted or serves"
+    message = f"The model version is used by {by}. It will be deleted after {after} another version."
+    return Released(False, Why(Reason.IN_USE, message), waits_for=tuple(services))

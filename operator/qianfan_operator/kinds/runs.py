@@ -224,7 +224,9 @@ class Several(CannotTell):
 def look(world: World, account: Account, inputs: Mapping[str, Any]) -> Found:
     """Look for the run that an unconfirmed createJob may have made in its task, by two complete scans (design 5.5)."""
     uuid = inputs.get("taskUuid")
-    message = f"Whether createJob made a run in task {inputs.get('taskName')} ({inputs['taskId']}) cannot be told: "
+    message = (
+        f"Cannot determine whether createJob created a run in task {inputs.get('taskName')} ({inputs['taskId']}): "
+    )
     if not uuid:
         return CannotTell(Why(Reason.CREATE_OUTCOME_UNKNOWN, message + "the cloud gave it no string id."))
     try:
@@ -245,8 +247,11 @@ def look(world: World, account: Account, inputs: Mapping[str, Any]) -> Found:
         if not error.unsupported:
             raise
         return CannotTell(Why(Reason.CREATE_OUTCOME_UNKNOWN, message + "V2 is not available."))
-    message += "these keys have never seen a run of V1 in a V2 list."
+    message += f"{UNPROVEN}."
     return CannotTell(Why(Reason.CREATE_OUTCOME_UNKNOWN, message))
+
+
+UNPROVEN = "V2 lists have not yet been shown to include V1 runs for this access key"
 
 
 def prove_lists(world: World, account: Account) -> bool:

@@ -187,7 +187,8 @@ class ServiceKind(Kind[QianfanService]):
         for item, theirs in marked:
             if theirs is None or not mark.same_object(theirs):
                 way = f"Choose another spec.serviceName, or set spec.adopt.serviceId: {item.service_id}."
-                return stalled(Reason.NAME_TAKEN, f"A service named {spec.service_name} exists and is not ours. {way}")
+                taken = f"A service named {spec.service_name} already exists and was not created by this object."
+                return stalled(Reason.NAME_TAKEN, f"{taken} {way}")
         if wiped and (left := world.grace_left("wiped", world.touched)):
             # An apply that the status forgot may still be on its way (design 5.9).
             return confirming(left, "Looking for a service of this object before another one is applied for.")

@@ -19,11 +19,13 @@ from qianfan_operator.reasons import Reason
 _BOUND = 1800.0  # seconds; deploying takes up to 15 minutes after payment [wire 5.4]
 _BEGINS = 60.0  # seconds within which an accepted switch must show as under way or done
 _AGAIN = f"Change spec.source, or the annotation {RECONCILE_ANNOTATION} to try it again."
+_SERVING = "The previous version is still serving."
+_SWITCHING = f"Switching to another model version. {_SERVING}"
 
 
 def plan(ids: Mapping[str, Any]) -> Plan:
     """Ask for a switch to a version."""
-    return Plan(Want.SWITCH, Why(Reason.UPDATING, "Switching to another model version; the old one serves on."), ids)
+    return Plan(Want.SWITCH, Why(Reason.UPDATING, _SWITCHING), ids)
 
 
 def going_on(service: QianfanService) -> Plan:
@@ -74,7 +76,7 @@ def switch(world: World, account: Account, service: QianfanService, to: SwitchTa
     ids = {"model_id": to.model_id, "model_version_id": to.model_version_id}
     there = Record({"switch": None, "inputs_hash": source_hash(service.spec.source), **ids})
     if not (status.service_uuid and to.model_id_str and to.model_version_id_str):
-        return there if serves else _unsupported("The cloud gave no string ids, which its call to switch takes")
+        return there if serves else _unsupported("The cloud returned no string ids, but its call to switch needs them")
     try:
         return _go_on(world, account, service, to) or there
     except CloudError as error:
@@ -93,7 +95,7 @@ def _go_on(world: World, account: Account, service: QianfanService, to: SwitchTa
     under_way, late = status.switch, _is_late(account, status.switch, pending=pending)
     if under_way is None or under_way.to.model_version_id_str != version:  # another one comes to its end first
         if pending:
-            return _failed("an earlier switch does not come to its end") if late else _updating(version)
+            return _failed("An earlier switch timed out") if late else _updating(version)
         return Record({"switch": Switch(to=to), "inputs_hash": source_hash(service.spec.source)})
     if under_way.since is None or (service.reconcile_requested and not pending):
         if not pending:
@@ -102,7 +104,7 @@ def _go_on(world: World, account: Account, service: QianfanService, to: SwitchTa
     if not late:
         return _updating(version)
     if pending:
-        return _failed(f"the switch to version {version} does not come to its end")
+        return _failed(f"The switch to version {version} timed out")
     return _came_to_nothing(account, seen, service, version)
 
 
@@ -117,23 +119,23 @@ def _came_to_nothing(account: Account, seen: Service, service: QianfanService, v
     """Tell a switch that the cloud gave up from one that others overtook."""
     serves = complete(account, {"modelVersionIdStr": seen.model_version_id_str})
     if serves is None or serves.model_version_id in {None, service.status.model_version_id}:
-        return _failed(f"the cloud gave up the switch to version {version}")
+        return _failed(f"The cloud gave up the switch to version {version}")
     others = f"The service was switched to version {serves.model_version_id} outside of this object"
     return _stays(Reason.DRIFTED, f"{others}, which asked for version {version}. {_AGAIN}")
 
 
 def _updating(version: str) -> Hold:
-    message = f"Switching to version {version}; the old one serves on."
+    message = f"Switching to version {version}. {_SERVING}"
     return Hold(Verdict(False, Reason.UPDATING, message, reconciling=True, available=True))
 
 
 def _failed(what: str) -> Hold:
-    return _stays(Reason.UPDATE_FAILED, f"The old version serves on: {what}. {_AGAIN}")
+    return _stays(Reason.UPDATE_FAILED, f"{what}. {_SERVING} {_AGAIN}")
 
 
 def _unsupported(what: str) -> Hold:
     ways = "Set spec.source back (updatePolicy Follow: to Manual), or serve the new version by another QianfanService."
-    return _stays(Reason.UPDATE_UNSUPPORTED, f"{what}; the old version serves on. {ways}")
+    return _stays(Reason.UPDATE_UNSUPPORTED, f"{what}. {_SERVING} {ways}")
 
 
 def _stays(reason: Reason, message: str) -> Hold:

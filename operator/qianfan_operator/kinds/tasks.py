@@ -8,7 +8,7 @@ from qianfan_operator.cloud.views import RunItem, TaskItem
 from qianfan_operator.credentials import Account
 from qianfan_operator.decide import Phase
 from qianfan_operator.external import Hold, World, confirming, stalled
-from qianfan_operator.kinds.runs import STATES, owned_tasks, prove_lists
+from qianfan_operator.kinds.runs import STATES, UNPROVEN, owned_tasks, prove_lists
 from qianfan_operator.names import Mark, task_name
 from qianfan_operator.reasons import Reason
 
@@ -79,7 +79,8 @@ def _whose(world: World, account: Account, job: QianfanJob, mark: Mark, name: st
         return None
     begins = f"its description begins with {(item.description or '')[:60]!r}"
     whose = "it bears the mark of another object" if theirs else begins  # of which nobody here is told anything
-    message = f"Task {name} is not ours, {whose}. Choose another spec.taskName."
+    taken = f"A task named {name} already exists and was not created by this object"
+    message = f"{taken}: {whose}. Choose another spec.taskName."
     return stalled(Reason.NAME_TAKEN, message)
 
 
@@ -96,14 +97,12 @@ def _mine(world: World, account: Account, mark: Mark, theirs: Mark | None, item:
     # A createJob of an earlier life may be on its way: only after the grace, and a second look, is the task empty. The
     # count starts again whenever the object changes, because then somebody else may have had it in hand.
     if left := world.grace_left("empty", item.name, world.touched):
-        return confirming(left, f"Task {item.name} was made before; waiting whether a run shows in it.")
+        return confirming(left, f"Task {item.name} already exists. Waiting to see whether it contains a run.")
     if again := account.client.fine_tuning_tasks(item.task_uuid):
         return Found(item.name, item.task_uuid, again[0])
     if prove_lists(world, account):
         return None
-    message = (
-        f"Whether task {item.name} holds a run cannot be told: these keys have never seen a run of V1 in a V2 list."
-    )
+    message = f"Cannot determine whether task {item.name} contains a run: {UNPROVEN}."
     return stalled(Reason.CREATE_OUTCOME_UNKNOWN, message)
 
 
@@ -126,14 +125,12 @@ def survey(world: World, account: Account, mark: Mark) -> list[tuple[Mark, TaskI
             for run in account.client.fine_tuning_tasks(item.task_uuid)
         }
         if not found and not prove_lists(world, account):
-            message = (
-                "Whether this object has a run cannot be told: these keys have never seen a run of V1 in a V2 list."
-            )
+            message = f"Cannot determine whether this object has a run: {UNPROVEN}."
             remedy = "Set spec.adopt to its run, or have another QianfanJob train with these keys first."
             return stalled(Reason.CREATE_OUTCOME_UNKNOWN, f"{message} {remedy}")
     except CloudError as error:
         if not error.unsupported:
             raise
-        message = "Whether this object has a run already cannot be told without V2."
+        message = "Cannot determine without V2 whether this object already has a run."
         return stalled(Reason.CREATE_OUTCOME_UNKNOWN, message)
     return list(found.values())

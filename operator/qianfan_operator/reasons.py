@@ -1,6 +1,6 @@
 """Every reason that a condition or an event of ours can carry, each with the sentence that the documentation prints.
 
-Reasons are part of the API: closed, of low cardinality, the same words in conditions and events (design 8). Only the
+Reasons are part of the API: closed, of low cardinality, the same words in conditions and events. Only the
 event `Unreadable` has a reason that no condition has: it is about objects whose conditions may not be readable.
 """
 

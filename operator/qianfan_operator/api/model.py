@@ -100,7 +100,7 @@ class PublishedFrom(KnownRun):
 
 
 class ModelVersion(Part):
-    """One version of the model, as modelDetail lists it [wire 2.5]."""
+    """One version of the model, as modelDetail lists it."""
 
     model_version_id: Int64 = Field(description="Integer id of the version.")
     model_version_id_str: str | None = Field(None, description="String id of the version (`amv-...`).")

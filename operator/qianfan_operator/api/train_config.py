@@ -76,10 +76,9 @@ class TrainConfig(Part):
     )
     extra: Annotated[OpenObject, tree(most=64)] = Field(
         default_factory=dict,
-        description="Further keys of the cloud's trainConfig, sent as they are: for those that this version of the"
-        " operator does not know. A key that is a field of trainConfig belongs there, and the field wins."
-        " At most 64 keys of letters, digits and `_`, that begin with a letter; lists and objects in it of 16 entries,"
-        f" one in another; {LARGEST} bytes as JSON in all.",
+        description="Keys of the cloud's trainConfig that this version of the operator does not know, sent as they are."
+        " A field of trainConfig wins over the same key here. At most 64 keys of letters, digits and `_`, beginning"
+        f" with a letter; lists and objects of 16 entries, two levels deep; {LARGEST} bytes as JSON.",
     )
 
 

@@ -1,4 +1,4 @@
-"""Every call that is made, as the wire names it: [wire 2] for V1, [wire 3] for V2. All are POST with a JSON body.
+"""Every call that is made, by the name that it has on the wire, for V1 and for V2. All are POST with a JSON body.
 
 What a call may do is told here and nowhere else: a call that changes something is signed for seconds only, and only a
 list may be answered with more than a mebibyte.
@@ -10,10 +10,10 @@ from types import MappingProxyType
 from typing import Final
 
 REPLY_LIMIT: Final = 1024 * 1024
-"""Bytes of a reply that is not a list; the largest real ones have some kilobytes [wire 2]."""
+"""Bytes of a reply that is not a list; the largest real ones have some kilobytes."""
 
 LIST_LIMIT: Final = 8 * 1024 * 1024
-"""Bytes of a list, or of one page of it: some 10,000 services, whose list has no pages [wire 2.11]."""
+"""Bytes of a list, or of one page of it: some 10,000 services, whose list has no pages."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,9 +18,9 @@ class CloudSettings:
     read_timeout: float = 30.0
     """The longest silence that is borne, and the longest time that a reply's body may take."""
     sign_expiration_seconds: int = 300
-    """Of reads; the default of the vendor's SDK [wire 1.2]."""
+    """Of reads; the default of the vendor's SDK."""
     create_expiry_seconds: int = 15
-    """Of all that changes something; the fence against what arrives late, or twice (design 5)."""
+    """Of all that changes something; the fence against what arrives late, or twice: see docs/never-pay-twice.md."""
     proxy: str | None = field(default=None, repr=False)
     """A proxy URL, which may hold a password; proxy variables of the environment are never looked at."""
     verify_tls: bool = True

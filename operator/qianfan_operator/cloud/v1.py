@@ -25,7 +25,7 @@ from qianfan_operator.reasons import Reason
 PAGE_SIZES: Final = (100, 20)
 """Models asked for at a time: as many as V2 lists give, where the cloud accepts that, else as the vendor's SDK asks.
 
-A number above 0 is all that is documented [wire 2.8]. A page that is refused or cut shows that it is too many.
+The vendor documents nothing but a number above 0. A page that is refused or cut shows that it is too many.
 """
 
 _NOT_RUNNING: Final = "510302"

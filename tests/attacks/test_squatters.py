@@ -229,9 +229,14 @@ def test_who_writes_an_id_into_its_status_holds_nothing(world: World, keys: str 
     assert world.reason(TRAIN) == "Training"
     world.kube.patch_spec(TRAIN, desiredState="Stopped")
     world.until(TRAIN, "Stopped", within=3600)
+    stops = world.calls("stopJob", "StopFineTuningTask")
     world.kube.patch_spec(squatter, paused=None, desiredState="Stopped")
     world.kube.delete(squatter)
     world.rest(600)
+    assert world.reason(squatter) == "DeletionBlocked", "its own keys do not see the run, or it has none"
+    world.kube.patch_spec(squatter, deletionPolicy="Orphan")
+    world.until_gone(squatter)
+    assert world.calls("stopJob", "StopFineTuningTask") == stops
 
 
 def test_a_forged_status_does_not_keep_me_from_taking_over(world: World) -> None:

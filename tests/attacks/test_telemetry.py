@@ -291,7 +291,7 @@ def test_connections_that_say_nothing_do_not_keep_a_probe_out() -> None:
 
 def test_a_slow_client_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection ends after its time: without a request, in the middle of a header, and with an answer unread."""
-    monkeypatch.setattr(health, "LIFETIME", 0.2, raising=False)
+    monkeypatch.setattr(health, "LIFETIME", 0.2)
     with served() as port, ExitStack() as stack:
         for words in (
             b"",

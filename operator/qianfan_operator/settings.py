@@ -86,9 +86,10 @@ class Settings(BaseSettings):
     )
     workers: PositiveInt = Field(
         16,
-        ge=2,
+        ge=4,
         le=256,
-        description="Reconciles at a time; one namespace, and one access key, uses at most half of them.",
+        description="Maximum number of concurrent reconciles; one namespace, and one access key, uses at most half of "
+        "them, and the last quarter is kept for namespaces that use none.",
     )
     shutdown_sec: PositiveFloat = Field(
         50.0,

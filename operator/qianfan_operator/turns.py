@@ -2,12 +2,12 @@
 
 A *flow* is whose work it is (a namespace); an *account* is where its calls go. Within a level the flow that was served
 longest ago is next, so that a flow with ten thousand keys delays another one by one key. Neither a flow nor an account
-occupies more than its share of the workers.
+occupies more than its share of the workers, and the last workers are a reserve for the flows that occupy none.
 
 Nothing here looks at all keys or at all flows. The keys of one flow and one account at one level are a `_Bundle`. Those
 of a flow stand in its `_Line`, and the lines by seniority. A bundle whose flow or account turns out to have no worker
-left is parked there, and comes back to its old place when one is given back. Pacing per account can use the same place:
-an account without a token has no worker left before a certain time.
+left is parked there, and comes back to its old place when one is given back. A line whose flow may not take of the
+reserve is held back as a whole, with its rank, until its flow is idle or a worker outside the reserve is free.
 """
 
 import heapq
@@ -55,7 +55,8 @@ class _Ranking(Generic[R]):
         item.ranking = None
         self._size -= 1
         if len(self._heap) > 2 * self._size + 8:
-            self._heap = [entry for entry in self._heap if self._has(entry)]
+            # One that left and came back with its rank has entries that are equal.
+            self._heap = list(dict.fromkeys(entry for entry in self._heap if self._has(entry)))
             heapq.heapify(self._heap)
 
     def first(self) -> R:
@@ -71,9 +72,10 @@ class _Ranking(Generic[R]):
 class _Share(Generic[K]):
     """The workers that one flow or one account occupies, and its bundles."""
 
-    __slots__ = ("bundles", "busy", "in_line", "most", "name", "parked")
+    __slots__ = ("bundles", "busy", "in_line", "lines", "most", "name", "parked")
 
     def __init__(self, name: Hashable, levels: int, most: int) -> None:
+        self.lines: dict[int, _Line[K]] = {}  # of a flow, by level
         self.name, self.busy, self.bundles, self.most = name, 0, 0, most
         self.in_line = [0] * levels
         self.parked: dict[int, _Ranking[_Bundle[K]]] = {}
@@ -90,11 +92,11 @@ class _Share(Generic[K]):
 class _Line(_Ranked, Generic[K]):
     """A flow at one level: its bundles that may be served, as far as is known."""
 
-    __slots__ = ("bundles", "flow", "level", "ready")
+    __slots__ = ("bundles", "flow", "level", "ready", "share")
 
-    def __init__(self, rank: int, level: int, flow: Hashable) -> None:
+    def __init__(self, rank: int, level: int, flow: Hashable, share: _Share[K]) -> None:
         super().__init__(rank)
-        self.level, self.flow, self.bundles = level, flow, 0
+        self.level, self.flow, self.share, self.bundles = level, flow, share, 0
         self.ready = _Ranking[_Bundle[K]]()
 
 
@@ -118,16 +120,19 @@ Seat = tuple[_Share[K], ...]
 
 
 class Turns(Generic[K]):
-    """The due keys of all levels; `at_once` is how many workers one flow, and one account, may occupy.
+    """The due keys of all levels. One flow, and one account, may occupy half of the workers.
 
     All whose account is None, which is not known, count as one account, with half as many workers more: so they do not
     occupy all workers, should their accounts be one that hangs, and one flow among them does not keep out the others.
     """
 
-    def __init__(self, levels: int, at_once: int) -> None:
-        self._levels, self._at_once = levels, at_once
+    def __init__(self, levels: int, workers: int) -> None:
+        self._levels, self._at_once = levels, max(1, (workers + 1) // 2)
+        # As long as so many bundles of an account are in line, one of them will be passed by: not all lines are held,
+        # because fewer flows than that are busy when a worker is free.
+        self._crowd = workers
         self._ready = [_Ranking[_Line[K]]() for _ in range(levels)]
-        self._lines: dict[Hashable, _Line[K]] = {}
+        self._held = [_Ranking[_Line[K]]() for _ in range(levels)]  # these may not take of the reserve
         self._bundles: dict[Hashable, _Bundle[K]] = {}
         self._bundle_of: dict[K, _Bundle[K]] = {}
         self._shares: dict[Hashable, _Share[K]] = {}
@@ -139,9 +144,9 @@ class Turns(Generic[K]):
     def __contains__(self, key: object) -> bool:
         return key in self._bundle_of
 
-    def waiting(self, level: int) -> bool:
-        """Say whether a level may have a key to take; False is certain."""
-        return bool(self._ready[level])
+    def waiting(self, level: int, *, reserve: bool) -> bool:
+        """Say whether a level may have a key to take, for a worker of the reserve or another; False is certain."""
+        return bool(self._ready[level]) or (not reserve and bool(self._held[level]))
 
     def put(self, key: K, level: int, flow: Hashable, account: Hashable, *, first: bool = False) -> None:
         """Add a key that is not there; `first`: before the other keys of its flow and account."""
@@ -159,10 +164,13 @@ class Turns(Generic[K]):
             self._discard(bundle)
         return True
 
-    def take(self, level: int) -> tuple[K, Seat[K]] | None:
-        """Take the key whose turn it is at a level, and what it occupies until `give_back`; None if there is none."""
-        while self._ready[level]:
-            bundle = self._ready[level].first().ready.first()
+    def take(self, level: int, *, reserve: bool) -> tuple[K, Seat[K]] | None:
+        """Take the key whose turn it is at a level, and what it occupies until `give_back`; None if there is none.
+
+        A worker of the `reserve` takes keys of such flows only as occupy no worker.
+        """
+        while line := self._first_line(level, reserve=reserve):
+            bundle = line.ready.first()
             if full := self._full(bundle):
                 self._leave_line(bundle)
                 full.park(bundle)
@@ -181,13 +189,35 @@ class Turns(Generic[K]):
             share.busy -= 1
             for level in range(self._levels):
                 self._bring_back(share, level)
+            if not share.busy:
+                for line in share.lines.values():
+                    self._hold_no_more(line)
             self._forget_if_idle(share)
+
+    def _first_line(self, level: int, *, reserve: bool) -> _Line[K] | None:
+        """Find the line that was served longest ago, of those that this worker may serve."""
+        ready, held = self._ready[level], self._held[level]
+        if not reserve and held and not (ready and ready.first().rank < held.first().rank):
+            self._hold_no_more(held.first())
+        while ready:
+            line = ready.first()
+            if not (reserve and line.share.busy):
+                return line
+            ready.remove(line)
+            held.add(line)
+        return None
+
+    def _hold_no_more(self, line: _Line[K]) -> None:
+        held = self._held[line.level]
+        if line.ranking is held:
+            held.remove(line)
+            self._ready[line.level].add(line)
 
     def _new_bundle(self, level: int, flow: Hashable, account: Hashable) -> _Bundle[K]:
         rank, shares = next(self._ranks), (self._share(("flow", flow)), self._share(("account", account)))
-        line = self._lines.get((level, flow))
+        line = shares[0].lines.get(level)
         if line is None:
-            line = self._lines[level, flow] = _Line(rank, level, flow)
+            line = shares[0].lines[level] = _Line(rank, level, flow, shares[0])
         bundle = self._bundles[level, flow, account] = _Bundle(rank, line, account, shares)
         line.bundles += 1
         for share in shares:
@@ -206,7 +236,7 @@ class Turns(Generic[K]):
                 share.unpark(bundle)
         line.bundles -= 1
         if not line.bundles:
-            del self._lines[line.level, line.flow]
+            del line.share.lines[line.level]
         for share in bundle.shares:
             share.bundles -= 1
             self._forget_if_idle(share)
@@ -240,11 +270,11 @@ class Turns(Generic[K]):
         line = bundle.line
         line.ready.remove(bundle)
         if not line.ready:
-            self._ready[line.level].remove(line)
+            (self._held if line.ranking is self._held[line.level] else self._ready)[line.level].remove(line)
         for share in bundle.shares:
             share.in_line[line.level] -= 1
         for share in bundle.shares:
-            if not share.in_line[line.level]:  # as long as one is there, somebody will pass by here again
+            if share.in_line[line.level] < self._crowd:
                 self._bring_back(share, line.level)
 
     def _go_behind(self, bundle: _Bundle[K]) -> None:
@@ -268,7 +298,8 @@ class Turns(Generic[K]):
     def _bring_back(self, share: _Share[K], level: int) -> None:
         """Bring back some of what is parked at a share that has a worker left, so that no free worker is waited for."""
         parked, before = share.parked.get(level), share.in_line[level]
-        while parked and share.busy < share.most and share.in_line[level] - before < _BACK_AT_ONCE:
+        enough = max(before + _BACK_AT_ONCE, self._crowd)
+        while parked and share.busy < share.most and share.in_line[level] < enough:
             bundle = parked.first()
             parked.remove(bundle)
             self._place(bundle)

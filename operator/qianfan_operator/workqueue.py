@@ -70,7 +70,8 @@ class WorkQueue(Generic[K]):
     """A keyed delay queue. Times are seconds on `clock`; all methods may be called from any thread.
 
     `flow` and `account` tell whose work a key is and where its calls go (see `turns`); they are asked when it is due.
-    A flow, and an account, occupies at most half of the workers.
+    A flow, and an account, occupies at most half of the workers. The last quarter of them is a reserve for flows that
+    occupy none: two flows whose calls hang leave a worker to a third one.
     """
 
     def __init__(
@@ -82,11 +83,14 @@ class WorkQueue(Generic[K]):
         budget: Budget | None = None,
     ) -> None:
         self._clock, self._flow, self._account = clock, flow, account or flow
-        self._polls_at_once = max(1, workers - max(1, workers // 4))
+        reserve = max(1, workers // 4)
+        self._in_turn = workers - reserve  # beyond so many only flows that occupy no worker get one
+        self._polls_at_once = max(1, workers - reserve)
+        self._polls_in_turn = self._polls_at_once - max(1, reserve // 2)  # the same among the polls
         self._spent = _Spent(budget or Budget())
         self._wanted: dict[K, tuple[float, Lane]] = {}
         self._later: list[tuple[float, int, K]] = []
-        self._due: Turns[K] = Turns(len(_LEVELS), max(1, (workers + 1) // 2))
+        self._due: Turns[K] = Turns(len(_LEVELS), workers)
         self._kept: set[K] = set()  # due, but worked on just now
         self._depth: Counter[Lane] = Counter()  # what is due, and kept, by lane
         self._busy: dict[K, tuple[Lane, Seat[K]]] = {}
@@ -219,19 +223,26 @@ class WorkQueue(Generic[K]):
         heapq.heapify(self._later)
 
     def _waiting(self) -> bool:
-        return any(self._due.waiting(level) for level in _LEVELS)
+        return any(self._may_wait(level) for level in _LEVELS)
+
+    def _may_wait(self, level: int) -> bool:
+        return self._due.waiting(level, reserve=self._in_reserve(level))
+
+    def _in_reserve(self, level: int) -> bool:
+        """Say whether the next worker that takes a key of this level is one of the reserve."""
+        return len(self._busy) >= self._in_turn or (level == _POLL and self._polling >= self._polls_in_turn)
 
     def _next(self) -> K | None:
         """Take the most urgent key, unless a level below it was passed over too often."""
         open_ = [level for level in _LEVELS if level is not _POLL or self._polling < self._polls_at_once]
         overdue = [level for level in open_ if self._passed_over[level] >= _PASSED_OVER[level]]
         for level in (*overdue, *open_):
-            if not (found := self._due.take(level)):
+            if not (found := self._due.take(level, reserve=self._in_reserve(level))):
                 continue
             key, seat = found
             self._passed_over[level] = 0
             for other in open_:
-                if other > level and self._due.waiting(other):
+                if other > level and self._may_wait(other):
                     self._passed_over[other] += 1
             lane = self._wanted.pop(key)[1]
             self._depth[lane] -= 1

@@ -110,6 +110,21 @@ def test_many_namespaces_of_one_account_that_hangs(floor: Floor, known_by: str) 
 
 
 @pytest.mark.parametrize("lane", Lane)
+@pytest.mark.parametrize("tenants", [2, 3, 10])
+def test_slow_calls_of_some_tenants_leave_a_worker(floor: Floor, tenants: int, lane: Lane) -> None:
+    """All that some namespaces, each with its own account, can occupy hangs: a key of another one is taken at once."""
+    for tenant in range(tenants):
+        for number in range(50):
+            floor.queue.add(floor.know(of(f"hostile-{tenant}", number), account=f"account-{tenant}"), lane=lane)
+    floor.clock.advance(1.0)
+    taken = floor.hang()
+    assert len(taken) < floor.workers
+    floor.queue.add(floor.know(of("quiet"), account="own"), lane=lane)
+    floor.clock.advance(1.0)
+    assert floor.serve() == of("quiet")
+
+
+@pytest.mark.parametrize("lane", Lane)
 def test_a_burst_delays_another_namespace_by_one_reconcile(floor: Floor, lane: Lane) -> None:
     """Ten thousand keys of one namespace, and then one of another: it is the second, at the latest."""
     for number in range(MANY):

@@ -100,7 +100,7 @@ def test_contradictions_are_refused_by_name(
         ("QIANFAN_POLL_MAX_SEC", "nan"),
         ("QIANFAN_CREDENTIALS_WAIT_SEC", "-1"),
         ("QIANFAN_DEFAULT_CREDENTIALS_NAMESPACE", "Team/One"),
-        ("QIANFAN_WORKERS", "1"),
+        ("QIANFAN_WORKERS", "3"),  # two namespaces would take them all
         ("QIANFAN_WORKERS", "many"),
         ("QIANFAN_HTTP_PORT", "65536"),
         ("QIANFAN_LEADER_ELECTION", "perhaps"),

@@ -231,6 +231,7 @@ def test_a_flow_takes_at_most_half_of_the_workers(clock: Clock) -> None:
     with a_taker(queue, clock) as late:
         queue.add("c1")
     assert late == ["c1"]
+    queue.done("c1")
     queue.done("a1")
     assert queue.take() == "a3"
 
@@ -258,6 +259,50 @@ def test_both_caps_apply(clock: Clock) -> None:
         queue.done("b1")
         queue.add("b4")
     assert late == ["b4"]
+
+
+def test_flows_that_are_busy_leave_a_worker_to_the_others(clock: Clock) -> None:
+    """Two tenants whose calls hang, each within its half, do not occupy all workers."""
+    queue = a_queue(clock, flow=letter)
+    for key in ("a1", "a2", "a3", "b1", "b2", "b3"):
+        queue.add(key)
+    assert [queue.take() for _ in range(3)] == ["a1", "b1", "a2"]
+    with a_taker(queue, clock) as late:
+        queue.add("c1")
+    assert late == ["c1"]
+    queue.done("c1")
+    with a_taker(queue, clock) as late:
+        queue.done("a2")
+    assert late == ["b2"]
+
+
+def test_a_flow_that_becomes_idle_is_served_from_the_reserve(clock: Clock) -> None:
+    """What it left waiting while it was busy is taken when its last pass ends, not only when the crowd is gone."""
+    queue = a_queue(clock, workers=8, flow=letter)
+    for key in ("a1", "a2", "a3", "a4", "b1", "b2", "b3", "b4", "c1", "c2"):
+        queue.add(key)
+    assert [queue.take() for _ in range(6)] == ["a1", "b1", "c1", "a2", "b2", "c2"]
+    queue.done("c2")
+    queue.done("c1")
+    assert [queue.take() for _ in range(2)] == ["a3", "b3"]
+    for key in ("c1", "c2"):
+        queue.add(key)
+    assert queue.take() == "c1"
+    with a_taker(queue, clock) as late:
+        queue.done("c1")
+    assert late == ["c2"]
+
+
+def test_polls_of_busy_flows_leave_one_to_the_others(clock: Clock) -> None:
+    """Polls that hang leave room not only for what is urgent: another tenant's poll is made, too."""
+    queue = a_queue(clock, flow=letter)
+    for key in ("a1", "a2", "b1", "b2"):
+        queue.add(key, lane=Lane.POLL)
+    clock.now = 1.0
+    assert [queue.take() for _ in range(2)] == ["a1", "b1"]
+    with a_taker(queue, clock) as late:
+        queue.add("c1", lane=Lane.POLL)
+    assert late == ["c1"]
 
 
 def test_flows_take_turns(clock: Clock) -> None:
@@ -492,11 +537,12 @@ class Sequences(RuleBasedStateMachine):
     """Any sequence of wishes, passes and drops, beside a model that is a dict."""
 
     budget = PLENTY
+    workers = WORKERS
 
     def __init__(self) -> None:
         super().__init__()
         self.clock = Clock()
-        self.queue = a_queue(self.clock, flow=letter, account=digit, budget=self.budget)
+        self.queue = a_queue(self.clock, self.workers, letter, digit, self.budget)
         self.wanted: dict[str, tuple[float, Lane]] = {}
         self.busy: dict[str, Lane] = {}
         self.passed_over = Counter[object]()
@@ -506,12 +552,17 @@ class Sequences(RuleBasedStateMachine):
         """The keys that a worker may take now, by the rules of the module."""
         flows, accounts = Counter(map(letter, self.busy)), Counter(map(digit, self.busy))
         polls = sum(lane is Lane.POLL for lane in self.busy.values())
+        if len(self.busy) == self.workers:
+            return []
+        half, most_polls = self.workers // 2, self.workers - self.workers // 4
+        reserve, of_polls = len(self.busy) >= most_polls, polls >= most_polls - 1
         return [
             key
             for key, (when, lane) in self.wanted.items()
             if when <= self.clock.now and key not in self.busy
-            if flows[letter(key)] < WORKERS // 2 and accounts[digit(key)] < WORKERS // 2
-            if lane is not Lane.POLL or polls < WORKERS - 1
+            if flows[letter(key)] < half and accounts[digit(key)] < half
+            if lane is not Lane.POLL or polls < most_polls
+            if not flows[letter(key)] or not (reserve or (of_polls and lane is Lane.POLL))
         ]
 
     @rule(key=KEYS, wait=st.integers(0, 5), lane=st.sampled_from(Lane))
@@ -520,11 +571,11 @@ class Sequences(RuleBasedStateMachine):
         when, before = self.wanted.get(key, (float("inf"), lane))
         self.wanted[key] = min(when, self.clock.now + wait), min(before, lane)
 
-    @rule(lane=st.sampled_from(Lane))
-    def flood(self, lane: Lane) -> None:
+    @rule(flow=st.sampled_from("ab"), lane=st.sampled_from(Lane))
+    def flood(self, flow: str, lane: Lane) -> None:
         for account in ACCOUNTS:
             for name in "xy":
-                self.add(f"a{account}{name}", 0, lane)
+                self.add(f"{flow}{account}{name}", 0, lane)
 
     @rule(key=KEYS)
     def drop(self, key: str) -> None:
@@ -592,6 +643,18 @@ class TestSequences(Sequences.TestCase):  # type: ignore[misc,valid-type]
     settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
 
 
+class Hall(Sequences):
+    """The same with twice as many workers, so that several are the reserve."""
+
+    workers = 2 * WORKERS
+
+
+class TestHall(Hall.TestCase):  # type: ignore[misc,valid-type]
+    """The reserve is for flows that occupy no worker, and no free worker is waited for."""
+
+    settings = settings(max_examples=100, stateful_step_count=80, deadline=None)
+
+
 class Thrift(Sequences):
     """The same with so small a budget that urgent keys are found at two levels; nothing is lost all the same."""
 
@@ -624,8 +687,9 @@ def test_no_flow_starves(random: Random, flows: int, accounts: int) -> None:
         queue.depth()
         while len(busy) < workers:
             of_flow, of_account = Counter(map(flow_of, busy)), Counter(map(account_of, busy))
+            most = cap if len(busy) < workers - 1 else 1
             could = {
-                flow_of(key) for key in waiting if of_flow[flow_of(key)] < cap and of_account[account_of(key)] < cap
+                flow_of(key) for key in waiting if of_flow[flow_of(key)] < most and of_account[account_of(key)] < cap
             }
             key = queue._next()  # `take` would wait if there is none
             assert (key is not None) == bool(could)

@@ -23,7 +23,7 @@ _BEATS = 10  # a second: polls wait for the next one, so that some run in one go
 
 
 class Lane(enum.IntEnum):
-    """How urgent a key is. Deletions go before what else is urgent in the same flow, and need no budget."""
+    """How urgent a key is. Deletions go before what else their flow asks for at their level."""
 
     DELETION = 0
     URGENT = 1  # changed specs, new objects
@@ -206,7 +206,7 @@ class WorkQueue(Generic[K]):
             self._kept.add(key)
             return
         flow, level = self._flow(key), _LEVEL_OF[lane]
-        if lane is Lane.URGENT and not self._spent.spend(flow, self._clock()):
+        if level == _URGENT and not self._spent.spend(flow, self._clock()):
             level = _RETRY
         self._due.put(key, level, flow, self._account(key), first=lane is Lane.DELETION)
 

@@ -155,11 +155,15 @@ def test_endless_urgent_work_leaves_others_their_retries_and_polls(floor: Floor,
     assert len(served) <= 12
 
 
-def test_who_overspends_has_others_urgent_work_go_first(floor: Floor) -> None:
-    """Beyond its budget a tenant's urgent keys wait with the retries, and others' urgent ones go before them all."""
+@pytest.mark.parametrize("lane", [Lane.DELETION, Lane.URGENT])
+def test_who_overspends_has_others_urgent_work_go_first(floor: Floor, lane: Lane) -> None:
+    """Beyond its budget a tenant's urgent keys wait with the retries, and others' urgent ones go before them all.
+
+    Who patches the specs of objects that are being deleted makes deletions: they are in the same budget.
+    """
     for number in range(1000):
-        floor.queue.add(floor.know(of("hostile", number)))
-    while floor.queue.depth()[Lane.URGENT] > 900:
+        floor.queue.add(floor.know(of("hostile", number)), lane=lane)
+    while floor.queue.depth()[lane] > 900:
         floor.serve()
     for number in range(20):
         floor.queue.add(floor.know(of("quiet", number)))

@@ -326,7 +326,21 @@ def test_a_deletion_goes_before_its_flow(clock: Clock) -> None:
     for key in ("a1", "a2", "a3", "b1"):
         queue.add(key)
     queue.add("a9", lane=Lane.DELETION)
-    assert [passed(queue) for _ in range(5)] == ["a9", "b1", "a1", "a2", "a3"]
+    assert [passed(queue) for _ in range(5)] == ["a1", "b1", "a9", "a2", "a3"]
+
+
+def test_deletions_beyond_the_budget_wait_with_the_retries(clock: Clock) -> None:
+    """Who patches an object that is being deleted in a loop has a deletion each time; it is no way around the budget."""
+    queue = a_queue(clock, flow=letter, budget=Budget(burst=2, rate=0.001))
+    queue.add("b1", lane=Lane.RETRY)
+    queue.add("a1", lane=Lane.RETRY)
+    for _ in range(2):
+        queue.add("a9", lane=Lane.DELETION)
+        assert passed(queue) == "a9"
+    queue.add("a9", lane=Lane.DELETION)
+    queue.add("c1")
+    assert queue.depth()[Lane.DELETION] == 1
+    assert [passed(queue) for _ in range(4)] == ["c1", "b1", "a9", "a1"]
 
 
 def test_urgent_work_beyond_the_budget_waits_with_the_retries(clock: Clock) -> None:

@@ -74,7 +74,7 @@ def _measure(options: argparse.Namespace) -> Iterator[list[Figure]]:
 
 
 def _tenants(stage: Stage, samples: int) -> list[Figure]:
-    _tell("New jobs in a quiet namespace, alone, and beside a hostile one")
+    _tell("New jobs in a quiet namespace, alone, and beside two hostile ones")
     return tenants.neighbours(stage, samples)
 
 
@@ -85,7 +85,7 @@ def _options(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--restarts", type=int, default=3, metavar="N", help="of each way to end (3)")
     parser.add_argument("--seconds", type=float, default=60, metavar="T", help="length of the idleness (60)")
     parser.add_argument("--many", action="store_true", help=f"also with {_MANY} finished jobs (a few minutes more)")
-    parser.add_argument("--tenants", action="store_true", help="only a quiet namespace beside a hostile one")
+    parser.add_argument("--tenants", action="store_true", help="only a quiet namespace beside hostile ones")
     parser.add_argument("--json", action="store_true", help="JSON on standard output; the table goes to standard error")
     return parser.parse_args(words)
 

@@ -330,7 +330,7 @@ def test_a_deletion_goes_before_its_flow(clock: Clock) -> None:
 
 
 def test_deletions_beyond_the_budget_wait_with_the_retries(clock: Clock) -> None:
-    """Who patches an object that is being deleted in a loop has a deletion each time; it is no way around the budget."""
+    """Who patches an object that is being deleted in a loop has a deletion each time; no way around the budget."""
     queue = a_queue(clock, flow=letter, budget=Budget(burst=2, rate=0.001))
     queue.add("b1", lane=Lane.RETRY)
     queue.add("a1", lane=Lane.RETRY)

@@ -1,8 +1,8 @@
 """The work queue: keys with a time and a lane, one pass per key at a time (client-go's semantics).
 
 It deduplicates: of several requests for a key the earliest wins, and one that comes while the key is worked on is kept
-for afterwards. Nobody starves: flows take turns (`turns`), a flow's urgent work has a budget beyond which it takes its
-turn among the retries, polls never take all workers, and what is less urgent is passed over only so often.
+for afterwards. Nobody starves: flows take turns (`fair_queuing`), a flow's urgent work has a rate limit beyond which it
+takes its turn among the retries, polls never take all workers, and what is less urgent is passed over only so often.
 """
 
 import enum
@@ -15,7 +15,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from qianfan_operator.turns import Seat, Turns
+from qianfan_operator.fair_queuing import QueueSet, Seat
 
 K = TypeVar("K", bound=Hashable)
 
@@ -38,7 +38,7 @@ _PASSED_OVER = {_URGENT: math.inf, _RETRY: 4, _POLL: 8}  # times in a row; then 
 
 
 @dataclass(frozen=True)
-class Budget:
+class RateLimit:
     """How much urgent work a flow may have at once (`burst` keys), and per second on average (`rate`)."""
 
     burst: int = 50
@@ -46,16 +46,16 @@ class Budget:
 
 
 class _Spent:
-    """What of their budgets the flows have spent lately."""
+    """What of their rate limits the flows have spent lately."""
 
-    def __init__(self, budget: Budget) -> None:
-        self._each = 1.0 / budget.rate
-        self._most = budget.burst * self._each
-        self._paid_off: dict[Hashable, float] = {}  # when each flow will have its whole budget again
+    def __init__(self, limit: RateLimit) -> None:
+        self._each = 1.0 / limit.rate
+        self._most = limit.burst * self._each
+        self._paid_off: dict[Hashable, float] = {}  # when each flow will have its whole burst again
         self._sweep_at = 1024
 
     def spend(self, flow: Hashable, now: float) -> bool:
-        """Say whether the flow has budget left for one key, and take it."""
+        """Say whether the flow is within its limit with one key more, and count that."""
         paid_off = max(now, self._paid_off.get(flow, now)) + self._each
         if paid_off - now > self._most + 1e-9:
             return False
@@ -69,9 +69,9 @@ class _Spent:
 class WorkQueue(Generic[K]):
     """A keyed delay queue. Times are seconds on `clock`; all methods may be called from any thread.
 
-    `flow` and `account` tell whose work a key is and where its calls go (see `turns`); they are asked when it is due.
-    A flow, and an account, occupies at most half of the workers. The last quarter of them is a reserve for flows that
-    occupy none: two flows whose calls hang leave a worker to a third one.
+    `flow` and `account` tell whose work a key is and where its calls go (see `fair_queuing`); they are asked when it is
+    due. A flow, and an account, occupies at most half of the workers. The last quarter of them is a reserve for flows
+    that occupy none: two flows whose calls hang leave a worker to a third one.
     """
 
     def __init__(
@@ -80,17 +80,17 @@ class WorkQueue(Generic[K]):
         clock: Callable[[], float],
         flow: Callable[[K], Hashable],
         account: Callable[[K], Hashable] | None = None,
-        budget: Budget | None = None,
+        limit: RateLimit | None = None,
     ) -> None:
         self._clock, self._flow, self._account = clock, flow, account or flow
         reserve = max(1, workers // 4)
         self._in_turn = workers - reserve  # beyond so many only flows that occupy no worker get one
         self._polls_at_once = max(1, workers - reserve)
         self._polls_in_turn = self._polls_at_once - max(1, reserve // 2)  # the same among the polls
-        self._spent = _Spent(budget or Budget())
+        self._spent = _Spent(limit or RateLimit())
         self._wanted: dict[K, tuple[float, Lane]] = {}
         self._later: list[tuple[float, int, K]] = []
-        self._due: Turns[K] = Turns(len(_LEVELS), workers)
+        self._due: QueueSet[K] = QueueSet(len(_LEVELS), workers)
         self._kept: set[K] = set()  # due, but worked on just now
         self._depth: Counter[Lane] = Counter()  # what is due, and kept, by lane
         self._busy: dict[K, tuple[Lane, Seat[K]]] = {}

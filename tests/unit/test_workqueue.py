@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from qianfan_operator.workqueue import Budget, Lane, WorkQueue
+from qianfan_operator.workqueue import Lane, RateLimit, WorkQueue
 
 Queue = WorkQueue[str]
 WORKERS = 4
@@ -33,16 +33,16 @@ class Clock:
         return self.now
 
 
-PLENTY = Budget(burst=10**9)
+PLENTY = RateLimit(burst=10**9)
 Name = Callable[[str], object]
 
 
 def a_queue(
     clock: Callable[[], float], workers: int = WORKERS, flow: Name = str, account: Name | None = None,
-    budget: Budget = PLENTY,
+    limit: RateLimit = PLENTY,
 ) -> Queue:  # fmt: skip
     """Each key is its own flow, unless said otherwise, and each flow has its own account."""
-    return WorkQueue(workers, clock, flow, account, budget)
+    return WorkQueue(workers, clock, flow, account, limit)
 
 
 def letter(key: str) -> str:
@@ -322,7 +322,7 @@ def test_flows_take_turns(clock: Clock) -> None:
 
 def test_a_deletion_goes_before_its_flow(clock: Clock) -> None:
     """A deletion ends what costs money: it does not wait behind the flow's own flood. Other flows keep their turn."""
-    queue = a_queue(clock, flow=letter, budget=Budget(burst=1))
+    queue = a_queue(clock, flow=letter, limit=RateLimit(burst=1))
     for key in ("a1", "a2", "a3", "b1"):
         queue.add(key)
     queue.add("a9", lane=Lane.DELETION)
@@ -331,7 +331,7 @@ def test_a_deletion_goes_before_its_flow(clock: Clock) -> None:
 
 def test_deletions_beyond_the_budget_wait_with_the_retries(clock: Clock) -> None:
     """Who patches an object that is being deleted in a loop has a deletion each time; no way around the budget."""
-    queue = a_queue(clock, flow=letter, budget=Budget(burst=2, rate=0.001))
+    queue = a_queue(clock, flow=letter, limit=RateLimit(burst=2, rate=0.001))
     queue.add("b1", lane=Lane.RETRY)
     queue.add("a1", lane=Lane.RETRY)
     for _ in range(2):
@@ -345,7 +345,7 @@ def test_deletions_beyond_the_budget_wait_with_the_retries(clock: Clock) -> None
 
 def test_urgent_work_beyond_the_budget_waits_with_the_retries(clock: Clock) -> None:
     """A burst is served at once, what comes after it in turn with what others retry, and the budget grows again."""
-    queue = a_queue(clock, flow=letter, budget=Budget(burst=2, rate=1.0))
+    queue = a_queue(clock, flow=letter, limit=RateLimit(burst=2, rate=1.0))
     for key in ("b1", "b2"):
         queue.add(key, lane=Lane.RETRY)
     for key in ("a1", "a2", "a3", "a4"):
@@ -373,7 +373,7 @@ def test_what_is_less_urgent_is_passed_over_only_so_often(clock: Clock) -> None:
 
 def test_budgets_of_flows_that_are_gone_are_forgotten(clock: Clock) -> None:
     """A million namespaces that come and go leave nothing behind; those that have overspent stay remembered."""
-    queue = a_queue(clock, flow=lambda key: key.split("/")[0], budget=Budget(burst=2, rate=0.001))
+    queue = a_queue(clock, flow=lambda key: key.split("/")[0], limit=RateLimit(burst=2, rate=0.001))
     for key in ("spender/1", "spender/2"):
         queue.add(key)
         assert passed(queue) == key
@@ -550,13 +550,13 @@ LEVELS = {Lane.DELETION: 0, Lane.URGENT: 0, Lane.RETRY: 1, Lane.POLL: 2}
 class Sequences(RuleBasedStateMachine):
     """Any sequence of wishes, passes and drops, beside a model that is a dict."""
 
-    budget = PLENTY
+    limit = PLENTY
     workers = WORKERS
 
     def __init__(self) -> None:
         super().__init__()
         self.clock = Clock()
-        self.queue = a_queue(self.clock, self.workers, letter, digit, self.budget)
+        self.queue = a_queue(self.clock, self.workers, letter, digit, self.limit)
         self.wanted: dict[str, tuple[float, Lane]] = {}
         self.busy: dict[str, Lane] = {}
         self.passed_over = Counter[object]()
@@ -672,7 +672,7 @@ class TestHall(Hall.TestCase):  # type: ignore[misc,valid-type]
 class Thrift(Sequences):
     """The same with so small a budget that urgent keys are found at two levels; nothing is lost all the same."""
 
-    budget = Budget(burst=1, rate=0.5)
+    limit = RateLimit(burst=1, rate=0.5)
 
     def _pass_over(self, where: tuple[object, ...], served: object, could: set[object]) -> None:
         """Count nothing: at which level a key waits is not to be seen from outside."""

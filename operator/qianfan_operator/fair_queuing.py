@@ -1,13 +1,14 @@
-"""Whose turn it is: due keys by level, flow and account. No time and no locks; the work queue has both.
+"""Fair queuing: due keys by priority level, flow and account. No time and no locks; the work queue has both.
 
-A *flow* is whose work it is (a namespace); an *account* is where its calls go. Within a level the flow that was served
-longest ago is next, so that a flow with ten thousand keys delays another one by one key. Neither a flow nor an account
-occupies more than its share of the workers, and the last workers are a reserve for the flows that occupy none.
+The words are those of Kubernetes' API Priority and Fairness. A *flow* is whose work a key is (a namespace); an
+*account* is where its calls go. A key that is worked on occupies a *seat*, which is a worker. A *share* is the seats
+that one flow or one account may occupy. Within a level the flow that was served longest ago is next, so that a flow with
+ten thousand keys delays another one by one key. The last seats are a reserve for the flows that occupy none.
 
 Nothing here looks at all keys or at all flows. The keys of one flow and one account at one level are a `_Bundle`. Those
-of a flow stand in its `_Line`, and the lines by seniority. A bundle whose flow or account turns out to have no worker
-left is parked there, and comes back to its old place when one is given back. A line whose flow may not take of the
-reserve is held back as a whole, with its rank, until its flow is idle or a worker outside the reserve is free.
+of a flow at one level stand in its `_FlowQueue`, and these queues by rank. A bundle whose flow or account turns out to
+have no seat left is parked at that share, and comes back to its old place when a seat is given back. A queue whose flow
+may not take of the reserve is held as a whole, with its rank, until its flow is idle or another seat is free.
 """
 
 import heapq
@@ -70,26 +71,26 @@ class _Ranking(Generic[R]):
 
 
 class _Share(Generic[K]):
-    """The workers that one flow or one account occupies, and its bundles."""
+    """The seats that one flow or one account occupies (`busy`) and may occupy (`most`), and its bundles."""
 
-    __slots__ = ("bundles", "busy", "in_line", "lines", "most", "name", "parked")
+    __slots__ = ("bundles", "busy", "most", "name", "parked", "queued", "queues")
 
     def __init__(self, name: Hashable, levels: int, most: int) -> None:
-        self.lines: dict[int, _Line[K]] = {}  # of a flow, by level
+        self.queues: dict[int, _FlowQueue[K]] = {}  # of a flow, by level
         self.name, self.busy, self.bundles, self.most = name, 0, 0, most
-        self.in_line = [0] * levels
+        self.queued = [0] * levels
         self.parked: dict[int, _Ranking[_Bundle[K]]] = {}
 
     def park(self, bundle: "_Bundle[K]") -> None:
-        self.parked.setdefault(bundle.line.level, _Ranking()).add(bundle)
+        self.parked.setdefault(bundle.queue.level, _Ranking()).add(bundle)
 
     def unpark(self, bundle: "_Bundle[K]") -> None:
-        parked = self.parked.get(bundle.line.level)
+        parked = self.parked.get(bundle.queue.level)
         if parked is not None and bundle.ranking is parked:
             parked.remove(bundle)
 
 
-class _Line(_Ranked, Generic[K]):
+class _FlowQueue(_Ranked, Generic[K]):
     """A flow at one level: its bundles that may be served, as far as is known."""
 
     __slots__ = ("bundles", "flow", "level", "ready", "share")
@@ -103,11 +104,11 @@ class _Line(_Ranked, Generic[K]):
 class _Bundle(_Ranked, Generic[K]):
     """The due keys of one flow and one account at one level, first come, first served, but for those that go first."""
 
-    __slots__ = ("account", "first", "line", "rest", "shares")
+    __slots__ = ("account", "first", "queue", "rest", "shares")
 
-    def __init__(self, rank: int, line: _Line[K], account: Hashable, shares: tuple[_Share[K], ...]) -> None:
+    def __init__(self, rank: int, queue: _FlowQueue[K], account: Hashable, shares: tuple[_Share[K], ...]) -> None:
         super().__init__(rank)
-        self.line, self.account, self.shares = line, account, shares
+        self.queue, self.account, self.shares = queue, account, shares
         self.first: OrderedDict[K, None] = OrderedDict()
         self.rest: OrderedDict[K, None] = OrderedDict()
 
@@ -116,10 +117,10 @@ class _Bundle(_Ranked, Generic[K]):
 
 
 Seat = tuple[_Share[K], ...]
-"""What a key that was taken occupies."""
+"""What a key that was taken occupies: a worker, counted in the shares of its flow and its account."""
 
 
-class Turns(Generic[K]):
+class QueueSet(Generic[K]):
     """The due keys of all levels. One flow, and one account, may occupy half of the workers.
 
     All whose account is None, which is not known, count as one account, with half as many workers more: so they do not
@@ -128,11 +129,11 @@ class Turns(Generic[K]):
 
     def __init__(self, levels: int, workers: int) -> None:
         self._levels, self._at_once = levels, max(1, (workers + 1) // 2)
-        # As long as so many bundles of an account are in line, one of them will be passed by: not all lines are held,
-        # because fewer flows than that are busy when a worker is free.
-        self._crowd = workers
-        self._ready = [_Ranking[_Line[K]]() for _ in range(levels)]
-        self._held = [_Ranking[_Line[K]]() for _ in range(levels)]  # these may not take of the reserve
+        # As long as so many bundles of an account stand in queues, one of these queues is not held: fewer flows than
+        # that are busy when a worker is free. So somebody comes by, and the account needs no more of them back.
+        self._enough_queued = workers
+        self._ready = [_Ranking[_FlowQueue[K]]() for _ in range(levels)]
+        self._held = [_Ranking[_FlowQueue[K]]() for _ in range(levels)]  # these may not take of the reserve
         self._bundles: dict[Hashable, _Bundle[K]] = {}
         self._bundle_of: dict[K, _Bundle[K]] = {}
         self._shares: dict[Hashable, _Share[K]] = {}
@@ -169,10 +170,10 @@ class Turns(Generic[K]):
 
         A worker of the `reserve` takes keys of such flows only as occupy no worker.
         """
-        while line := self._first_line(level, reserve=reserve):
-            bundle = line.ready.first()
+        while queue := self._first_queue(level, reserve=reserve):
+            bundle = queue.ready.first()
             if full := self._full(bundle):
-                self._leave_line(bundle)
+                self._leave_queue(bundle)
                 full.park(bundle)
                 continue
             key, _ = (bundle.first or bundle.rest).popitem(last=False)
@@ -190,36 +191,36 @@ class Turns(Generic[K]):
             for level in range(self._levels):
                 self._bring_back(share, level)
             if not share.busy:
-                for line in share.lines.values():
-                    self._hold_no_more(line)
+                for queue in share.queues.values():
+                    self._release(queue)
             self._forget_if_idle(share)
 
-    def _first_line(self, level: int, *, reserve: bool) -> _Line[K] | None:
-        """Find the line that was served longest ago, of those that this worker may serve."""
+    def _first_queue(self, level: int, *, reserve: bool) -> _FlowQueue[K] | None:
+        """Find the queue that was served longest ago, of those that this worker may serve."""
         ready, held = self._ready[level], self._held[level]
         if not reserve and held and not (ready and ready.first().rank < held.first().rank):
-            self._hold_no_more(held.first())
+            self._release(held.first())
         while ready:
-            line = ready.first()
-            if not (reserve and line.share.busy):
-                return line
-            ready.remove(line)
-            held.add(line)
+            queue = ready.first()
+            if not (reserve and queue.share.busy):
+                return queue
+            ready.remove(queue)
+            held.add(queue)
         return None
 
-    def _hold_no_more(self, line: _Line[K]) -> None:
-        held = self._held[line.level]
-        if line.ranking is held:
-            held.remove(line)
-            self._ready[line.level].add(line)
+    def _release(self, queue: _FlowQueue[K]) -> None:
+        held = self._held[queue.level]
+        if queue.ranking is held:
+            held.remove(queue)
+            self._ready[queue.level].add(queue)
 
     def _new_bundle(self, level: int, flow: Hashable, account: Hashable) -> _Bundle[K]:
         rank, shares = next(self._ranks), (self._share(("flow", flow)), self._share(("account", account)))
-        line = shares[0].lines.get(level)
-        if line is None:
-            line = shares[0].lines[level] = _Line(rank, level, flow, shares[0])
-        bundle = self._bundles[level, flow, account] = _Bundle(rank, line, account, shares)
-        line.bundles += 1
+        queue = shares[0].queues.get(level)
+        if queue is None:
+            queue = shares[0].queues[level] = _FlowQueue(rank, level, flow, shares[0])
+        bundle = self._bundles[level, flow, account] = _Bundle(rank, queue, account, shares)
+        queue.bundles += 1
         for share in shares:
             share.bundles += 1
         self._place(bundle)
@@ -227,16 +228,16 @@ class Turns(Generic[K]):
 
     def _discard(self, bundle: _Bundle[K]) -> None:
         """Forget a bundle that is empty."""
-        line = bundle.line
-        del self._bundles[line.level, line.flow, bundle.account]
-        if bundle.ranking is line.ready:
-            self._leave_line(bundle)
+        queue = bundle.queue
+        del self._bundles[queue.level, queue.flow, bundle.account]
+        if bundle.ranking is queue.ready:
+            self._leave_queue(bundle)
         else:
             for share in bundle.shares:
                 share.unpark(bundle)
-        line.bundles -= 1
-        if not line.bundles:
-            del line.share.lines[line.level]
+        queue.bundles -= 1
+        if not queue.bundles:
+            del queue.share.queues[queue.level]
         for share in bundle.shares:
             share.bundles -= 1
             self._forget_if_idle(share)
@@ -255,39 +256,39 @@ class Turns(Generic[K]):
         return next((share for share in bundle.shares if share.busy >= share.most), None)
 
     def _place(self, bundle: _Bundle[K]) -> None:
-        """Put a bundle into its line, or park it where no worker is left."""
+        """Put a bundle into its queue, or park it where no worker is left."""
         if full := self._full(bundle):
             full.park(bundle)
             return
-        line = bundle.line
-        if not line.ready:
-            self._ready[line.level].add(line)
-        line.ready.add(bundle)
+        queue = bundle.queue
+        if not queue.ready:
+            self._ready[queue.level].add(queue)
+        queue.ready.add(bundle)
         for share in bundle.shares:
-            share.in_line[line.level] += 1
+            share.queued[queue.level] += 1
 
-    def _leave_line(self, bundle: _Bundle[K]) -> None:
-        line = bundle.line
-        line.ready.remove(bundle)
-        if not line.ready:
-            (self._held if line.ranking is self._held[line.level] else self._ready)[line.level].remove(line)
+    def _leave_queue(self, bundle: _Bundle[K]) -> None:
+        queue = bundle.queue
+        queue.ready.remove(bundle)
+        if not queue.ready:
+            (self._held if queue.ranking is self._held[queue.level] else self._ready)[queue.level].remove(queue)
         for share in bundle.shares:
-            share.in_line[line.level] -= 1
+            share.queued[queue.level] -= 1
         for share in bundle.shares:
-            if share.in_line[line.level] < self._crowd:
-                self._bring_back(share, line.level)
+            if share.queued[queue.level] < self._enough_queued:
+                self._bring_back(share, queue.level)
 
     def _go_behind(self, bundle: _Bundle[K]) -> None:
-        """Rank a bundle that was served, and its line, behind all others."""
-        line = bundle.line
-        self._leave_line(bundle)
-        if line.ready:
-            self._ready[line.level].remove(line)
-        bundle.rank = line.rank = next(self._ranks)
-        if line.ready:
-            self._ready[line.level].add(line)
+        """Rank a bundle that was served, and its queue, behind all others."""
+        queue = bundle.queue
+        self._leave_queue(bundle)
+        if queue.ready:
+            self._ready[queue.level].remove(queue)
+        bundle.rank = queue.rank = next(self._ranks)
+        if queue.ready:
+            self._ready[queue.level].add(queue)
         # Where others are parked it goes to them: it must not come before them while they are away.
-        crowded = next((share for share in bundle.shares if share.parked.get(line.level)), None)
+        crowded = next((share for share in bundle.shares if share.parked.get(queue.level)), None)
         if crowded:
             crowded.park(bundle)
         else:
@@ -297,9 +298,9 @@ class Turns(Generic[K]):
 
     def _bring_back(self, share: _Share[K], level: int) -> None:
         """Bring back some of what is parked at a share that has a worker left, so that no free worker is waited for."""
-        parked, before = share.parked.get(level), share.in_line[level]
-        enough = max(before + _BACK_AT_ONCE, self._crowd)
-        while parked and share.busy < share.most and share.in_line[level] < enough:
+        parked, before = share.parked.get(level), share.queued[level]
+        enough = max(before + _BACK_AT_ONCE, self._enough_queued)
+        while parked and share.busy < share.most and share.queued[level] < enough:
             bundle = parked.first()
             parked.remove(bundle)
             self._place(bundle)

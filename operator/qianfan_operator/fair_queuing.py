@@ -2,20 +2,20 @@
 
 The words are those of Kubernetes' API Priority and Fairness. A *flow* is whose work a key is (a namespace); an
 *account* is where its calls go. A key that is worked on occupies a *seat*, which is a worker. A *share* is the seats
-that one flow or one account may occupy. Within a level the flow that was served longest ago is next, so that a flow with
-ten thousand keys delays another one by one key. The last seats are a reserve for the flows that occupy none.
+that one flow or account may occupy. Within a level the flow that was served longest ago is next, so that a flow with
+ten thousand keys delays another one by one key. The fewer seats are free, the fewer may a flow occupy to get another.
 
 Nothing here looks at all keys or at all flows. The keys of one flow and one account at one level are a `_Bundle`. Those
 of a flow at one level stand in its `_FlowQueue`, and these queues by rank. A bundle whose flow or account turns out to
 have no seat left is parked at that share, and comes back to its old place when a seat is given back. A queue whose flow
-may not take of the reserve is held as a whole, with its rank, until its flow is idle or another seat is free.
+occupies too many seats is held as a whole, with its rank, until the flow gives one back or enough others are free.
 """
 
 import heapq
 import itertools
 from collections import OrderedDict
 from collections.abc import Hashable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
 
@@ -29,7 +29,7 @@ class _Ranked:
 
     def __init__(self, rank: int) -> None:
         self.rank = rank
-        self.ranking: object = None
+        self.ranking: Any = None  # a _Ranking, or None
 
 
 R = TypeVar("R", bound=_Ranked)
@@ -133,7 +133,7 @@ class QueueSet(Generic[K]):
         # that are busy when a worker is free. So somebody comes by, and the account needs no more of them back.
         self._enough_queued = workers
         self._ready = [_Ranking[_FlowQueue[K]]() for _ in range(levels)]
-        self._held = [_Ranking[_FlowQueue[K]]() for _ in range(levels)]  # these may not take of the reserve
+        self._held: list[dict[int, _Ranking[_FlowQueue[K]]]] = [{} for _ in range(levels)]  # by seats of the flow
         self._bundles: dict[Hashable, _Bundle[K]] = {}
         self._bundle_of: dict[K, _Bundle[K]] = {}
         self._shares: dict[Hashable, _Share[K]] = {}
@@ -145,9 +145,9 @@ class QueueSet(Generic[K]):
     def __contains__(self, key: object) -> bool:
         return key in self._bundle_of
 
-    def waiting(self, level: int, *, reserve: bool) -> bool:
-        """Say whether a level may have a key to take, for a worker of the reserve or another; False is certain."""
-        return bool(self._ready[level]) or (not reserve and bool(self._held[level]))
+    def waiting(self, level: int, most: int) -> bool:
+        """Say whether a level may have a key to take, of a flow with fewer seats than `most`; False is certain."""
+        return bool(self._ready[level]) or any(some and busy < most for busy, some in self._held[level].items())
 
     def put(self, key: K, level: int, flow: Hashable, account: Hashable, *, first: bool = False) -> None:
         """Add a key that is not there; `first`: before the other keys of its flow and account."""
@@ -165,12 +165,12 @@ class QueueSet(Generic[K]):
             self._discard(bundle)
         return True
 
-    def take(self, level: int, *, reserve: bool) -> tuple[K, Seat[K]] | None:
+    def take(self, level: int, most: int) -> tuple[K, Seat[K]] | None:
         """Take the key whose turn it is at a level, and what it occupies until `give_back`; None if there is none.
 
-        A worker of the `reserve` takes keys of such flows only as occupy no worker.
+        Only flows that occupy fewer seats than `most` get one.
         """
-        while queue := self._first_queue(level, reserve=reserve):
+        while queue := self._first_queue(level, most):
             bundle = queue.ready.first()
             if full := self._full(bundle):
                 self._leave_queue(bundle)
@@ -190,29 +190,31 @@ class QueueSet(Generic[K]):
             share.busy -= 1
             for level in range(self._levels):
                 self._bring_back(share, level)
-            if not share.busy:
-                for queue in share.queues.values():
-                    self._release(queue)
+            for queue in share.queues.values():
+                self._release(queue)
             self._forget_if_idle(share)
 
-    def _first_queue(self, level: int, *, reserve: bool) -> _FlowQueue[K] | None:
-        """Find the queue that was served longest ago, of those that this worker may serve."""
+    def _first_queue(self, level: int, most: int) -> _FlowQueue[K] | None:
+        """Find the queue that was served longest ago, of those whose flow occupies fewer seats than `most`."""
         ready, held = self._ready[level], self._held[level]
-        if not reserve and held and not (ready and ready.first().rank < held.first().rank):
-            self._release(held.first())
-        while ready:
-            queue = ready.first()
-            if not (reserve and queue.share.busy):
+        while True:
+            firsts = [some.first() for busy, some in held.items() if some and busy < most]
+            if ready:
+                firsts.append(ready.first())
+            if not firsts:
+                return None
+            queue = min(firsts, key=lambda one: one.rank)
+            self._release(queue)
+            if queue.share.busy < most:
                 return queue
             ready.remove(queue)
-            held.add(queue)
-        return None
+            held.setdefault(queue.share.busy, _Ranking()).add(queue)
 
     def _release(self, queue: _FlowQueue[K]) -> None:
-        held = self._held[queue.level]
-        if queue.ranking is held:
-            held.remove(queue)
-            self._ready[queue.level].add(queue)
+        ready = self._ready[queue.level]
+        if queue.ranking is not None and queue.ranking is not ready:
+            queue.ranking.remove(queue)
+            ready.add(queue)
 
     def _new_bundle(self, level: int, flow: Hashable, account: Hashable) -> _Bundle[K]:
         rank, shares = next(self._ranks), (self._share(("flow", flow)), self._share(("account", account)))
@@ -270,8 +272,8 @@ class QueueSet(Generic[K]):
     def _leave_queue(self, bundle: _Bundle[K]) -> None:
         queue = bundle.queue
         queue.ready.remove(bundle)
-        if not queue.ready:
-            (self._held if queue.ranking is self._held[queue.level] else self._ready)[queue.level].remove(queue)
+        if not queue.ready and queue.ranking is not None:
+            queue.ranking.remove(queue)
         for share in bundle.shares:
             share.queued[queue.level] -= 1
         for share in bundle.shares:

@@ -89,7 +89,7 @@ class Settings(BaseSettings):
         ge=4,
         le=256,
         description="Maximum number of concurrent reconciles; one namespace, and one access key, uses at most half of "
-        "them, and the last quarter is kept for namespaces that use none.",
+        "them.",
     )
     shutdown_sec: PositiveFloat = Field(
         50.0,

@@ -70,8 +70,8 @@ class WorkQueue(Generic[K]):
     """A keyed delay queue. Times are seconds on `clock`; all methods may be called from any thread.
 
     `flow` and `account` tell whose work a key is and where its calls go (see `fair_queuing`); they are asked when it is
-    due. A flow, and an account, occupies at most half of the workers. The last quarter of them is a reserve for flows
-    that occupy none: two flows whose calls hang leave a worker to a third one.
+    due. A flow, and an account, occupies at most half of the workers. Flows share what is free, too: some flows whose
+    calls hang leave workers to another one.
     """
 
     def __init__(
@@ -83,10 +83,8 @@ class WorkQueue(Generic[K]):
         limit: RateLimit | None = None,
     ) -> None:
         self._clock, self._flow, self._account = clock, flow, account or flow
-        reserve = max(1, workers // 4)
-        self._in_turn = workers - reserve  # beyond so many only flows that occupy no worker get one
-        self._polls_at_once = max(1, workers - reserve)
-        self._polls_in_turn = self._polls_at_once - max(1, reserve // 2)  # the same among the polls
+        self._workers = workers
+        self._polls_at_once = max(1, workers - max(1, workers // 4))
         self._spent = _Spent(limit or RateLimit())
         self._wanted: dict[K, tuple[float, Lane]] = {}
         self._later: list[tuple[float, int, K]] = []
@@ -226,18 +224,24 @@ class WorkQueue(Generic[K]):
         return any(self._may_wait(level) for level in _LEVELS)
 
     def _may_wait(self, level: int) -> bool:
-        return self._due.waiting(level, reserve=self._in_reserve(level))
+        return self._due.waiting(level, self._most(level))
 
-    def _in_reserve(self, level: int) -> bool:
-        """Say whether the next worker that takes a key of this level is one of the reserve."""
-        return len(self._busy) >= self._in_turn or (level == _POLL and self._polling >= self._polls_in_turn)
+    def _most(self, level: int) -> int:
+        """Count the workers of which a flow must occupy fewer to get another one: as many as would then be free.
+
+        So one flow gets half of all, each further one up to half of what is left, and one that has none gets the last.
+        """
+        free = self._workers - len(self._busy)
+        if level == _POLL:
+            free = min(free, self._polls_at_once - self._polling)
+        return max(1, free - 1)
 
     def _next(self) -> K | None:
         """Take the most urgent key, unless a level below it was passed over too often."""
         open_ = [level for level in _LEVELS if level is not _POLL or self._polling < self._polls_at_once]
         overdue = [level for level in open_ if self._passed_over[level] >= _PASSED_OVER[level]]
         for level in (*overdue, *open_):
-            if not (found := self._due.take(level, reserve=self._in_reserve(level))):
+            if not (found := self._due.take(level, self._most(level))):
                 continue
             key, seat = found
             self._passed_over[level] = 0

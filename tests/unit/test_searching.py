@@ -16,7 +16,7 @@ class Walk:
         self.things, self.hit, self.rounds = [*range(count)], hit, rounds
         self.lists: list[int] = []
         self.looked: list[int] = []
-        self.broken = False
+        self.broken, self.what = False, ""
         self.world = cast("World", SimpleNamespace(claims={}))
 
     def _list(self) -> list[int]:
@@ -31,7 +31,7 @@ class Walk:
 
     def go(self) -> Any:
         """Make one reconcile's part of it."""
-        return search(self.world, "walk", self.rounds, self._list, self._look)
+        return search(self.world, "walk", self.what, self.rounds, self._list, self._look)
 
 
 @pytest.mark.parametrize("count", [0, 3, AT_A_TIME // 2])
@@ -50,7 +50,7 @@ def test_a_long_search_is_gone_on_with() -> None:
     assert isinstance(walk.go(), Unfinished)
     assert len(walk.looked) == AT_A_TIME
     assert walk.go() is None
-    assert (walk.looked, walk.lists) == ([*range(AT_A_TIME + 1)], [0])
+    assert (walk.looked, walk.lists) == ([*range(AT_A_TIME + 1)], [0, AT_A_TIME])
 
 
 def test_what_failed_is_looked_into_again() -> None:
@@ -73,6 +73,26 @@ def test_what_comes_in_between_is_found_by_the_second_round() -> None:
         if (found := walk.go()) == "found":
             break
     assert found == "found"
+
+
+def test_what_goes_meanwhile_leaves_nothing_out() -> None:
+    """The next reconcile goes on after what was looked into, wherever that is in the list by now."""
+    walk = Walk(2 * AT_A_TIME, rounds=1)
+    walk.go()
+    walk.things = [thing for thing in reversed(walk.things) if thing % 2]
+    assert walk.go() is None
+    assert sorted(walk.looked) == [*range(AT_A_TIME), *range(AT_A_TIME + 1, 2 * AT_A_TIME, 2)]
+
+
+def test_a_search_keeps_no_list() -> None:
+    """However much there is to look into, and however often what is looked for changes, one place is remembered."""
+    walk = Walk(20 * AT_A_TIME)
+    for number in range(10):
+        walk.what = f"run-{number}"
+        assert isinstance(walk.go(), Unfinished)
+        assert walk.looked == [*range(AT_A_TIME)] * (number + 1)  # another search begins anew
+    assert len(walk.world.claims) == 1
+    assert len(repr(walk.world.claims)) < 200
 
 
 def test_a_restart_begins_anew() -> None:

@@ -104,7 +104,7 @@ def _published(world: World, account: Account, job_uuid: str) -> ModelVersion | 
             return None  # deleted since it was listed
         return next(filter(tells, versions), None)
 
-    return search(world, ("published", job_uuid), 1, places, look)
+    return search(world, "published", job_uuid, 1, places, look)
 
 
 def _peft_type(base: QianfanJob, attempt: int | None) -> str | None:

@@ -73,7 +73,7 @@ def _forgotten(world: World, account: Account, resource: QianfanModel) -> Releas
             "model_name": model.model_name, "published": tuple(one.version_id for one in mine if one.version_id),
         }  # fmt: skip
 
-    found = search(world, "forgotten", 2, lambda: targets.candidates(world, account, resource), look)
+    found = search(world, "forgotten", "", 2, lambda: targets.candidates(world, account, resource), look)
     if isinstance(found, Unfinished):
         return Released(False, Why(Reason.CONFIRMING, _LOOKING))
     if found:

@@ -1,11 +1,13 @@
 """Looking into many things of an account, one call each: what takes more than one reconcile is gone on with.
 
-"None" still is what complete rounds say: each lists anew, after the one before it has looked into all that it listed.
+"None" still is what complete rounds say: each begins when the one before it has looked into all that was listed. Within a
+round the things have an order, and each reconcile lists them anew and goes on after the last that it has looked into: so
+nothing is left out that was there all the time, and no list has to be kept.
 """
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from qianfan_operator.external import World
 
@@ -15,10 +17,15 @@ F = TypeVar("F")
 AT_A_TIME = 500  # things looked into by one reconcile: a quarter of the calls that it may make
 
 
+_Rank = tuple[int, int, str]
+_BEGIN: _Rank = (0, 0, "")
+
+
 @dataclass
 class _Round:
-    number: int
-    left: list[Any]  # the next one last
+    what: str
+    number: int = 1
+    after: _Rank = _BEGIN  # the last that was looked into
 
 
 class Unfinished:
@@ -26,27 +33,39 @@ class Unfinished:
 
 
 def search(
-    world: World, what: Hashable, rounds: int, things: Callable[[], Iterable[T]], look: Callable[[T], F | None]
+    world: World, purpose: str, what: str, rounds: int, things: Callable[[], Iterable[T]], look: Callable[[T], F | None]
 ) -> F | Unfinished | None:
     """Return the first that `look` finds among `things`, None if so many rounds show none.
 
-    How far it has come is kept with the object in this process, also if `look` raises CloudError: a thing counts as
-    looked into when `look` has returned. `what` tells the searches of an object apart.
+    Things that are ids, numbers or strings, take a call each. How far it has come is kept with the object in this
+    process, also if `look` raises CloudError: a thing counts as looked into when `look` has returned. Of one `purpose`
+    there is one search at a time; it begins anew for another `what`.
     """
-    place, looked = ("search", what), 0
+    place, looked = ("search", purpose), 0
     at: _Round | None = world.claims.get(place)
+    if at is None or at.what != what:
+        at = world.claims[place] = _Round(what)
     while True:
-        if at is None:
-            at = world.claims[place] = _Round(1, [*things()][::-1])
-        while at.left:
-            if looked == AT_A_TIME:
-                return Unfinished()
-            found, looked = look(at.left[-1]), looked + 1
-            at.left.pop()
-            if found is not None:
+        for thing in sorted(things(), key=_rank):
+            rank = _rank(thing)
+            if rank > _BEGIN:
+                if rank <= at.after:
+                    continue
+                if looked == AT_A_TIME:
+                    return Unfinished()
+                looked += 1
+            if (found := look(thing)) is not None:
                 del world.claims[place]
                 return found
+            at.after = max(at.after, rank)
         if at.number == rounds:
             del world.claims[place]
             return None
-        at = world.claims[place] = _Round(at.number + 1, [*things()][::-1])
+        at.number, at.after = at.number + 1, _BEGIN
+
+
+def _rank(thing: object) -> _Rank:
+    """Order ids. Strings come first: what has got a number besides since it was listed is looked into once more."""
+    if isinstance(thing, int):
+        return 2, thing, ""
+    return (1, 0, thing) if isinstance(thing, str) else _BEGIN

@@ -23,6 +23,8 @@ Where = tuple[str, str]
 
 REREAD = 60.0  # seconds that a Secret which is not watched is believed
 LABELS_FOR = 30.0  # seconds that the labels of a namespace are believed
+_REMEMBERED = 4096  # namespaces whose labels were read, and pairs of keys of one account; more are only asked for again
+_SWEPT = 256  # Secrets that need no sweep
 REFUSALS, REFUSED_FOR = 3, 60.0  # keys are edited in two steps, and the cloud's IAM lags
 _NO_SECRET = Why(Reason.INVALID_SPEC, f"spec.credentialsRef.name {IN_WORDS}.")
 TRY_AGAIN = 10.0  # seconds after which refused keys are tried again, even if nothing but a create would show them good
@@ -108,9 +110,12 @@ class Credentials:
         self._boot, self._wall, self._default = boot, wall, default
         self._secrets: dict[Where, _Secret] = {}
         self._last: dict[Where, Account] = {}
-        self._same: set[frozenset[str]] = set()
+        self._sweep_at = _SWEPT
+        self._same: dict[frozenset[str], None] = {}  # the newest last
         self._labels: dict[str, _Labels] = {}  # by namespace
         self._lent: set[tuple[str, str]] = set()  # namespaces that used the default, each with the account of its keys
+        self.used: Callable[[Where], bool] = lambda _: True
+        """Whether an object names a Secret: of others only what the watch tells is remembered. It may take no lock."""
         self._lock = threading.Lock()
 
     def sources(self, resource: Resource) -> tuple[Where, ...]:
@@ -139,7 +144,38 @@ class Credentials:
             first = (namespace, name) not in self._secrets
             secret = self._take((namespace, name), data)
             news, secret.told = not secret.told or (first and not listed), True
+            if data is None and not self.used((namespace, name)):
+                self._drop((namespace, name))
             return news
+
+    def forget(self, where: Where) -> None:
+        """Forget a Secret that no object names any more; of what the watch tells, only what it was used for."""
+        with self._lock:
+            self._drop(where)
+            if where[1] == SECRET_NAME:
+                self._lent = {lent for lent in self._lent if lent[0] != where[0]}
+
+    def _drop(self, where: Where) -> None:
+        """Forget a Secret. Needs the lock."""
+        known = self._secrets.get(where)
+        if where[1] != SECRET_NAME or known is None or known.data is None:
+            self._secrets.pop(where, None)
+        self._replace(where, None)
+
+    def _replace(self, where: Where, account: Account | None) -> None:
+        """Have a Secret stand for an account, or for none; connections that nobody uses are closed. Needs the lock."""
+        last = self._last.pop(where, None)
+        if account is not None:
+            self._last[where] = account
+        if last is not None and not any(last is other for other in self._last.values()):
+            last.client.close()
+
+    def _sweep(self) -> None:
+        """Forget what was read for an object that named another Secret, or went, in the meantime. Needs the lock."""
+        if max(len(self._secrets), len(self._last)) > self._sweep_at:
+            for where in [one for one in {**self._secrets, **self._last} if not self.used(one)]:
+                self._drop(where)
+            self._sweep_at = _SWEPT + 2 * max(len(self._secrets), len(self._last))
 
     def access(self, resource: Resource) -> Access:
         """Resolve the account of an object; raises KubeError if the API server cannot be asked just now."""
@@ -194,7 +230,7 @@ class Credentials:
                 return
             for source in self.sources(resource):  # keys that no Secret holds any more are kept only while they work
                 if self._last.get(source) is account:
-                    del self._last[source]
+                    self._replace(source, None)
 
     def accepted(self, resource: Resource, account: Account) -> None:
         """Note that the cloud answered with these keys; what was recorded under another key is of the same account."""
@@ -202,7 +238,11 @@ class Credentials:
             if secret := self._source_of(resource, account):
                 secret.refusals = 0
             if resource.status.account and resource.status.account != account.name:
-                self._same.add(frozenset((resource.status.account, account.name)))
+                same = frozenset((resource.status.account, account.name))
+                self._same.pop(same, None)
+                self._same[same] = None
+                if len(self._same) > _REMEMBERED:
+                    del self._same[next(iter(self._same))]
 
     def same_account(self, recorded: str | None, account: Account) -> bool:
         """Say whether what was recorded under one key is known to be seen by this one (design 5.10)."""
@@ -245,7 +285,11 @@ class Credentials:
         except Forbidden:
             forbidden = True
         selected = self._default is not None and not forbidden and self._default.selector.matches(labels)
-        found = self._labels[namespace] = _Labels(selected, began, forbidden)
+        found = _Labels(selected, began, forbidden)
+        with self._lock:
+            self._labels[namespace] = found
+            if len(self._labels) > _REMEMBERED:
+                self._labels = {name: one for name, one in self._labels.items() if began - one.read_at < LABELS_FOR}
         return found
 
     def _not_selected(self, resource: Resource, labels: _Labels) -> Why:
@@ -273,6 +317,7 @@ class Credentials:
         with self._lock:
             secret = self._take(where, data)
             secret.forbidden, secret.read_at = forbidden, self._boot()
+            self._sweep()
             return secret
 
     def _take(self, where: Where, data: Sealed | None) -> _Secret:
@@ -290,7 +335,8 @@ class Credentials:
             last = self._last.get(where)
             if last is None or last.keys != keys:
                 known = (account for account in self._last.values() if account.keys == keys)
-                last = self._last[where] = next(known, None) or Account(keys, self._connect(keys))
+                last = next(known, None) or Account(keys, self._connect(keys))
+                self._replace(where, last)
             return last
 
     def _patience(self, resource: Resource, secret: _Secret) -> Trouble:

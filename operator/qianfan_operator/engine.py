@@ -54,6 +54,7 @@ class Engine:
     ) -> None:  # fmt: skip
         self._kinds, self._kube, self._credentials, self._store = kinds, kube, credentials, store
         self._schedule, self._protocol, self._events, self._clocks = schedule, protocol, events, clocks
+        store.unused, credentials.used = credentials.forget, store.is_keyed
         self._claims = Claims(store, self._fetch, listed, credentials, kinds.__getitem__)
         protocol.claims, protocol.guard = self._claims, CrdGuard(kube)
         self._gatherer = Gatherer(credentials, self._claims, protocol.guard)
@@ -203,7 +204,7 @@ class Engine:
             chain=store.chain,
             first_sight=lambda what: store.first_sight(key, what, self._clocks.boot()),
             touched=record.touched if record else 0,
-            claims=record.claims if record else {},
+            claims=store.claims(key),
             users_of=store.referrers,
             needing=lambda things, reads: self._needing(subject, things, reads),
             listed=self._listed(),

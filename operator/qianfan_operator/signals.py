@@ -69,9 +69,9 @@ def note(store: Store, record: Entry, kind: Kind[Any], resource: Resource) -> No
     status, metadata = resource.status, resource.metadata
     record.account, record.finished = status.account, is_finished(resource)
     record.waits = not record.finished and not is_true(status.conditions, READY)
-    record.uses, record.asks_for = frozenset(resource.needs), frozenset(resource.asks_for)
     record.created = metadata.creation_timestamp.timestamp() if metadata.creation_timestamp else 0.0
     key = Key(resource.plural, metadata.namespace, metadata.name)
+    store.need(key, resource.needs, resource.asks_for)
     intends = kind.intends(resource.former or status)  # a restored object looks for what it had announced
     store.hold(key, kind.holds(status), kind.takes(status), intends)
     record.foreign = resource.former is not None

@@ -7,8 +7,8 @@ bytes. Memory beats events: an event that is older than our own last write is dr
 import json
 import threading
 import zlib
-from collections import Counter
-from collections.abc import Container, Hashable, Iterable, Iterator, Mapping
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Container, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -18,9 +18,15 @@ from qianfan_operator.keys import Key, Thing
 T = TypeVar("T", bound=Hashable)
 
 REMEMBERED = 100  # names of a kind in a namespace whose objects went
+REMEMBERED_IN_ALL = 4_000  # such names; those of namespaces that have not been heard of for the longest go first
 _LARGEST = 32768  # bytes of a packed body; what packs larger is read anew instead, so that many such cost no memory
 _LONGEST = 8 * _LARGEST  # characters of an object as JSON that packing is tried of
 _SIGHTS = 64  # of one object; each is a moment since which something is waited for
+_AWAITED = 16  # objects that one may wait for besides those that it refers to; of more the newest
+_CLAIMS = 64  # of one object; what was made for free and is remembered no more is met again by its name
+
+Where = tuple[str, str]
+"""Namespace and name of a Secret."""
 
 
 @dataclass(slots=True)
@@ -37,7 +43,7 @@ class Entry:
     """What cannot be read of it."""
     reported: str = ""
     """What of that its users were told."""
-    secrets: tuple[tuple[str, str], ...] = ()
+    secrets: tuple[Where, ...] = ()
     """Namespaces and names of the Secrets that its keys may come from."""
     refers: tuple[Key, ...] = ()
     signal: Hashable = None
@@ -66,6 +72,10 @@ class Entry:
     """The models and versions of the cloud that the object records or has announced."""
     asks_for: frozenset[Hashable] = frozenset()
     """Those that only its spec names."""
+    serves: bool = False
+    """Whether what it refers to must stay, for it has, or may have, something of that in the cloud."""
+    awaits: dict[Key, None] = field(default_factory=dict)
+    """The objects whose next change wakes it besides those that it refers to."""
     unbound: bool = False
     """Whether older definitions of the resources drop the uid from its status."""
     account: str | None = None
@@ -88,12 +98,17 @@ class Store:
     def __init__(self) -> None:
         self._records: dict[Key, Entry] = {}
         self._referrers: dict[Key, set[Key]] = {}
-        self._keyed: dict[tuple[str, str], set[Key]] = {}
+        self._keyed: dict[Where, set[Key]] = {}
         self._waiting: dict[Key, set[Key]] = {}
         self._holders: dict[Thing, set[Key]] = {}
         self._intending: dict[Hashable, set[Key]] = {}
+        self._using: dict[Hashable, set[Key]] = {}
+        self._asking: dict[Hashable, set[Key]] = {}
         self._witnesses: dict[str, tuple[str, str]] = {}
-        self._past: dict[tuple[str, str], dict[str, None]] = {}  # the names of what went, the newest last
+        self._past: OrderedDict[tuple[str, str], dict[str, None]] = OrderedDict()  # names of what went, the newest last
+        self._past_in_all = 0
+        self.unused: Callable[[Where], None] = lambda _: None
+        """Called, with the lock held, with each Secret that no object names any more."""
         self._lock = threading.RLock()
 
     def get(self, key: Key) -> Entry | None:
@@ -130,6 +145,7 @@ class Store:
             if record is None or record.uid != metadata["uid"]:
                 if record:
                     self._unlink(key, record)
+                    self._keyed_by(key, record, ())
                 before, record = record, Entry(metadata["uid"], version)
                 if before:
                     record.holds, record.reserved, record.intends = before.holds, before.reserved, before.intends
@@ -153,18 +169,17 @@ class Store:
             for other in wanted:
                 self._referrers.setdefault(other, set()).add(key)
 
-    def keyed_by(self, key: Key, secrets: tuple[tuple[str, str], ...]) -> None:
+    def keyed_by(self, key: Key, secrets: tuple[Where, ...]) -> None:
         """Note the Secrets that the keys of an object may come from."""
         with self._lock:
-            record = self._records.get(key)
-            if record is None or record.secrets == secrets:
-                return
-            _remove(self._keyed, record.secrets, key)
-            record.secrets = secrets
-            for where in secrets:
-                self._keyed.setdefault(where, set()).add(key)
+            if record := self._records.get(key):
+                self._keyed_by(key, record, secrets)
 
-    def users_of(self, where: tuple[str, str]) -> tuple[Key, ...]:
+    def is_keyed(self, where: Where) -> bool:
+        """Say whether the keys of an object may come from a Secret."""
+        return where in self._keyed
+
+    def users_of(self, where: Where) -> tuple[Key, ...]:
         """Return the objects whose keys may come from a Secret."""
         with self._lock:
             return tuple(sorted(self._keyed.get(where, ())))
@@ -205,20 +220,41 @@ class Store:
     def wait_for(self, key: Key, others: Iterable[Key]) -> None:
         """Have the next change of any of these objects wake one that does not refer to it."""
         with self._lock:
-            for other in others:
+            record = self._records.get(key)
+            for other in others if record else ():
+                record.awaits.pop(other, None)
+                record.awaits[other] = None
                 self._waiting.setdefault(other, set()).add(key)
+                if len(record.awaits) > _AWAITED:
+                    eldest = next(iter(record.awaits))
+                    del record.awaits[eldest]
+                    _remove(self._waiting, [eldest], key)
 
     def waited(self, key: Key) -> tuple[Key, ...]:
         """Return the objects that have waited for a key until now."""
         with self._lock:
-            return tuple(sorted(self._waiting.pop(key, ())))
+            waited = tuple(sorted(self._waiting.pop(key, ())))
+            for other in waited:
+                self._records[other].awaits.pop(key, None)
+            return waited
+
+    def serving(self, key: Key) -> tuple[Key, ...]:
+        """Return the objects that refer to a key and need it to stay, by what is known of them."""
+        with self._lock:
+            users = sorted(self._referrers.get(key, ()))
+            return tuple(user for user in users if (record := self._records.get(user)) and record.serves)
+
+    def need(self, key: Key, uses: Iterable[Hashable], asks_for: Iterable[Hashable]) -> None:
+        """Note the models and versions of the cloud that an object records or has announced, and those it names."""
+        with self._lock:
+            if record := self._records.get(key):
+                self._need(key, record, frozenset(uses), frozenset(asks_for))
 
     def needing(self, things: Iterable[Hashable], *, recorded: bool = True) -> tuple[Key, ...]:
         """Return the objects that need one of these models and versions of the cloud; else whose spec only names it."""
-        wanted = frozenset(things)
+        index = self._using if recorded else self._asking
         with self._lock:
-            found = (key for key, one in self._records.items() if (one.uses if recorded else one.asks_for) & wanted)
-            return tuple(sorted(found))
+            return tuple(sorted(set[Key]().union(*(index.get(thing, ()) for thing in things))))
 
     def forget(self, key: Key) -> None:
         """Forget an object that is gone."""
@@ -227,11 +263,8 @@ class Store:
                 self._unlink(key, record)
                 _drop(self._holders, key, record.holds | record.reserved)
                 _drop(self._intending, key, record.intends)
-                past = self._past.setdefault((key.plural, key.namespace), {})
-                past.pop(key.name, None)
-                past[key.name] = None
-                if len(past) > REMEMBERED:
-                    del past[next(iter(past))]
+                self._keyed_by(key, record, ())
+                self._remember(key)
 
     def forget_body(self, key: Key) -> None:
         """Have the next pass read the object anew."""
@@ -252,6 +285,15 @@ class Store:
         if what not in record.sights and len(record.sights) >= _SIGHTS:
             del record.sights[next(iter(record.sights))]  # whoever still waits for it waits a little longer
         return record.sights.setdefault(what, now)
+
+    def claims(self, key: Key) -> dict[Hashable, Any]:
+        """Return what this process has made of an object for free, to be read and changed by its reconcile."""
+        record = self._records.get(key)
+        if record is None:
+            return {}
+        while len(record.claims) > _CLAIMS:
+            del record.claims[next(iter(record.claims))]
+        return record.claims
 
     def claim(self, key: Key, thing: Thing, besides: Container[Key] = ()) -> Key | None:
         """Reserve a thing of the cloud for an object; return who else holds it, leaving out those `besides`."""
@@ -340,7 +382,44 @@ class Store:
 
     def _unlink(self, key: Key, record: Entry) -> None:
         _remove(self._referrers, record.refers, key)
-        _remove(self._keyed, record.secrets, key)
+        _remove(self._waiting, record.awaits, key)
+        record.awaits.clear()
+        self._need(key, record, frozenset(), frozenset())
+
+    def _keyed_by(self, key: Key, record: Entry, secrets: tuple[Where, ...]) -> None:
+        before, record.secrets = record.secrets, secrets
+        if before == secrets:
+            return
+        for where in secrets:
+            self._keyed.setdefault(where, set()).add(key)
+        _remove(self._keyed, [where for where in before if where not in secrets], key)
+        for where in before:
+            if where not in self._keyed:
+                self.unused(where)
+
+    def _need(self, key: Key, record: Entry, uses: frozenset[Hashable], asks_for: frozenset[Hashable]) -> None:
+        used, asked, record.uses, record.asks_for = record.uses, record.asks_for, uses, asks_for
+        for index, before, after in ((self._using, used, uses), (self._asking, asked, asks_for)):
+            _drop(index, key, before - after)
+            _take(index, key, after)
+
+    def _remember(self, key: Key) -> None:
+        """Remember the name of an object that went."""
+        place = key.plural, key.namespace
+        past = self._past.setdefault(place, {})
+        self._past.move_to_end(place)
+        self._past_in_all += key.name not in past
+        past.pop(key.name, None)
+        past[key.name] = None
+        if len(past) > REMEMBERED:
+            del past[next(iter(past))]
+            self._past_in_all -= 1
+        if self._past_in_all > REMEMBERED_IN_ALL:
+            eldest, names = next(iter(self._past.items()))
+            del names[next(iter(names))]
+            self._past_in_all -= 1
+            if not names:
+                del self._past[eldest]
 
 
 def _remove(index: dict[T, set[Key]], entries: Iterable[T], key: Key) -> None:

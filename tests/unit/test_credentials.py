@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from traceback import TracebackException
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -44,6 +45,9 @@ class Office:
     reads: int = 0
     refusal: Callable[[], Exception] | None = None
     connected: list[AccessKey] = field(default_factory=list)
+    closed: list[AccessKey] = field(default_factory=list)
+    used: set[tuple[str, str]] | None = None
+    """The Secrets that objects name; None: all."""
 
     def __post_init__(self) -> None:
         self.kube = FakeKube({plural: kind.resource for plural, kind in BY_PLURAL.items()}, lambda: BORN)
@@ -53,6 +57,7 @@ class Office:
             self.kube,  # type: ignore[arg-type]
             self._connect, WAIT, lambda: self.boot, lambda: self.wall, Default("shared", Selector.parse("spends=ours")),
         )  # fmt: skip
+        self.credentials.used = lambda where: self.used is None or where in self.used
 
     def _around(self, operation: str, do: Callable[[], Any]) -> Any:
         self.reads += 1
@@ -62,7 +67,7 @@ class Office:
 
     def _connect(self, keys: AccessKey) -> Any:
         self.connected.append(keys)
-        return object()
+        return SimpleNamespace(close=lambda: self.closed.append(keys))
 
     def write(self, name: str, keys: Raw | None) -> None:
         """Change a Secret of the cluster; None deletes it."""
@@ -502,3 +507,84 @@ def test_keys_are_not_shown(office: Office) -> None:
     told = "".join(TracebackException(ValueError, failure.value, below, capture_locals=True).format())
     assert "secret = _Secret(data=Sealed(" in told
     assert not [key for key in (*KEYS.values(), *OTHER_KEYS.values()) if key in shown + told]
+
+
+def remembered(office: Office) -> tuple[int, int]:
+    """Count the Secrets and the accounts that are remembered."""
+    return len(office.credentials._secrets), len(office.credentials._last)
+
+
+def test_a_secret_that_nobody_names_is_forgotten(office: Office) -> None:
+    """What was read for objects that are gone takes no memory, and its connections are closed."""
+    office.write(NAMED, KEYS)
+    office.account(NAMED)
+    office.access("absent")
+    for name in (NAMED, "absent"):
+        office.credentials.forget(("team", name))
+    assert remembered(office) == (0, 0)
+    assert office.closed == office.connected == [AccessKey("ALTAKone", "very-secret")]
+
+
+def test_what_the_watch_tells_is_known_without_a_user(office: Office) -> None:
+    """Of a watched Secret only the connections go; when it goes, too, nothing is left of it."""
+    office.write(WATCHED, KEYS)
+    office.watch(KEYS)
+    office.account()
+    office.used = set()
+    office.credentials.forget(("team", WATCHED))
+    assert remembered(office) == (1, 0)
+    office.watch(None)
+    assert remembered(office) == (0, 0)
+
+
+def test_a_secret_that_went_is_remembered_for_its_users(office: Office) -> None:
+    """They are waiting for another one, patiently, since it went."""
+    office.used = {("team", WATCHED)}
+    office.watch(KEYS)
+    office.watch(None)
+    assert remembered(office) == (1, 0)
+
+
+def test_connections_that_another_secret_stands_for_stay_open(office: Office) -> None:
+    """Two Secrets may hold one key pair, which is one account."""
+    for name in (WATCHED, NAMED):
+        office.write(name, KEYS)
+        office.account(name)
+    office.credentials.forget(("team", NAMED))
+    assert office.closed == []
+    office.credentials.forget(("team", WATCHED))
+    assert len(office.closed) == 1
+
+
+def test_connections_of_keys_that_were_replaced_are_closed(office: Office) -> None:
+    """The account of the former keys is used no more."""
+    office.write(NAMED, KEYS)
+    office.account(NAMED)
+    office.write(NAMED, OTHER_KEYS)
+    office.after(REREAD).account(NAMED)
+    assert [keys.access_key for keys in office.closed] == [KEYS[ACCESS_KEY]]
+
+
+def test_what_a_reconcile_reads_too_late_is_swept(office: Office) -> None:
+    """A reconcile may read a Secret whose last user went a moment ago; such ones do not pile up."""
+    office.used = {("team", "one-1")}
+    for number in range(2000):
+        office.access(f"one-{number}")
+    assert remembered(office)[0] < 300
+    assert ("team", "one-1") in office.credentials._secrets
+
+
+def test_labels_and_pairs_of_keys_are_bounded(office: Office) -> None:
+    """However many namespaces come and go, and whatever statuses claim, what is remembered has a limit."""
+    office.default(KEYS)
+    office.after(10 * WAIT)
+    for number in range(5000):
+        office.credentials.access(unnamed(namespace=f"ci-{number}"))
+        office.after(0.1)
+    assert len(office.credentials._labels) <= 4096
+    office.write(NAMED, KEYS)
+    account = office.account(NAMED)
+    for number in range(5000):
+        office.credentials.accepted(a_job(status={"account": f"account-{number}"}), account)
+    assert len(office.credentials._same) <= 4096
+    assert office.credentials.same_account("account-4999", account)

@@ -6,7 +6,7 @@ from datetime import datetime
 import pytest
 
 from qianfan_operator.keys import Key, Thing
-from qianfan_operator.store import Store
+from qianfan_operator.store import REMEMBERED, REMEMBERED_IN_ALL, Store
 from unit.objects import JOB, MODEL, SERVICE, raw
 
 
@@ -210,3 +210,84 @@ def test_places_of_an_intent_are_given_back_with_it(store: Store) -> None:
     assert store.intending(other, [("id", 1)]) == ()
     store.forget(JOB)
     assert store.intending(other, [("name", "a")]) == ()
+
+
+def test_the_names_of_what_went_are_bounded_in_all(store: Store) -> None:
+    """One namespace keeps the newest; where thousands come and go, those of the others are the first to be forgotten."""
+    for place in range(200):
+        for number in range(REMEMBERED):
+            key = Key("qianfanjobs", f"ci-{place}", f"job-{number}")
+            store.put(key, raw(key), keep_body=False)
+            store.forget(key)
+    assert sum(map(len, store._past.values())) == store._past_in_all == REMEMBERED_IN_ALL
+    assert len(store._past) == REMEMBERED_IN_ALL // REMEMBERED
+    assert store.names("qianfanjobs", "ci-0") == ()
+    assert len(store.names("qianfanjobs", "ci-199")) == REMEMBERED
+
+
+def test_a_namespace_cannot_have_the_names_of_others_forgotten(store: Store) -> None:
+    """It forgets its own first."""
+    for key in (JOB, *(Key(JOB.plural, "hostile", f"job-{number}") for number in range(2 * REMEMBERED_IN_ALL))):
+        store.put(key, raw(key), keep_body=False)
+        store.forget(key)
+    assert store.names(JOB.plural, JOB.namespace) == (JOB.name,)
+    assert len(store.names(JOB.plural, "hostile")) == REMEMBERED
+
+
+def test_who_is_gone_waits_no_more(store: Store) -> None:
+    """Thousands that waited for one object and went are not woken by it, and take no memory."""
+    for number in range(1000):
+        key = JOB._replace(name=f"job-{number}")
+        store.put(key, raw(key), keep_body=False)
+        store.wait_for(key, [MODEL])
+        if number:
+            store.forget(key)
+    assert store.waited(MODEL) == (JOB._replace(name="job-0"),)
+    assert store.waited(MODEL) == ()
+
+
+def test_one_object_waits_for_so_many_others(store: Store) -> None:
+    """The newest count, and who is gone, or has a successor, is waited for by nobody."""
+    store.put(JOB, raw(JOB), keep_body=False)
+    others = [MODEL._replace(name=f"model-{number}") for number in range(100)]
+    for other in others:
+        store.wait_for(JOB, [other])
+    assert [other for other in others if store.waited(other)] == others[-16:]
+    store.wait_for(JOB, others)
+    store.put(JOB, raw(JOB, 2, uid="uid-2"), keep_body=False)
+    assert store._waiting == {}
+    store.wait_for(MODEL, [JOB])  # which is not known
+    assert store._waiting == {}
+
+
+def test_needs_are_found_by_what_is_needed(store: Store) -> None:
+    """The index follows what is recorded and what is asked for, and the objects."""
+    for key in (JOB, MODEL):
+        store.put(key, raw(key), keep_body=False)
+    store.need(JOB, [("model", 1), ("model", "am-1")], [("version", 2)])
+    store.need(MODEL, [("model", 1)], [])
+    assert store.needing([("model", 1), ("model", "am-1")]) == (JOB, MODEL)
+    assert store.needing([("version", 2)]) == ()
+    assert store.needing([("version", 2)], recorded=False) == (JOB,)
+    store.need(JOB, [("version", 2)], [])
+    assert store.needing([("model", 1)]) == (MODEL,)
+    assert store.needing([("version", 2)]) == (JOB,)
+    store.put(JOB, raw(JOB, 2, uid="uid-2"), keep_body=False)
+    store.forget(MODEL)
+    assert (store._using, store._asking) == ({}, {})
+
+
+def test_a_secret_that_nobody_names_any_more_is_told(store: Store) -> None:
+    """Whether the last user named another, went, or has a successor."""
+    told = list[tuple[str, str]]()
+    store.unused = told.append
+    for key in (JOB, MODEL):
+        store.put(key, raw(key), keep_body=False)
+        store.keyed_by(key, (("team", "mine"), ("shared", "default")))
+    store.keyed_by(JOB, (("team", "mine"), ("shared", "default")))
+    store.forget(JOB)
+    assert told == []
+    store.keyed_by(MODEL, (("team", "other"), ("shared", "default")))
+    assert told == [("team", "mine")]
+    store.put(MODEL, raw(MODEL, 2, uid="uid-2"), keep_body=False)
+    assert told[1:] == [("team", "other"), ("shared", "default")]

@@ -16,6 +16,10 @@ class Client(V1Calls, V2Calls):
         """A short hash of the access key id in use."""
         return self._transport.keys.account
 
+    def close(self) -> None:
+        """Close the connections that are not in use; the client can be used on."""
+        self._transport.close()
+
     def clock_known(self) -> bool:
         """Tell whether a paid create can be prepared now."""
         return self._transport.cloud_clock.known()

@@ -141,6 +141,10 @@ class Transport:
                 raise ClockUnknown(endpoint.operation)
         return self.deliver(self._sign(endpoint, body), parse)
 
+    def close(self) -> None:
+        """Close the pooled connections. One that is in use is closed after that; a later call opens another."""
+        self._adapter.close()
+
     def tell_time(self) -> None:
         """Learn the cloud's time by one cheap read.
 

@@ -5,7 +5,8 @@ id into a status, or has another thing of the same integer in another account, h
 record one thing, it is whose mark it bears; else who made it comes before who took it over, then the older one.
 """
 
-from collections.abc import Callable, Iterable
+import itertools
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from qianfan_operator.api.common import CommonStatus, Need, Resource
@@ -144,17 +145,17 @@ class Claims:
 
     def needing(
         self, subject: Subject, account: Account, things: Iterable[Need], reads: Callable[[Account], bool]
-    ) -> tuple[Key, ...]:
-        """Return the other objects that need one of these things.
+    ) -> Iterator[Key]:
+        """Return the other objects that need one of these things, each when it is asked for: that may take calls.
 
         Of other namespaces only what is recorded or announced counts, under the same account; `reads` tells whether
         keys see the things themselves.
         """
         wanted, here = tuple(things), subject.key.namespace
-        asking = [key for key in self._store.needing(wanted, recorded=False) if key.namespace == here]
-        recorded = self._store.needing(wanted)
-        needing = [key for key in recorded if key.namespace == here or self._needs(key, subject, account, reads)]
-        return tuple(sorted({*asking, *needing} - {subject.key}))
+        asking, recorded = self._store.needing(wanted, recorded=False), self._store.needing(wanted)
+        nearby = {key for key in (*asking, *recorded) if key.namespace == here} - {subject.key}
+        far = (key for key in recorded if key.namespace != here and self._needs(key, subject, account, reads))
+        return itertools.chain(sorted(nearby), far)
 
     def _needs(self, key: Key, subject: Subject, account: Account, reads: Callable[[Account], bool]) -> bool:
         resource = self._there(key)

@@ -6,7 +6,7 @@ is in `kinds`.
 
 import logging
 import math
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -206,6 +206,7 @@ class Engine:
             touched=record.touched if record else 0,
             claims=store.claims(key),
             users_of=store.referrers,
+            serving=store.serving,
             needing=lambda things, reads: self._needing(subject, things, reads),
             listed=self._listed(),
             adopt=self._adopt or (Adopt.ANY if access.own else Adopt.OWN_MARK),
@@ -213,11 +214,13 @@ class Engine:
             witness=store.witness,
         )
 
-    def _needing(self, subject: Subject, things: Iterable[Need], reads: Callable[[Account], bool]) -> tuple[Key, ...]:
+    def _needing(self, subject: Subject, things: Iterable[Need], reads: Callable[[Account], bool]) -> Iterator[Key]:
         account = self._credentials.known(subject.resource)
-        return self._claims.needing(subject, account, things, reads) if account else ()
+        return self._claims.needing(subject, account, things, reads) if account else iter(())
 
     def _fetch(self, key: Key) -> Any:
+        if not budget.take_read():
+            raise KubeError(f"one reconcile may read {self._limits.reads} other objects, and needs more")
         try:
             return self._kinds[key.plural].resource.salvage(self._kube.get(key)).own()
         except NotFound:

@@ -149,7 +149,8 @@ class World:
     touched: int  # the version of the object that somebody else wrote last
     claims: dict[Hashable, Any]  # what this process has made for it for free, and announced nothing paid for since
     users_of: Callable[[Key], tuple[Key, ...]]  # the objects that refer to a key
-    needing: Callable[[Iterable[Need], Callable[[Account], bool]], tuple[Key, ...]]
+    serving: Callable[[Key], tuple[Key, ...]]  # those of them that need it to stay, from memory
+    needing: Callable[[Iterable[Need], Callable[[Account], bool]], Iterator[Key]]
     """Who needs one of these ("model", id) or ("version", id); the function says whether keys of others see it."""
     listed: bool  # all objects have been seen since the start: only then "nobody refers to it" is true (design 5.11)
     adopt: Adopt  # what this object may take over or use by its id, under the keys that it has now
@@ -218,6 +219,10 @@ class Kind(ABC, Generic[R]):
     def signal(self, resource: R) -> Hashable:
         """What of an object those that refer to it care about, besides its conditions."""
         return ()
+
+    def serves(self, resource: R) -> bool:
+        """Say whether an object has, or may have, something in the cloud that needs what it refers to to stay."""
+        return False
 
     def evidence(self, status: Any) -> tuple[str, str] | None:
         """Return the strings of a task and its run that V1 made: a list that shows them shows runs; jobs only."""

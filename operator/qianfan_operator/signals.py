@@ -69,6 +69,7 @@ def note(store: Store, record: Entry, kind: Kind[Any], resource: Resource) -> No
     status, metadata = resource.status, resource.metadata
     record.account, record.finished = status.account, is_finished(resource)
     record.waits = not record.finished and not is_true(status.conditions, READY)
+    record.serves = kind.serves(resource)
     record.created = metadata.creation_timestamp.timestamp() if metadata.creation_timestamp else 0.0
     key = Key(resource.plural, metadata.namespace, metadata.name)
     store.need(key, resource.needs, resource.asks_for)

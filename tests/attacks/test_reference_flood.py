@@ -5,8 +5,10 @@ from collections.abc import Callable
 
 import pytest
 
-from engine.manifests import job, model
+from engine.manifests import job, model, service
+from engine.stories import PUBLISH, published
 from engine.world import Idle, World
+from qianfan_operator.cloud.budget import Limits
 from qianfan_operator.engine import Again
 from qianfan_operator.keys import Key
 from qianfan_simulator import AfterSeconds, Options
@@ -206,3 +208,66 @@ def test_six_hundred_referrers_of_one_object(worlds: Callable[..., World]) -> No
     own = meter.reconciles.pop(TRAIN)
     assert Counter(meter.reconciles.values()) == {1: 600}
     assert meter.reads <= 600 + 2 * own
+
+
+def deleting(world: World, key: Key) -> tuple[list[int], Meter]:
+    """Delete an object; return how many live reads each of its reconciles makes from now on."""
+    meter, reads = Meter(world), list[int]()
+    inner = world.engine.reconcile
+
+    def reconcile(at: Key) -> Again:
+        before = meter.reads
+        try:
+            return inner(at)
+        finally:
+            if at == key:
+                reads.append(meter.reads - before)
+
+    world.engine.reconcile = reconcile  # type: ignore[method-assign]
+    world.kube.patch_spec(key, deletionPolicy="Delete")
+    world.kube.delete(key)
+    return reads, meter
+
+
+def test_releasing_a_model_reads_nobody_who_only_refers_to_it(worlds: Callable[..., World]) -> None:
+    """Three hundred services that have nothing in the cloud were read one by one in each reconcile once."""
+    world = worlds()
+    published(world)
+    for number in range(300):
+        world.kube.apply(service(f"s{number}", serviceName=f"s{number}", uri=f"u{number}", paused=True))
+    settle(world)
+    reads, _ = deleting(world, PUBLISH)
+    settle(world, 60.0)
+    assert not world.there(PUBLISH)
+    assert max(reads) <= 6
+
+
+def test_releasing_a_model_stops_at_the_first_users(worlds: Callable[..., World]) -> None:
+    """Of hundreds of services that use its version as many are read as are told."""
+    world = worlds()
+    status = published(world)
+    version = {"modelId": status["modelId"], "modelVersionId": status["modelVersionId"]}
+    for number in range(300):
+        key = world.kube.apply(service(f"s{number}", serviceName=f"s{number}", uri=f"u{number}", paused=True))
+        world.kube.write_status(key, {"observedGeneration": 1, "account": "x", "serviceId": 7000 + number, **version})
+    settle(world)
+    reads, _ = deleting(world, PUBLISH)
+    settle(world, 60.0)
+    assert world.condition(PUBLISH)["reason"] == "InUse"
+    assert max(reads) <= 12
+
+
+def test_a_reconcile_reads_so_many_other_objects_and_no_more(
+    worlds: Callable[..., World], caplog: pytest.LogCaptureFixture
+) -> None:
+    """One that needs more says so, changes nothing, and is tried again."""
+    world = worlds()
+    world.engine._limits = Limits(reads=0)
+    world.kube.apply(model())
+    settle(world)
+    assert "one reconcile may read 0 other objects" in caplog.records[-1].__dict__["error"]
+    assert world.status(PUBLISH).get("conditions") is None
+    assert not [one for one in caplog.records if one.exc_info]
+    world.engine._limits = Limits(reads=1)
+    settle(world, 400.0)
+    assert world.reason(PUBLISH) == "DependencyNotReady"

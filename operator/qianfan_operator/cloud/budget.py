@@ -1,8 +1,9 @@
 """How much one reconcile may ask of the cloud: a number of calls, and a time after which no further call begins.
 
-The same notebook keeps what the cloud says about being asked too often, so that it reaches the time of the next
-reconcile on every path, also where the error itself is swallowed, or told as something else. Whoever paces the calls
-of an account has its place in `failed`, which every failed call of every account comes through.
+Besides, how many other objects it may read from the API server. The same notebook keeps what the cloud says about being
+asked too often, so that it reaches the time of the next reconcile on every path, also where the error itself is
+swallowed, or told as something else. Whoever paces the calls of an account has its place in `failed`, which every failed
+call of every account comes through.
 
 A reconcile runs in one thread from its beginning to its end, and whatever it calls counts: so the budget goes with the
 thread's context and not through every signature, where a new path to the cloud could forget it. Who spends without a
@@ -28,6 +29,8 @@ class Limits:
 
     calls: int = 2000
     seconds: float = 300.0
+    reads: int = 500
+    """Of other objects: those that it refers to, and those that hold or need what it does."""
 
 
 LIMITS: Final = Limits()
@@ -38,7 +41,7 @@ class Budget:
 
     def __init__(self, limits: Limits, clock: Callable[[], float]) -> None:
         self._limits, self._clock = limits, clock
-        self._calls = limits.calls
+        self._calls, self._reads = limits.calls, limits.reads
         self._until = clock() + limits.seconds
         self.throttled = False
         """Whether the cloud has said of a call that the account asks too often."""
@@ -55,6 +58,11 @@ class Budget:
         """Note what a failed call says about when the cloud may be asked again."""
         self.throttled |= error.throttled
         self.retry_after = max(self.retry_after, error.retry_after or 0.0)
+
+    def take_read(self) -> bool:
+        """Take one read of another object; False if there is none left."""
+        self._reads -= 1
+        return self._reads >= 0
 
 
 _CURRENT: ContextVar[Budget | None] = ContextVar("budget", default=None)
@@ -80,3 +88,9 @@ def failed(error: CloudError) -> None:
     """Note a failed call of this thread, if it has a budget."""
     if budget := _CURRENT.get():
         budget.note(error)
+
+
+def take_read() -> bool:
+    """Take one read of another object from the budget of this thread, if it has one; False if there is none left."""
+    spent = _CURRENT.get()
+    return spent is None or spent.take_read()

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from qianfan_operator.api.common import RECONCILE_ANNOTATION
+from qianfan_operator.api.common import FINALIZER, RECONCILE_ANNOTATION
 from qianfan_operator.api.service import QianfanService, ServiceStatus, SwitchTarget
 from qianfan_operator.cloud.errors import CloudError
 from qianfan_operator.cloud.views import Service, ServiceItem
@@ -40,6 +40,12 @@ _POOLS = {1: "Public", 2: "Private"}  # [wire 2.9, trap 8]
 def recorded(status: ServiceStatus) -> bool:
     """Say whether the status names a service."""
     return status.service_id is not None or status.service_uuid is not None
+
+
+def serves(service: QianfanService) -> bool:
+    """Say whether a service has, or may have, something in the cloud; who only waits for a model uses nothing."""
+    wiped = FINALIZER in service.metadata.finalizers and service.status.account is None
+    return wiped or service.status.pending is not None or recorded(service.status)
 
 
 def read(account: Account, status: ServiceStatus) -> Service:

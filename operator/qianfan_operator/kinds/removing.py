@@ -1,10 +1,10 @@
 """What deleting a QianfanModel removes: the versions that it published, and the model that it made (design 6)."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from qianfan_operator.api.common import FINALIZER, Need, Resource
+from qianfan_operator.api.common import Need, Resource
 from qianfan_operator.api.model import QianfanModel
 from qianfan_operator.api.service import QianfanService
 from qianfan_operator.cloud.views import ModelVersion
@@ -24,8 +24,8 @@ _NAMED = 5  # users that are read, named and waited for: one is enough to keep t
 def release(world: World, account: Account, resource: QianfanModel) -> Released:
     """Delete the versions, unless somebody needs one; then the model, if this object made it and it is empty."""
     status = resource.status
-    users = world.users_of(Key(resource.plural, resource.metadata.namespace, resource.metadata.name))
-    if services := tuple(itertools.islice((key for key in users if _serves(world.fetch(key))), _NAMED)):
+    me = Key(resource.plural, resource.metadata.namespace, resource.metadata.name)
+    if services := _first(key for key in world.serving(me) if _serves(world.fetch(key))):
         return _in_use(resource, services)
     if not world.listed:
         message = "The operator is still listing all objects. A QianfanService may use this model version."
@@ -40,7 +40,7 @@ def release(world: World, account: Account, resource: QianfanModel) -> Released:
     left = [version for version in model.versions if version.version_id in mine]
     ids = [number for one in left for number in (one.version_id, one.version_id_str)]
     needs: list[Need] = [("version", number) for number in ids if number is not None]
-    if needing := world.needing(needs, lambda theirs: any(_shows(theirs, one) for one in left)):
+    if needing := _first(world.needing(needs, lambda theirs: any(_shows(theirs, one) for one in left))):
         return _in_use(resource, needing)
     if left:
         account.client.delete_model_versions([one.version_id for one in left if one.version_id is not None])
@@ -48,8 +48,7 @@ def release(world: World, account: Account, resource: QianfanModel) -> Released:
     target = resource.spec.target
     created = target is not None and target.model_name is not None and not status.adopted and bool(mine)
     needs = [("model", number) for number in (model.model_id, model.model_id_str) if number is not None]
-    targeting = [*users, *world.needing(needs, lambda theirs: versions.model_of(theirs, where) is not None)]
-    if created and not model.versions and not any(key.plural == QianfanModel.plural for key in targeting):
+    if created and not model.versions and not _targeted(world, me, needs, where):
         account.client.delete_models([where])
     return Released(True)
 
@@ -81,12 +80,20 @@ def _forgotten(world: World, account: Account, resource: QianfanModel) -> Releas
     return Released(True)
 
 
+def _first(users: Iterable[Key]) -> tuple[Key, ...]:
+    return tuple(itertools.islice(users, _NAMED))
+
+
+def _targeted(world: World, me: Key, needs: Sequence[Need], where: int | str) -> bool:
+    """Say whether other objects publish into the model that this one made."""
+    targeting = itertools.chain(
+        world.users_of(me), world.needing(needs, lambda theirs: versions.model_of(theirs, where) is not None)
+    )
+    return any(key.plural == QianfanModel.plural for key in targeting)
+
+
 def _serves(user: Resource | None) -> bool:
-    """Say whether a service has, or may have, something in the cloud; who only waits for the model uses nothing."""
-    if not isinstance(user, QianfanService):
-        return False
-    wiped = FINALIZER in user.metadata.finalizers and user.status.account is None
-    return wiped or user.status.pending is not None or endpoints.recorded(user.status)
+    return isinstance(user, QianfanService) and endpoints.serves(user)
 
 
 def _shows(account: Account, version: ModelVersion) -> bool:

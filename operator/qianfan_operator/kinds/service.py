@@ -53,6 +53,10 @@ class ServiceKind(Kind[QianfanService]):
             return ()
         return (Key("qianfanmodels", resource.metadata.namespace, source.model_ref.name),)
 
+    def serves(self, resource: QianfanService) -> bool:
+        """See Kind; a service that only waits for the model uses nothing."""
+        return endpoints.serves(resource)
+
     def holds(self, status: ServiceStatus) -> frozenset[Thing]:
         """See Kind."""
         return frozenset(

@@ -1,10 +1,12 @@
 """Whatever stands in a spec, the operator takes it in, makes its passes over it, and tells of it in bounded words.
 
-Bounds of size and number are asserted, never of time. What is found is found again: the examples are always the same.
+Bounds of size, number and CPU time are asserted, never of what the clock on the wall shows. What is found is found
+again: the examples are always the same.
 """
 
 import json
 import logging
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -17,6 +19,7 @@ from attacks.specs import anything, broken, changed
 from engine import manifests
 from engine.world import World
 from qianfan_operator.api.common import Resource, Unreadable
+from qianfan_operator.engine import Again
 from qianfan_operator.keys import Key
 from qianfan_operator.kinds import BY_PLURAL
 from qianfan_operator.text import clean
@@ -31,6 +34,8 @@ BASES = {
 KINDS = sorted(BASES)
 SHALLOW, DEEP = 120, 900  # levels: what the dict-backed API server can copy, and what Python's JSON can read
 MESSAGE, STATUS, BODY = 1024, 100_000, 32_768  # characters of a message; bytes of a status, and of what is remembered
+CPU = 2.0  # seconds of this thread that one reconcile may take; it takes a hundredth
+KEPT = 200_000  # characters of all that is kept of the object
 CALLS, WRITES = 200, 40  # within ten minutes, of one object that nothing more happens to
 
 fuzzed = settings(
@@ -57,6 +62,7 @@ def judged(world: World, key: Key) -> None:
     assert record is not None
     assert len(record.body or b"") <= BODY
     assert len(repr((record.handled, record.refers, record.uses, record.secrets, record.signal))) <= 4 * MESSAGE
+    assert len(repr(record)) <= KEPT
     status = world.status(key)
     assert len(json.dumps(status, ensure_ascii=False).encode()) <= STATUS
     for message in [one["message"] for one in status.get("conditions", ())]:
@@ -67,9 +73,23 @@ def judged(world: World, key: Key) -> None:
         assert clean(note, MESSAGE) == note
 
 
+def timed(world: World) -> None:
+    """Have each reconcile of a world fail that takes too much CPU time."""
+    inner = world.engine.reconcile
+
+    def reconcile(key: Key) -> Again:
+        began = time.thread_time()
+        again = inner(key)
+        assert time.thread_time() - began < CPU
+        return again
+
+    world.engine.reconcile = reconcile  # type: ignore[method-assign]
+
+
 def played(caplog: pytest.LogCaptureFixture, kind: str, spec: dict[str, Any]) -> None:
     """Apply an object with a spec, let it rest, delete it, and judge each of these."""
     world = World()
+    timed(world)
     try:
         with quiet(caplog):
             key = world.kube.apply({"kind": kind, "metadata": {"name": "fuzzed"}, "spec": spec})
@@ -141,9 +161,12 @@ def taken_in(caplog: pytest.LogCaptureFixture, kind: str, parts: dict[str, Any])
     world, key = World(), Key(model.plural, "default", "fuzzed")
     try:
         with quiet(caplog):
+            began = time.thread_time()
             world.intake.seen(model.plural, "ADDED", raw)
+            assert time.thread_time() - began < CPU
         record = world.store.get(key)
         assert record is not None
+        assert len(repr(record)) <= KEPT
         assert record.signal is not None  # counted as seen
         assert len(record.body or b"") <= BODY
         body = world.store.body(key)

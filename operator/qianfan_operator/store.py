@@ -221,7 +221,9 @@ class Store:
         """Have the next change of any of these objects wake one that does not refer to it."""
         with self._lock:
             record = self._records.get(key)
-            for other in others if record else ():
+            if record is None:
+                return
+            for other in others:
                 record.awaits.pop(other, None)
                 record.awaits[other] = None
                 self._waiting.setdefault(other, set()).add(key)

@@ -90,9 +90,9 @@ def test_objects_and_namespaces_leave_nothing(world: World) -> None:
     for number in range(400):
         namespace = f"ci-{number}"
         world.set_secret(OTHER, namespace=namespace)
-        run = {"taskId": number, "jobId": number}
-        wanted = (job, model, service, lambda **fields: model("adopting", source={"run": run}, **fields))
-        keys = [world.kube.apply(placed(make(paused=True), f"-{number}", namespace)) for make in wanted]
+        adopting = model("adopting", source={"run": {"taskId": number, "jobId": number}}, paused=True)
+        wanted = (job(paused=True), model(paused=True), service(paused=True), adopting)
+        keys = [world.kube.apply(placed(made, f"-{number}", namespace)) for made in wanted]
         settle(world)
         for key in keys:
             world.kube.delete(key)

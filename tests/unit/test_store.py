@@ -213,7 +213,7 @@ def test_places_of_an_intent_are_given_back_with_it(store: Store) -> None:
 
 
 def test_the_names_of_what_went_are_bounded_in_all(store: Store) -> None:
-    """One namespace keeps the newest; where thousands come and go, those of the others are the first to be forgotten."""
+    """One namespace keeps the newest; of all, those that were not heard of for the longest forget first."""
     for place in range(200):
         for number in range(REMEMBERED):
             key = Key("qianfanjobs", f"ci-{place}", f"job-{number}")

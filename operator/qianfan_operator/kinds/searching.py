@@ -1,8 +1,8 @@
 """Looking into many things of an account, one call each: what takes more than one reconcile is gone on with.
 
-"None" still is what complete rounds say: each begins when the one before it has looked into all that was listed. Within a
-round the things have an order, and each reconcile lists them anew and goes on after the last that it has looked into: so
-nothing is left out that was there all the time, and no list has to be kept.
+"None" still is what complete rounds say: each begins when the one before it has looked into all that was listed.
+Within a round the things have an order. Each reconcile lists them anew and goes on after the last that it has looked
+into: so nothing is left out that was there all the time, and no list has to be kept.
 """
 
 from collections.abc import Callable, Iterable

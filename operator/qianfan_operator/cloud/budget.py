@@ -2,8 +2,8 @@
 
 Besides, how many other objects it may read from the API server. The same notebook keeps what the cloud says about being
 asked too often, so that it reaches the time of the next reconcile on every path, also where the error itself is
-swallowed, or told as something else. Whoever paces the calls of an account has its place in `failed`, which every failed
-call of every account comes through.
+swallowed, or told as something else. Whoever paces the calls of an account has its place in `failed`, which every
+failed call of every account comes through.
 
 A reconcile runs in one thread from its beginning to its end, and whatever it calls counts: so the budget goes with the
 thread's context and not through every signature, where a new path to the cloud could forget it. Who spends without a

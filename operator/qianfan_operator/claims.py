@@ -6,10 +6,11 @@ record one thing, it is whose mark it bears; else who made it comes before who t
 """
 
 import itertools
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from qianfan_operator.api.common import CommonStatus, Need, Resource
+from qianfan_operator.api.common import CommonStatus, Need, Resource, Unreadable
 from qianfan_operator.cloud.errors import CloudError, Fate
 from qianfan_operator.conditions import Synced, Verdict
 from qianfan_operator.credentials import Account, Credentials
@@ -20,6 +21,7 @@ from qianfan_operator.reasons import Reason
 from qianfan_operator.store import Store
 from qianfan_operator.subject import Subject
 
+log = logging.getLogger(__name__)
 _SOON = 1.0  # seconds; the first listing is read by then, mostly
 _LISTED_BY = 3.0  # nothing is lost while it waits, and the list may be long
 _LATER = 10.0  # seconds, after which the keys of another object are tried again
@@ -158,18 +160,35 @@ class Claims:
         return itertools.chain(sorted(nearby), far)
 
     def _needs(self, key: Key, subject: Subject, account: Account, reads: Callable[[Account], bool]) -> bool:
-        resource = self._there(key)
-        if resource is None:
+        known = {account.name, subject.resource.status.account}
+        resource = self._readable(key)
+        if isinstance(resource, Unreadable):
+            record = self._store.get(key)
+            return record is not None and record.account in known
+        if resource is None or resource.is_foreign:
             return False
         theirs = self._credentials.known(resource)
-        if theirs is not None and theirs.keys != account.keys:
+        if theirs is not None and theirs.keys == account.keys:
+            return True
+        if theirs is not None:
             try:
                 return reads(theirs)
             except CloudError as error:
+                if error.fate in _UNDECIDED and self._shows(account, resource):
+                    return True
+        return bool(resource.status.accounts & known)
+
+    def _shows(self, account: Account, resource: Resource) -> bool:
+        """Say whether these keys see what another object records; rather too often than too seldom."""
+        kind: Kind[Any] = self._kinds(resource.plural)
+        for thing in sorted(kind.holds(resource.status), key=str):
+            try:
+                if kind.reads(account, resource.status, thing):
+                    return True
+            except CloudError as error:
                 if error.fate in _UNDECIDED:
-                    return True  # rather too long than too early
-        known = {account.name, subject.resource.status.account}
-        return (theirs is not None and theirs.keys == account.keys) or bool(resource.status.accounts & known)
+                    return True
+        return False
 
     def _holder(
         self, key: Key, account: Account | None, status: CommonStatus, thing: Thing, own: Subject | None = None
@@ -214,8 +233,10 @@ class Claims:
             what = kind.resource.kind
             named = (one for one in unknowing if mark and mark.names(what, one.namespace, one.name))
             for other in named:
-                resource, here = self._read(other), other.namespace == key.namespace
-                if resource is None or mark is None or account is None:
+                resource, here = self._readable(other), other.namespace == key.namespace
+                if isinstance(resource, Unreadable) and not same_life:
+                    return other
+                if not isinstance(resource, Resource) or mark is None or account is None:
                     continue
                 waived = here and (resource.spec.paused or same_life)
                 if waived or (same_life and not _is_life(resource, mark)):
@@ -252,7 +273,10 @@ class Claims:
         return None
 
     def _announces(self, other: Key, mine: Account, kind: Kind[Any], status: CommonStatus, thing: Thing) -> bool:
-        resource = self._read(other)
+        resource = self._readable(other)
+        if isinstance(resource, Unreadable):
+            record = self._store.get(other)
+            return record is not None and record.account == mine.name
         pending = (resource.former or resource.status).pending if resource else None
         if resource is None or pending is None:
             return False
@@ -260,8 +284,12 @@ class Claims:
 
     def _counts(self, other: Key, mine: Account, kind: Kind[Any], status: CommonStatus, thing: Thing) -> bool:
         """Say whether another object that records a thing of ours sees it with its own keys; raises Unknown."""
-        resource = self._there(other)
-        return resource is not None and self._sees(other, resource, mine, kind, status, thing)
+        resource = self._readable(other)
+        if isinstance(resource, Unreadable):
+            record = self._store.get(other)
+            return record is not None and thing.rival in record.read  # as far as its keys have read what it records
+        there = resource is not None and not resource.is_foreign
+        return there and resource is not None and self._sees(other, resource, mine, kind, status, thing)
 
     def _sees(
         self, other: Key, resource: Resource, mine: Account, kind: Kind[Any], status: CommonStatus, thing: Thing
@@ -269,32 +297,25 @@ class Claims:
         theirs = self._credentials.known(resource)
         if theirs is not None and theirs.keys == mine.keys:
             return True
-        read = self._store.get(other)
-        # Its keys may not be there just now; that they have read what it records is known, and whether that is ours
-        # tells the same question of our own keys.
-        asked = [(theirs, status, thing)] if theirs else []
-        if read and thing.rival in read.read:
-            asked.append((mine, resource.status, thing.rival))
-        unsure = False
-        for account, recorded, one in asked:
-            try:
-                if kind.reads(account, recorded, one):
-                    return True
-            except CloudError as error:
-                unsure = error.fate in _UNDECIDED
-            else:
-                unsure = False
-        if unsure:
+        record = self._store.get(other)
+        read = record is not None and thing.rival in record.read
+        seen = _sees(kind, theirs, status, thing) if theirs else False
+        if seen or (seen is False and not read):
+            return seen
+        # Its keys cannot tell just now, or are not there; whether what it records is ours tells the same question of
+        # our own keys. That its keys have read it is known, or is not.
+        shown = _sees(kind, mine, resource.status, thing.rival)
+        if shown is None or (shown and not read):
             raise Unknown(f"whether {other} holds {thing}")
-        return False
+        return shown
 
-    def _there(self, key: Key) -> Resource | None:
-        """Read another object; one that is gone, or whose status is another's, holds nothing."""
-        resource = self._read(key)
-        return None if resource is None or resource.is_foreign else resource
-
-    def _read(self, key: Key) -> Resource | None:
-        resource = self._fetch(key)
+    def _readable(self, key: Key) -> Resource | Unreadable | None:
+        """Read another object, which must not keep this one from anything if it cannot be read."""
+        try:
+            resource = self._fetch(key)
+        except Unreadable as error:
+            log.warning("Another object cannot be read", extra={"object": str(key), "error": str(error)})
+            return error
         if resource is None:
             self._store.forget(key)  # it went during a gap of the watch
         return resource
@@ -324,3 +345,11 @@ def _is_life(resource: Resource, mark: Mark) -> bool:
     metadata = resource.metadata
     own = mark.names(resource.kind, metadata.namespace, metadata.name)
     return own and mark.uid in {short_hash(metadata.uid), short_hash(resource.marked_metadata.uid)}
+
+
+def _sees(kind: Kind[Any], account: Account, status: CommonStatus, thing: Thing) -> bool | None:
+    """Say whether keys see a recorded thing; None: that cannot be told now."""
+    try:
+        return kind.reads(account, status, thing)
+    except CloudError as error:
+        return None if error.fate in _UNDECIDED else False

@@ -219,12 +219,15 @@ class Engine:
         return self._claims.needing(subject, account, things, reads) if account else iter(())
 
     def _fetch(self, key: Key) -> Any:
+        kind = self._kinds[key.plural].resource
         if not budget.take_read():
             raise KubeError(f"one reconcile may read {self._limits.reads} other objects, and needs more")
         try:
-            return self._kinds[key.plural].resource.salvage(self._kube.get(key)).own()
+            return kind.salvage(self._kube.get(key)).own()
         except NotFound:
             return None
+        except Unreadable as error:
+            raise Unreadable(f"{kind.kind} {key.name} cannot be read: {error}") from error
 
     # Act: at most one thing.
     def _act(self, subject: Subject, access: Access, world: World, decision: Decision, plan: Plan) -> Step:

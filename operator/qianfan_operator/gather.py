@@ -4,6 +4,7 @@ import logging
 from dataclasses import replace
 from typing import Any
 
+from qianfan_operator.api.common import Unreadable
 from qianfan_operator.claims import Claims, Unknown
 from qianfan_operator.cloud.errors import CloudError, Fate
 from qianfan_operator.conditions import AVAILABLE, READY, SUCCEEDED, SYNCED, is_true
@@ -92,7 +93,7 @@ class Gatherer:
         plan = Plan(Want.BLOCKED, Why(Reason.INVALID_SPEC, subject.invalid)) if subject.invalid else None
         if plan and access.why.reason is Reason.INVALID_SPEC:  # the whole list of mistakes, not this one alone
             facts = replace(facts, trouble_why=plan.why)
-        plan = plan or kind.plan(world, resource)
+        plan = plan or _plan(subject, world)
         seen, updates = kind.recall(resource), dict[str, Any]()
         if access.account and not facts.intent:
             try:
@@ -176,6 +177,13 @@ class Gatherer:
         reason = error.reason if error.fate in {Fate.WAIT, Fate.GONE} else Reason.CLOUD_UNAVAILABLE
         reason = Reason.THROTTLED if error.throttled else reason
         return replace(facts, trouble=Trouble.RETRY, trouble_why=Why(reason, str(error)))
+
+
+def _plan(subject: Subject, world: World) -> Plan:
+    try:
+        return subject.kind.plan(world, subject.resource)
+    except Unreadable as error:  # it refers to an object that nobody can read: it waits until that is mended
+        return Plan(Want.WAIT, Why(Reason.DEPENDENCY_NOT_READY, f"{error}."))
 
 
 def _ask_again(subject: Subject, facts: Facts, world: World) -> None:

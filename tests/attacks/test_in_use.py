@@ -9,6 +9,7 @@ from engine.manifests import job, model, service
 from engine.stories import PUBLISH, TRAIN, published, version_of
 from engine.world import FIRST, OTHER, SECOND, World
 from qianfan_operator.keys import Key
+from qianfan_simulator import Effect, Fault
 
 THEIRS = "elsewhere"
 
@@ -119,3 +120,67 @@ def test_within_a_namespace_a_bare_spec_keeps_it(world: World, status: dict[str,
     world.kube.delete(PUBLISH)
     world.until(PUBLISH, "InUse")
     assert "QianfanService serve" in world.condition(PUBLISH)["message"]
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize("keys", [OTHER, SECOND])
+def test_who_cannot_ask_now_keeps_what_is_its_own_alone(
+    world: World, status: dict[str, Any], keys: str, restarted: bool
+) -> None:
+    """The cloud slows the keys of another namespace down: my keys tell whether they see what it serves."""
+    world.set_secret(keys, namespace=THEIRS)
+    if keys == OTHER:
+        world.kube.apply(there(job()))
+        world.until(Key(TRAIN.plural, THEIRS, "train"), "Succeeded")
+        world.sim.cloud.ids._next = status["modelId"]
+        world.kube.apply(there(model()))
+        theirs = world.until(Key(PUBLISH.plural, THEIRS, "publish"), "Available")
+        assert theirs["modelVersionId"] == status["modelVersionId"]
+        world.sim.cloud.ids._next = 20_000
+    world.until(world.kube.apply(there(service(source=version_of(status)))), "PaymentRequired")
+    world.sim.faults.add(Fault(Effect.ERROR, code=18, count=0, access_key=keys))
+    if restarted:
+        world.restart()
+    world.kube.delete(PUBLISH)
+    if keys == OTHER:
+        world.until_gone(PUBLISH)
+    else:
+        world.rest(3600)
+        assert world.reason(PUBLISH) == "InUse"
+
+
+@pytest.mark.parametrize("keys", [OTHER, FIRST])
+def test_who_cannot_be_read_keeps_what_its_account_served(world: World, status: dict[str, Any], keys: str) -> None:
+    """A status that nobody can read any more counts as it was read last, if that was under my key."""
+    world.set_secret(keys, namespace=THEIRS)
+    if keys == OTHER:
+        squatter = world.kube.apply(there(service("squatter", paused=True)))
+        uid = world.kube.objects[squatter]["metadata"]["uid"]
+        forged = {"observedGeneration": 1, "serviceId": 1, "modelVersionId": status["modelVersionId"], "account": "0"}
+        world.kube.write_status(squatter, {**forged, "objectUid": uid})
+    else:
+        squatter = world.kube.apply(there(service(source=version_of(status))))
+        world.until(squatter, "PaymentRequired")
+    world.rest(10)
+    world.kube.objects[squatter]["status"]["pending"] = 5
+    world.kube._changed(squatter)
+    world.rest(10)
+    world.kube.delete(PUBLISH)
+    if keys == OTHER:
+        world.until_gone(PUBLISH)
+    else:
+        world.until(PUBLISH, "InUse")
+
+
+def test_a_reference_to_what_cannot_be_read_is_waited_for(world: World) -> None:
+    """The object that refers is told which one it is, and goes on when that is mended."""
+    world.until(world.kube.apply(job()), "Succeeded")
+    good = dict(world.status(TRAIN))
+    world.kube.objects[TRAIN]["status"]["pending"] = 5
+    world.kube._changed(TRAIN)
+    world.rest(5)
+    world.kube.apply(model())
+    world.until(PUBLISH, "DependencyNotReady")
+    assert "QianfanJob train cannot be read" in world.condition(PUBLISH)["message"]
+    world.kube.write_status(TRAIN, good)
+    world.until(PUBLISH, "Available")

@@ -325,3 +325,79 @@ def test_a_forged_holder_of_the_same_account_is_told_by_the_mark(world: World, w
     world.kube.delete(owner)
     world.until_gone(owner)
     assert ends & {call.operation for call in world.sim.calls[called:]}
+
+
+# Others whose keys or objects cannot be read just now.
+
+
+def handed_over(world: World) -> dict[str, Any]:
+    """A run that no object holds, and a job that has taken it over: it bears nobody's mark any more."""
+    world.sim.configure(training=LONG)
+    mine = dict(world.until(world.kube.apply(job(deletionPolicy="Orphan")), "Training"))
+    world.kube.delete(TRAIN)
+    world.until_gone(TRAIN)
+    return mine
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize("end", ["stopped", "deleted"])
+def test_a_stranger_whose_keys_are_slowed_down_blocks_nothing(world: World, end: str, restarted: bool) -> None:
+    """Another account has a run of the same integers; whether it is mine is told by what its object records."""
+    mine = handed_over(world)
+    world.set_secret(OTHER, namespace=THEIRS)
+    collide(world, mine["taskId"])
+    stranger = world.kube.apply(there(job("theirs")))
+    assert world.until(stranger, "Training")["jobId"] == mine["jobId"]
+    owner = world.kube.apply(job("owner", adopt=ids_of(mine), deletionPolicy="Delete"))
+    world.until(owner, "Training", within=60)
+    world.sim.faults.add(Fault(Effect.ERROR, code=18, count=0, access_key=OTHER))
+    if restarted:
+        world.restart()
+    if end == "stopped":
+        world.kube.patch_spec(owner, desiredState="Stopped")
+        world.until(owner, "Stopped", within=3600)
+    else:
+        world.kube.delete(owner)
+        world.until_gone(owner)
+    assert not works(world, mine["jobId"])
+    assert [run.life.state for run in world.sim.account(OTHER).runs] == ["RUNNING"]
+
+
+def test_a_holder_whose_keys_are_slowed_down_keeps_what_it_holds(world: World) -> None:
+    """Another key of the same account: that it has read the run is remembered, or waited for after a restart."""
+    world.sim.configure(training=LONG)
+    world.set_secret(SECOND, namespace=THEIRS)
+    status = dict(world.until(world.kube.apply(job()), "Training"))
+    world.rest(60)
+    world.sim.faults.add(Fault(Effect.ERROR, code=18, count=0, access_key=FIRST))
+    squatter = world.kube.apply(there(job("squatter", adopt=ids_of(status), deletionPolicy="Delete")))
+    world.until(squatter, "AlreadyManaged")
+    world.restart()
+    world.rest(600)
+    assert world.status(squatter).get("jobId") is None
+
+
+@pytest.mark.parametrize("end", ["stopped", "taken over"])
+def test_an_object_that_cannot_be_read_blocks_nothing(world: World, caplog: pytest.LogCaptureFixture, end: str) -> None:
+    """Its status says that it holds the run, and then says nothing any more that could be read."""
+    mine = handed_over(world)
+    world.set_secret(OTHER, namespace=THEIRS)
+    squatter = world.kube.apply(there(job("squatter", paused=True)))
+    world.rest(10)
+    owner = Key(TRAIN.plural, "default", "owner")
+    if end == "stopped":
+        world.until(world.kube.apply(job("owner", adopt=ids_of(mine))), "Training")
+    uid = world.kube.objects[squatter]["metadata"]["uid"]
+    world.kube.write_status(squatter, {**mine, "objectUid": uid, "observedGeneration": 1})
+    world.rest(5)
+    world.kube.objects[squatter]["status"]["pending"] = 5
+    world.kube._changed(squatter)
+    world.rest(5)
+    caplog.clear()
+    if end == "stopped":
+        world.kube.patch_spec(owner, desiredState="Stopped")
+        world.until(owner, "Stopped", within=3600)
+    else:
+        world.until(world.kube.apply(job("owner", adopt=ids_of(mine))), "Training", within=60)
+    about = {getattr(record, "object", "") for record in caplog.records if "cannot be read" in record.getMessage()}
+    assert about == {str(squatter)}

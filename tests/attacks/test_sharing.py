@@ -385,3 +385,17 @@ def test_what_was_adopted_before_stays(world: World, rule: str) -> None:
     world.until(key, "Succeeded")
     world.kube.wipe_status(key)
     world.until(key, "AdoptionForbidden")
+
+
+def test_who_has_a_name_already_is_not_told(world: World) -> None:
+    """Neither an id, which may not be taken over here, nor a word of a description that another namespace wrote."""
+    mine = published(world)
+    trained_there = apply(world, SQUATTER, job())
+    world.until(trained_there, "Succeeded")
+    key = apply(world, SQUATTER, model("taken", target={"modelName": mine["modelName"]}))
+    world.until(key, "NameTaken")
+    assert str(mine["modelId"]) not in world.condition(key)["message"]
+    world.client().create_task("by_hand", "a secret word")
+    key = apply(world, SQUATTER, job("taken", taskName="by_hand"))
+    world.until(key, "NameTaken")
+    assert "secret" not in world.condition(key)["message"]

@@ -250,7 +250,9 @@ class ModelKind(Kind[QianfanModel]):
         if any(mark.same_object(Mark.read(version.description)) for version in model.versions):
             return Seen({"model_id": model.model_id, "model_id_str": model.model_id_str, "model_name": name})
         message = f"A model named {name} already exists and was not created by this object."
-        ways = f"Choose another spec.target.modelName, or set spec.target.modelId: {model.model_id} to publish into it."
+        ways = "Choose another spec.target.modelName."
+        if world.adopt is Adopt.ANY:  # else it may be another namespace's, of which nobody here is told
+            ways = f"{ways[:-1]}, or set spec.target.modelId: {model.model_id} to publish into it."
         return CannotTell(Why(Reason.NAME_TAKEN, f"{message} {ways}"), nothing_made=True)
 
     def has_left(self, resource: QianfanModel) -> bool:

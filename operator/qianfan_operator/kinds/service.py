@@ -190,7 +190,9 @@ class ServiceKind(Kind[QianfanService]):
                 return Record({**endpoints.regained(item, resource, ids), "account": account.name}, marked=True)
         for item, theirs in marked:
             if theirs is None or not mark.same_object(theirs):
-                way = f"Choose another spec.serviceName, or set spec.adopt.serviceId: {item.service_id}."
+                way = "Choose another spec.serviceName."
+                if world.adopt is Adopt.ANY:  # else it may be another namespace's, of which nobody here is told
+                    way = f"Choose another spec.serviceName, or set spec.adopt.serviceId: {item.service_id}."
                 taken = f"A service named {spec.service_name} already exists and was not created by this object."
                 return stalled(Reason.NAME_TAKEN, f"{taken} {way}")
         if wiped and (left := world.grace_left("wiped", world.touched)):

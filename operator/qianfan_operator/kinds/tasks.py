@@ -7,7 +7,7 @@ from qianfan_operator.cloud.errors import CloudError
 from qianfan_operator.cloud.views import RunItem, TaskItem
 from qianfan_operator.credentials import Account
 from qianfan_operator.decide import Phase
-from qianfan_operator.external import Hold, World, confirming, stalled
+from qianfan_operator.external import Adopt, Hold, World, confirming, stalled
 from qianfan_operator.kinds.runs import STATES, UNPROVEN, owned_tasks, prove_lists
 from qianfan_operator.names import Mark, task_name
 from qianfan_operator.reasons import Reason
@@ -78,7 +78,8 @@ def _whose(world: World, account: Account, job: QianfanJob, mark: Mark, name: st
     if mark.same_object(theirs) or name != job.spec.task_name:
         return None
     begins = f"its description begins with {(item.description or '')[:60]!r}"
-    whose = "it bears the mark of another object" if theirs else begins  # of which nobody here is told anything
+    told = theirs is None and world.adopt is Adopt.ANY  # else it may be another namespace's
+    whose = begins if told else "it bears the mark of another object" if theirs else "it bears no mark"
     taken = f"A task named {name} already exists and was not created by this object"
     message = f"{taken}: {whose}. Choose another spec.taskName."
     return stalled(Reason.NAME_TAKEN, message)

@@ -78,5 +78,5 @@ def note(store: Store, record: Entry, kind: Kind[Any], resource: Resource) -> No
     record.foreign = resource.former is not None
     record.incomplete = status.in_doubt or not kind.complete(status)
     run = kind.evidence(status)
-    if status.account and run and (record.finished or store.witness(status.account) is None):
-        store.testify(status.account, *run)  # rather an old run: lists may lag behind a new one
+    if status.account and run:
+        store.testify(status.account, run, old=record.finished, read=bool(kind.holds(status) & record.read))

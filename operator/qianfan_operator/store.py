@@ -104,7 +104,7 @@ class Store:
         self._intending: dict[Hashable, set[Key]] = {}
         self._using: dict[Hashable, set[Key]] = {}
         self._asking: dict[Hashable, set[Key]] = {}
-        self._witnesses: dict[str, tuple[str, str]] = {}
+        self._witnesses: dict[str, tuple[tuple[str, str], bool, bool]] = {}
         self._past: OrderedDict[tuple[str, str], dict[str, None]] = OrderedDict()  # names of what went, the newest last
         self._past_in_all = 0
         self.unused: Callable[[Where], None] = lambda _: None
@@ -350,13 +350,22 @@ class Store:
                 given, record.reserved = record.reserved - record.holds, frozenset()
                 _drop(self._holders, key, given)
 
-    def testify(self, account: str, task_uuid: str, job_uuid: str) -> None:
-        """Remember a run that V1 made, by its string ids: the witness that V2 lists show such runs (design 5.6)."""
-        self._witnesses[account] = (task_uuid, job_uuid)
+    def testify(self, account: str, run: tuple[str, str], *, old: bool, read: bool) -> None:
+        """Remember a run that V1 made, by its string ids: the witness that V2 lists show such runs (design 5.6).
+
+        Rather an `old` one, for lists may lag behind a new one, and best one that its own keys have `read` in this
+        process, for anybody who may write a status can say the rest. What was read is replaced by nothing unread.
+        """
+        with self._lock:
+            _, known_old, known_read = self._witnesses.get(account, (run, False, False))
+            better = old and (not known_old if not read else not (known_old and known_read))
+            if account not in self._witnesses or (better and (read or not known_read)):
+                self._witnesses[account] = run, old, read
 
     def witness(self, account: str) -> tuple[str, str] | None:
         """Return the string ids of a task and its run that V1 made under an account."""
-        return self._witnesses.get(account)
+        known = self._witnesses.get(account)
+        return known[0] if known else None
 
     def _next_in_chain(self, key: Key) -> Key | None:
         record = self._records.get(key)

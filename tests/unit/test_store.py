@@ -103,9 +103,22 @@ def test_a_first_sight_is_the_first(store: Store) -> None:
 
 def test_a_witness_is_kept_by_account(store: Store) -> None:
     """A run that V1 made and V2 lists proves something for the account that made it, and for no other."""
-    store.testify("0a1b2c3d", "task-1", "job-1")
+    store.testify("0a1b2c3d", ("task-1", "job-1"), old=True, read=False)
     assert store.witness("0a1b2c3d") == ("task-1", "job-1")
     assert store.witness("ffffffff") is None
+
+
+def test_a_witness_that_was_read_is_not_replaced_by_what_a_status_says(store: Store) -> None:
+    """An old run comes before a new one, and one that was read before one that somebody wrote down."""
+    said = [
+        ("new", False, False), ("new too", False, False), ("old", True, False), ("read and new", False, True),
+        ("read", True, True), ("forged", True, False), ("read later", True, True),
+    ]  # fmt: skip
+    known = []
+    for name, old, read in said:
+        store.testify("0a1b2c3d", (name, name), old=old, read=read)
+        known.append((store.witness("0a1b2c3d") or ("",))[0])
+    assert known == ["new", "new", "old", "old", "read", "read", "read"]
 
 
 def test_a_secret_finds_its_users_and_no_others(store: Store) -> None:

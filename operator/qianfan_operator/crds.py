@@ -63,7 +63,12 @@ def _columns(kind: type[Resource]) -> list[dict[str, Any]]:
         Column(name="Age", json_path=".metadata.creationTimestamp", type="date"),
     )
     return [
-        {"name": column.name, "type": column.type, "jsonPath": column.json_path, **({"priority": 1} if column.wide else {})}
+        {
+            "name": column.name,
+            "type": column.type,
+            "jsonPath": column.json_path,
+            **({"priority": 1} if column.wide else {}),
+        }
         for column in columns
     ]  # a priority of 0 is dropped by the API server, and would be a difference for ever
 

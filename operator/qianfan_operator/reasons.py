@@ -37,6 +37,10 @@ class Reason(enum.StrEnum):
         "The last reconcile failed with a transient error and will be retried.",
     )
     DELETING = "Deleting", "The object is being deleted."
+    FINALIZER_REFUSED = (
+        "FinalizerRefused",
+        "The API server refuses the operator's finalizer, without which nothing is created.",
+    )
     ORPHANED = "Orphaned", "The object goes because its CRD is deleted. The cloud resource is left as it is."
 
     # Good ends.

@@ -19,18 +19,30 @@ from qianfan_operator.api.common import (
 )
 from qianfan_operator.api.mistakes import explain
 from qianfan_operator.cloud.errors import CloudError
-from qianfan_operator.conditions import MESSAGE_LIMIT, READY, STALLED, Verdict, conditions, find
+from qianfan_operator.conditions import (
+    AVAILABLE,
+    MESSAGE_LIMIT,
+    READY,
+    STALLED,
+    SUCCEEDED,
+    Synced,
+    Verdict,
+    conditions,
+    find,
+    is_true,
+)
 from qianfan_operator.decide import Why
 from qianfan_operator.events import Events
 from qianfan_operator.external import Kind, Updates, World
 from qianfan_operator.keys import Key
-from qianfan_operator.kube import Conflict, Invalid, Kube
+from qianfan_operator.kube import Conflict, Forbidden, Invalid, Kube, KubeError
 from qianfan_operator.reasons import Reason
 from qianfan_operator.signals import note
 from qianfan_operator.store import Store
 from qianfan_operator.text import clean
 
 log = logging.getLogger(__name__)
+_WORDS = 500  # characters of the API server that a condition shows
 _BEGUN = "begun"  # when this process put the finalizer on
 _INVITING = frozenset(
     {
@@ -96,7 +108,7 @@ class Subject:
             mark = self.kind.begin(self.resource)
             self.note({"account": self.resource.status.account or account, **mark})
             if new and first and mark:
-                self.write({}, verdict)
+                self.write({}, verdict, trying=True)
         self.hold()
         if new:
             world.claims[_BEGUN] = world.boot
@@ -108,7 +120,27 @@ class Subject:
             self.confirm()
             return
         version = self.resource.metadata.resource_version
-        self._take(self._kube.patch_finalizers(self.key, version, [*finalizers, FINALIZER]), ours=True)
+        try:
+            raw = self._kube.patch_finalizers(self.key, version, [*finalizers, FINALIZER])
+        except (Forbidden, Invalid) as error:
+            self._tell_refused(error)
+            raise
+        self._take(raw, ours=True)
+
+    def _tell_refused(self, error: KubeError) -> None:
+        """Tell, in the API server's words, that the object cannot be held; what is usable stays so."""
+        self._noted.clear()  # nothing was begun
+        words = clean(str(error).partition(": ")[2].rstrip("."), _WORDS)
+        reason, what = Reason.FINALIZER_REFUSED, f"The API server refuses the operator's finalizer {FINALIZER}"
+        message = f"{what}: {words}. Nothing is created without it. Change the policy that refuses it."
+        told, generation = self._written.conditions, self.resource.metadata.generation
+        ready, ended, synced = find(told, READY), find(told, SUCCEEDED), Synced("False", reason, message)
+        if ready and ready.status == "True" and ready.observed_generation == generation:
+            return self.write({}, Verdict(True, reason, keep=True, synced=synced))
+        known = {"True": True, "False": False}.get(ended.status) if ended else None
+        answers = is_true(told, AVAILABLE)
+        verdict = Verdict(False, reason, message, stalled=True, synced=synced, ended=known, available=answers)
+        return self.write({}, verdict)
 
     def let_go(self) -> None:
         """Take the finalizer off."""

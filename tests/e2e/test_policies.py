@@ -3,7 +3,7 @@
 import json
 import time
 
-from e2e.place import JOB, MODEL, SERVICE, Place, job, model, service
+from e2e.place import JOB, MODEL, SERVICE, Place, condition, job, model, service
 from e2e.process import OperatorProcess
 from plugins.policies import install_policies, judge
 
@@ -36,3 +36,44 @@ def test_the_operator_works_under_all_policies(bare_place: Place, operator: Oper
     assert operator.runs()
     refused = [line for line in operator.log() if "ValidatingAdmissionPolicy" in json.dumps(line)]
     assert refused == []
+
+
+REFUSING = """
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {name: no-finalizers.example.org}
+spec:
+  matchConstraints:
+    resourceRules: [{apiGroups: [qianfan.dev], apiVersions: ["*"], resources: [qianfanjobs], operations: [UPDATE]}]
+  validations:
+    - {expression: "!has(object.metadata.finalizers)", reason: Forbidden, message: No finalizers here.}
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {name: no-finalizers.example.org}
+spec:
+  policyName: no-finalizers.example.org
+  validationActions: [Deny]
+  matchResources: {namespaceSelector: {matchLabels: {no-finalizers: "yes"}}}
+"""
+
+
+def test_a_policy_that_refuses_the_finalizer_is_told_and_nothing_is_made(bare_place: Place) -> None:
+    """Ready says who refuses what, in the API server's words; the object goes on by itself when it may."""
+    place, held = bare_place, {"metadata": {"finalizers": ["example.org/any"]}}
+    place.apply(job(paused=True))
+    place.cluster.kubectl("apply", "-f", "-", input=REFUSING)
+    place.cluster.kubectl("label", "namespace", place.namespace, "no-finalizers=yes")
+    words = ("patch", JOB, "essay", "-n", place.namespace, "--type=merge", "--dry-run=server", "-p", json.dumps(held))
+    deadline = time.monotonic() + 30
+    while place.cluster.kubectl(*words, check=False).returncode == 0:
+        assert time.monotonic() < deadline
+    place.give_keys()
+    place.apply(job())
+    told = condition(place.until_stalled(JOB, "FinalizerRefused"), "Ready")["message"]
+    assert "ValidatingAdmissionPolicy 'no-finalizers.example.org'" in told
+    assert "No finalizers here" in told
+    assert place.paid() == {}
+
+    place.cluster.kubectl("label", "namespace", place.namespace, "no-finalizers-")
+    place.until_ready(JOB)

@@ -1,10 +1,12 @@
 """The ways to the middle of a chain, for the stories that begin there."""
 
+from collections.abc import Callable
 from typing import Any
 
 from engine.manifests import job, model, service
 from engine.world import World
 from qianfan_operator.keys import Key
+from qianfan_operator.kube import Forbidden, KubeError
 
 TRAIN = Key("qianfanjobs", "default", "train")
 PUBLISH = Key("qianfanmodels", "default", "publish")
@@ -38,3 +40,14 @@ def version_of(status: dict[str, Any], suffix: str = "") -> dict[str, Any]:
     """The source of a service that names a version by its ids; `suffix` "Str" takes the strings."""
     ids = {"modelId": status[f"modelId{suffix}"], "modelVersionId": status[f"modelVersionId{suffix}"]}
     return {"modelVersion": ids}
+
+
+def refuse_finalizers(world: World, error: type[KubeError] = Forbidden, words: str = "policy.example.org: no") -> None:
+    """Have a policy refuse what puts the finalizer on."""
+
+    def around(call: str, do: Callable[[], Any]) -> Any:
+        if call == "patch_finalizers":
+            raise error(f"PATCH /apis/qianfan.dev/v1alpha1/namespaces/default/any: 403 {words}")
+        return do()
+
+    world.kube.around = around

@@ -13,7 +13,7 @@ from engine.situations.kit import (
     usable,
     working,
 )
-from engine.stories import next_version
+from engine.stories import next_version, refuse_finalizers
 from engine.world import World
 from paid import PAID
 from qianfan_operator.keys import Key
@@ -158,4 +158,14 @@ def unknown_state(world: World, kind: str) -> Key:
     key = working(world, kind)
     world.sim.find(world.status(key)[IDS[kind]]).life.state = "HIBERNATING"
     world.until(key, "UnknownState")
+    return key
+
+
+@situation()
+def without_a_finalizer(world: World, kind: str) -> Key:
+    """A policy of the cluster refuses the operator's finalizer."""
+    prepare(world, kind)
+    refuse_finalizers(world)
+    key = world.kube.apply(MANIFESTS[kind]())
+    world.until(key, "FinalizerRefused")
     return key

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import socket
 import sys
 import threading
@@ -13,6 +14,7 @@ from importlib.metadata import version
 from pydantic import ValidationError
 
 from qianfan_operator import core_dumps, health, logs, metrics
+from qianfan_operator.access import Access
 from qianfan_operator.allocator import give_large_blocks_back
 from qianfan_operator.cloud.budget import LIMITS
 from qianfan_operator.cloud.client import Client
@@ -24,6 +26,7 @@ from qianfan_operator.credentials import Credentials, Default
 from qianfan_operator.engine import Engine
 from qianfan_operator.events import Events
 from qianfan_operator.flows import Flows
+from qianfan_operator.informer import InformerCheck
 from qianfan_operator.intake import Intake
 from qianfan_operator.keys import Key
 from qianfan_operator.kinds import BY_PLURAL
@@ -43,6 +46,7 @@ from qianfan_operator.workqueue import WorkQueue
 
 log = logging.getLogger("qianfan_operator")
 
+_LAST = 5.0  # seconds after the end for what hangs, such as a watch
 _WRITES = 120.0  # seconds that a reconcile may take besides the cloud's calls
 
 LOST, REFUSED, UNFINISHED = 1, 2, 3
@@ -68,7 +72,8 @@ def main() -> int:
 
 async def _run(settings: Settings) -> int:
     clock = SystemClock()
-    kube = Kube(settings.workers + 2)
+    access = Access()
+    kube = Kube(settings.workers + 3, access=access)
     cluster = settings.cluster_id or await asyncio.to_thread(kube.cluster_uid)
     cloud = _cloud_settings(settings)
     store = Store()
@@ -82,11 +87,16 @@ async def _run(settings: Settings) -> int:
     )
     flows = Flows(store, credentials)
     queue: WorkQueue[Key] = WorkQueue(settings.workers, clock.boottime, flows.flow, flows.account)
-    election = _election(settings, clock)
+    election = _election(settings, clock, access)
     protocol = Protocol(election.leading, nonce=lambda: uuid.uuid4().hex[:16])
     events = Events(kube, lambda: _now("microseconds"))
     intake = Intake(BY_PLURAL, store, queue, schedule, credentials, protocol.unwritten)
-    watch, listing = Watch(BY_PLURAL, intake), Listing(kube, store, BY_PLURAL)
+    watch = Watch(BY_PLURAL, intake, access, settings.informer_patience_sec)
+    listing = Listing(kube, store, BY_PLURAL)
+    check = InformerCheck(
+        kube, store, BY_PLURAL, watch, clock.boottime, intake.seen,
+        interval=settings.informer_check_sec, patience=settings.informer_patience_sec,
+    )  # fmt: skip
     engine = Engine(
         kinds=BY_PLURAL, kube=kube, credentials=credentials, store=store, schedule=schedule, protocol=protocol,
         events=events, clocks=Clocks(clock.boottime, _now), cluster=cluster, grace=settings.create_grace_sec,
@@ -100,10 +110,10 @@ async def _run(settings: Settings) -> int:
     metrics.BUILD.labels(version("qianfan-operator")).set(1)
     runner, port = await health.serve(
         settings.http_port,
-        alive=workers.ailing,
-        ready=lambda: "" if listing.read() else "the first listing is not read yet",
-        refresh=lambda: _refresh(store, queue, protocol, election, intake),
-        gate=_gate(settings),
+        alive=lambda: workers.ailing() or check.ailing(),
+        ready=lambda: check.ailing() if listing.read() else "the first listing is not read yet",
+        refresh=lambda: _refresh(store, queue, protocol, election, intake, watch),
+        gate=_gate(settings, access),
     )
     log.info("Started", extra={"port": port, "cloud": cloud.origin, "cluster": cluster, "workers": settings.workers})
     loop, stop, lost = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
@@ -118,7 +128,7 @@ async def _run(settings: Settings) -> int:
         loop.call_soon_threadsafe(stop.set)
 
     election.start(lambda: loop.call_soon_threadsafe(lead), lose)
-    looking, ending = asyncio.create_task(listing.complete()), asyncio.create_task(_begin_end(stop, workers))
+    looking, ending = asyncio.create_task(_observe(listing, check)), asyncio.create_task(_begin_end(stop, workers))
     code = LOST
     try:
         await watch.run(stop)
@@ -129,8 +139,22 @@ async def _run(settings: Settings) -> int:
         looking.cancel()
         ending.cancel()
         code = await _end(workers, election, code)
+        _leave_behind(code)
         await runner.cleanup()
     return code
+
+
+async def _observe(listing: Listing, check: InformerCheck) -> None:
+    """Compare what the API server lists with what the watch has brought, once it has brought everything."""
+    await listing.complete()
+    await check.watch()
+
+
+def _leave_behind(code: int) -> None:
+    """End the process even if something in it does not end: all ids are written or logged by now."""
+    last = threading.Timer(_LAST, os._exit, [code])
+    last.daemon = True
+    last.start()
 
 
 async def _begin_end(stop: asyncio.Event, workers: Workers) -> None:
@@ -172,10 +196,10 @@ def _cloud_settings(settings: Settings) -> CloudSettings:
     )
 
 
-def _gate(settings: Settings) -> health.Gate:
+def _gate(settings: Settings, access: Access) -> health.Gate:
     if settings.metrics_auth == "none":
         return health.everybody
-    return Reviews(Kube(AT_A_TIME, hurry=health.LIFETIME / 3), time.monotonic)
+    return Reviews(Kube(AT_A_TIME, hurry=health.LIFETIME / 3, access=access), time.monotonic)
 
 
 def _default_credentials(settings: Settings) -> Default | None:
@@ -184,10 +208,10 @@ def _default_credentials(settings: Settings) -> Default | None:
     return Default(settings.default_credentials_namespace, Selector.parse(settings.default_credentials_selector))
 
 
-def _election(settings: Settings, clock: SystemClock) -> Election | Alone:
+def _election(settings: Settings, clock: SystemClock, access: Access) -> Election | Alone:
     if not settings.leader_election:
         return Alone()
-    leases = Kube(1, hurry=settings.lease_duration_sec * RENEW)
+    leases = Kube(1, hurry=settings.lease_duration_sec * RENEW, access=access)
     identity = f"{socket.gethostname()}_{uuid.uuid4().hex[:8]}"
     return Election(leases, identity, settings.lease_duration_sec, clock.boottime, lambda: _now("microseconds"))
 
@@ -204,7 +228,7 @@ def _now(timespec: str = "seconds") -> str:
 
 
 def _refresh(
-    store: Store, queue: WorkQueue[Key], protocol: Protocol, election: Election | Alone, intake: Intake
+    store: Store, queue: WorkQueue[Key], protocol: Protocol, election: Election | Alone, intake: Intake, watch: Watch
 ) -> None:
     metrics.LEADER.set(election.leading())
     metrics.OBJECTS.set(len(store))
@@ -212,6 +236,9 @@ def _refresh(
     metrics.UNWRITTEN.set(len(protocol.unwritten()))
     for plural, count in intake.unreadable_objects().items():
         metrics.UNREADABLE.labels(plural).set(count)
+    for plural in (*BY_PLURAL, "secrets"):
+        if (age := watch.age(plural)) is not None:
+            metrics.INFORMER_AGE.labels(plural).set(age)
     for lane, depth in queue.depth().items():
         metrics.QUEUE_DEPTH.labels(lane.name.lower()).set(depth)
 

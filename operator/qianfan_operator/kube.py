@@ -12,9 +12,9 @@ from urllib.parse import quote, urlencode
 
 import urllib3
 from kubernetes import client as kubernetes
-from kubernetes import config
 from kubernetes.client.exceptions import ApiException
 
+from qianfan_operator.access import Access
 from qianfan_operator.api import KINDS
 from qianfan_operator.api.common import ACCESS_KEY, GROUP, SECRET_KEY, VERSION
 from qianfan_operator.api.dns1123 import is_label, is_subdomain
@@ -88,16 +88,13 @@ _ERRORS = {403: Forbidden, 404: NotFound, 409: Conflict, 422: Invalid}
 class Kube:
     """Reads and guarded writes. Thread-safe; every call raises `KubeError` or one of its kinds."""
 
-    def __init__(self, connections: int, hurry: float | None = None) -> None:
+    def __init__(self, connections: int, hurry: float | None = None, access: Access | None = None) -> None:
         """Connect as the pod does, else as kubectl does (`KUBECONFIG`); raises ConfigException if neither works.
 
         `hurry`: seconds in which a call must connect, and as many in which it must be answered, at the first try.
         """
-        configuration = kubernetes.Configuration()
-        try:
-            config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
-        except config.ConfigException:
-            config.load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+        self._access = access or Access()
+        configuration = self._access.configuration()
         configuration.connection_pool_maxsize = connections
         configuration.retries = False  # else a call sleeps for as long as the API server likes, and again
         self._client = kubernetes.ApiClient(configuration)
@@ -111,6 +108,10 @@ class Kube:
 
     def uids(self, plural: str) -> Iterator[tuple[Key, str]]:
         """Tell every object of a kind, with its uid; of a kind that is not installed there is none."""
+        return ((key, uid) for key, uid, _ in self.versions(plural))
+
+    def versions(self, plural: str) -> Iterator[tuple[Key, str, int]]:
+        """Tell every object of a kind, with its uid and version; of a kind that is not installed there is none."""
         size, more = self._pages.setdefault(plural, PageSize()), ""
         while True:
             query = {"limit": str(size.limit), "continue": more}
@@ -129,7 +130,7 @@ class Kube:
             page = _decoded(decode_page, text, f"the list of {plural}")
             for item in page.document["items"]:
                 metadata = item["metadata"]
-                yield _listed(plural, metadata), metadata["uid"]
+                yield _listed(plural, metadata), metadata["uid"], int(metadata["resourceVersion"])
             size.was(page.size, len(page.document["items"]))
             more = page.document["metadata"].get("continue")
             if not more:
@@ -235,9 +236,13 @@ class Kube:
             response = self._client.call_api(*request, _request_timeout=self._timeout)
             data = _read(response.response, most)
         except ApiException as error:
+            if error.status == 401:
+                self._access.refused()
             raise _ERRORS.get(error.status, KubeError)(f"{method} {path}: {error.status} {error.reason}") from error
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise KubeError(f"{method} {path}: {type(error).__name__}") from error
+        if response.status == 401:
+            self._access.refused()
         if not 200 <= response.status < 300:
             words = _message(data) if data else ""
             refusal = _ERRORS.get(response.status, KubeError)(f"{method} {path}: {response.status} {words}")

@@ -38,6 +38,18 @@ LEADER = Gauge("qianfan_leader", "1 in the process that acts, 0 in one that stan
 LAST_EVENT = Gauge(
     "qianfan_last_watch_event_timestamp_seconds", "Unix time of the last event of the watch.", registry=REGISTRY
 )
+INFORMER_AGE = Gauge(
+    "qianfan_informer_age_seconds",
+    "Seconds since the watch of a kind brought something; a bookmark comes once a minute at least.",
+    ["kind"],
+    registry=REGISTRY,
+)
+MISSED = Gauge(
+    "qianfan_informer_missed_objects",
+    "Objects that a list has shown, or no longer shows, and the watch has not brought; some seconds of it are usual.",
+    ["kind"],
+    registry=REGISTRY,
+)
 INSECURE = Gauge(
     "qianfan_insecure_transport",
     "1 for each reason for which others can read and change what is said with the cloud (http, unverified), else 0.",

@@ -3,19 +3,25 @@
 kopf decodes whole pages and lines, ends at the first one that it cannot decode, and asks for pages of a fixed number of
 objects. It takes a session of ours in place of its own (`kopf.AiohttpSession`). This one has replies decoded by
 `decoder`, keeps the pages of a list within a number of bytes, and opens a watch anew at a line that is none.
+
+Nor does kopf see a list or a watch refused: after 401 it takes the same token for a wrong one and stops, after 429 it
+waits for as long as it is told. Here both are asked for again, each time with what `Access` says then.
 """
 
 import asyncio
 import json
 import logging
 import re
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from email.utils import parsedate_to_datetime
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import aiohttp
 from yarl import URL
 
+from qianfan_operator.access import Login
 from qianfan_operator.decoder import LARGE, decode, decode_event, decode_page, is_shallow
 from qianfan_operator.pages import LARGEST_OBJECT, PageSize
 
@@ -28,18 +34,44 @@ _LIST_AGAIN = json.dumps({"type": "ERROR", "object": {"kind": "Status", "code": 
 """What the API server says when a watch cannot go on from where it was; kopf then lists everything again."""
 _ODD_WAIT, _ODD_WAIT_MOST = 0.5, 30.0  # seconds before what cannot be read is asked for again
 _RESUME = 2.0  # seconds of wait up to which a watch goes on from where it was
+_AGAIN, _AGAIN_MOST = 0.5, 5.0  # seconds before what was refused is asked for again, whatever `Retry-After` says
+_OUTDATED = frozenset({400, 410, 504})  # statuses of a watch whose resourceVersion the API server may not know
+_PATIENCE = 60.0  # seconds for which credentials may be refused, if nobody says otherwise
 _USUAL = re.compile(rb'\{"type":"(?:ADDED|MODIFIED|DELETED|BOOKMARK)","object":\{')
 
 
+class Refused(Exception):
+    """The API server has not taken our credentials, or has shown a certificate that is not trusted, for too long."""
+
+
+class Logins(Protocol):
+    """The part of `Access` that is needed here."""
+
+    def login(self) -> Login:
+        """Say how to connect now."""
+
+    def refused(self) -> None:
+        """Read again what `login` says."""
+
+
 class Session:
-    """What kopf uses of an `aiohttp.ClientSession`."""
+    """What kopf uses of an `aiohttp.ClientSession`. `on_refused` is called once credentials were refused too long."""
 
     def __init__(
-        self, session: aiohttp.ClientSession, pause: Callable[[float], Awaitable[object]] = asyncio.sleep
-    ) -> None:
-        self._session, self._pause = session, pause
+        self, session: aiohttp.ClientSession, access: Logins,
+        pause: Callable[[float], Awaitable[object]] = asyncio.sleep, *, patience: float = _PATIENCE,
+        on_refused: Callable[[Refused], object] = lambda _: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:  # fmt: skip
+        self._session, self._access, self._pause, self._clock = session, access, pause, clock
+        self._patience, self._on_refused = patience, on_refused
         self._pages: dict[str, PageSize] = {}
         self._odd: dict[str, float] = {}
+        self._waits: dict[str, float] = {}  # how long was waited last, by path; what was answered waits for nothing
+        self._refused: dict[str, float] = {}  # since when, by path
+        self._heard: dict[str, float] = {}  # when something came last, by the name of the kind in the path
+        self._watches: dict[str, aiohttp.ClientResponse] = {}  # by the same
+        self._anew: set[str] = set()
 
     @property
     def headers(self) -> Any:
@@ -55,14 +87,81 @@ class Session:
         """End all connections."""
         await self._session.close()
 
+    def age(self, plural: str) -> float | None:
+        """Tell the seconds since a watch, or a list, of a kind brought something; None if none ever did."""
+        heard = self._heard.get(plural)
+        return None if heard is None else self._clock() - heard
+
+    def begin_anew(self, plural: str) -> None:
+        """Have the kind listed anew: its watch has missed something."""
+        if response := self._watches.pop(plural, None):
+            self._anew.add(plural)
+            response.close()
+
     async def request(self, method: str, url: str, **more: Any) -> "Reply":
         """Send a request; the reply is not read yet, except that a page of a list is. Raises aiohttp's errors."""
         address = URL(url)
         if method.upper() == "GET" and "watch" in address.query:
-            return Reply(await self._session.request(method, url, **more), self._lines)
+            return await self._watch(address, more)
         if method.upper() == "GET" and "limit" in address.query:
             return await self._page(address, more)
-        return Reply(await self._session.request(method, url, **more), self._lines)
+        while True:
+            response = await self._ask(address, more, method)
+            if response.status not in {401, 429}:
+                return Reply(response, self._lines)
+            await self._wait(address.path, response)
+
+    async def _watch(self, address: URL, more: Mapping[str, Any]) -> "Reply":
+        """Open a watch, however often that takes; one that cannot go on from where it was lists everything again."""
+        plural = address.name
+        while True:
+            response = await self._ask(address, more)
+            if response.status == 200:
+                self._answered(address)
+                self._watches[plural] = response
+                return Reply(response, self._lines)
+            if response.status in _OUTDATED and address.path in self._waits:
+                await self._wait(address.path, response)
+                return Reply(response, _list_again, status=200)
+            await self._wait(address.path, response)
+
+    async def _ask(self, address: URL, more: Mapping[str, Any], method: str = "GET") -> aiohttp.ClientResponse:
+        """Ask until there is an answer of any kind, or none in time."""
+        while True:
+            login = await asyncio.to_thread(self._access.login)
+            headers = {**(more.get("headers") or {}), **login.headers}
+            try:
+                return await self._session.request(method, address, **{**more, "headers": headers, "ssl": login.trust})
+            except (aiohttp.ClientConnectorSSLError, aiohttp.ClientConnectorCertificateError) as error:
+                await self._wait(address.path, error)
+            except (aiohttp.ClientConnectionError, TimeoutError):
+                self._refused.pop(address.path, None)  # who is away refuses nothing
+                raise
+
+    async def _wait(self, path: str, why: "aiohttp.ClientResponse | aiohttp.ClientConnectorError") -> None:
+        """Wait before the next try: longer each time, never long."""
+        wait = self._waits[path] = min(2 * self._waits.get(path, _AGAIN / 2), _AGAIN_MOST)
+        if isinstance(why, aiohttp.ClientResponse):
+            what = str(why.status)
+            why.close()
+            if why.status == 429:
+                wait = max(wait, min(_retry_after(why.headers.get("Retry-After", "")), _AGAIN_MOST))
+        else:
+            what = f"{type(why).__name__}: {why}"[:300]
+        log.warning("The API server refuses", extra={"path": path, "answer": what, "again_in": wait})
+        await asyncio.to_thread(self._access.refused)
+        if isinstance(why, aiohttp.ClientConnectorCertificateError) or what in {"401", "403"}:
+            since = self._refused.setdefault(path, self._clock())
+            if self._clock() - since >= self._patience:
+                self._on_refused(Refused(f"{path} has been refused for more than {self._patience:g} s: {what}"))
+        else:
+            self._refused.pop(path, None)
+        await self._pause(wait)
+
+    def _answered(self, address: URL) -> None:
+        self._waits.pop(address.path, None)
+        self._refused.pop(address.path, None)
+        self._heard[address.name] = self._clock()
 
     async def _page(self, address: URL, more: Mapping[str, Any]) -> "Reply":
         """Read a page of as many objects as fit; a smaller page goes on from the same token just as well."""
@@ -70,7 +169,7 @@ class Session:
         size = self._pages.setdefault(path, PageSize())
         while True:
             try:
-                response = await self._session.request("GET", address.update_query(limit=size.limit), **more)
+                response = await self._ask(address.update_query(limit=size.limit), more)
                 text = await _read(response, size.budget) if response.status == 200 else b""
             except TimeoutError:
                 size.was_too_large()
@@ -79,7 +178,9 @@ class Session:
                 response.close()
                 raise aiohttp.ClientPayloadError(f"the list of {path} took so long that it has to begin again")
             if response.status != 200:
-                return Reply(response, self._lines)
+                await self._wait(path, response)
+                continue
+            self._answered(address)
             if text is not None:
                 break
             if size.limit == 1:
@@ -96,8 +197,9 @@ class Session:
 
     async def _lines(self, response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
         """Give the lines of a watch, none of which kopf cannot decode; at one that makes no sense the watch ends."""
-        path = response.url.path
-        async for line in _split(response.content):
+        path, plural = response.url.path, response.url.name
+        async for line in self._until_closed(plural, response):
+            self._heard[plural] = self._clock()
             try:
                 told = await _told(line)
             except ValueError as error:
@@ -108,6 +210,18 @@ class Session:
             yield told + b"\n"
             if len(line) > SMALL_LINE:
                 await asyncio.sleep(0)  # what was read is worked off before more is: kopf's queues have no bound
+
+    async def _until_closed(self, plural: str, response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+        """Give the lines; after `begin_anew` the last one asks for a list."""
+        try:
+            async for line in _split(response.content):
+                yield line
+        except aiohttp.ClientError:
+            if plural not in self._anew:
+                raise
+        if plural in self._anew:
+            self._anew.discard(plural)
+            yield _LIST_AGAIN
 
     async def _wait_for_sense(self, path: str, error: ValueError) -> float:
         """Wait, the longer the more often in a row; returns how long it was."""
@@ -122,13 +236,16 @@ class Session:
 class Reply:
     """What kopf uses of an `aiohttp.ClientResponse`."""
 
-    def __init__(self, response: aiohttp.ClientResponse, lines: Any, document: Any = None) -> None:
+    def __init__(
+        self, response: aiohttp.ClientResponse, lines: Any, document: Any = None, status: int | None = None
+    ) -> None:
         self._response, self._lines, self._document = response, lines, document
+        self._status = response.status if status is None else status
 
     @property
     def status(self) -> int:
         """The HTTP status."""
-        return self._response.status
+        return self._status
 
     @property
     def headers(self) -> Any:
@@ -174,6 +291,22 @@ class Reply:
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
         await self._response.__aexit__(kind, error, at)
+
+
+async def _list_again(_: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    yield _LIST_AGAIN + b"\n"
+
+
+def _retry_after(value: str) -> float:
+    """Read a Retry-After, seconds or a date; 0 if it is neither."""
+    try:
+        return max(0.0, float(value))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
+    except ValueError:
+        return 0.0
 
 
 async def _told(line: bytes) -> bytes:

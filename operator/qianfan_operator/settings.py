@@ -91,6 +91,14 @@ class Settings(BaseSettings):
         description="Maximum number of concurrent reconciles; one namespace, and one access key, uses at most half of "
         "them.",
     )
+    informer_check_sec: PositiveFloat = Field(
+        20.0, description="Seconds between two lists that are compared with what the watch has brought."
+    )
+    informer_patience_sec: PositiveFloat = Field(
+        60.0,
+        description="Seconds for which the watch may miss an object before `/healthz` fails, and for which the API "
+        "server may refuse the operator's credentials before the process ends.",
+    )
     shutdown_sec: PositiveFloat = Field(
         50.0,
         description="Maximum time for a graceful shutdown, in seconds; then the ids that are not saved yet are logged. "

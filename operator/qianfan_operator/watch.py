@@ -6,6 +6,7 @@ nothing of kopf's is ever written on a user's object (design 4).
 
 import asyncio
 import logging
+import signal
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
@@ -16,6 +17,7 @@ from kopf._cogs.structs.references import Insights
 from kopf._core.reactor.observation import process_discovered_resource_event
 
 from qianfan_operator import metrics
+from qianfan_operator.access import Access
 from qianfan_operator.api.common import GROUP, SECRET_NAME, VERSION
 from qianfan_operator.intake import Intake
 from qianfan_operator.kube import decode_secret
@@ -23,6 +25,7 @@ from qianfan_operator.pages import MOST
 from qianfan_operator.session import Session
 
 log = logging.getLogger(__name__)
+_ENDS = 8.0  # seconds that kopf may take to end
 _MISSING = 2.0  # seconds between two looks for a definition that is not there
 
 
@@ -68,15 +71,37 @@ class Memo:
 class Watch:
     """Watches our kinds and the Secrets of the default name, until a signal ends the process."""
 
-    def __init__(self, plurals: Iterable[str], intake: Intake) -> None:
+    def __init__(self, plurals: Iterable[str], intake: Intake, access: Access, patience: float) -> None:
+        """`patience`: seconds after which refused credentials end the watch."""
         self._plurals, self._intake = tuple(plurals), intake
+        self._access, self._patience = access, patience
         self._started = asyncio.Event()
         self._insights = Insights()
         self._settings = _settings()
+        self._session: Session | None = None
+        self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def age(self, plural: str) -> float | None:
+        """Tell the seconds since the watch of a kind brought something, be it a bookmark; None if it never did."""
+        return self._session.age(plural) if self._session else None
+
+    def begin_anew(self, plural: str) -> None:
+        """Have a kind listed anew."""
+        if self._session:
+            self._session.begin_anew(plural)
+
+    def fail(self, error: Exception) -> None:
+        """End the watch: it cannot go on."""
+        if not self._failed.done():
+            self._failed.set_exception(error)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Watch until a signal or `stop`, which is set in the end in any case; raises if a watch cannot go on."""
-        await kopf.operator(
+        """Watch until a signal or `stop`, which is set in the end in any case; raises if a watch cannot go on.
+
+        Whatever ends it, kopf has some seconds for its own end, and is left behind if they do not suffice.
+        """
+        others = asyncio.all_tasks()
+        tasks = await kopf.spawn_tasks(
             registry=self._registry(stop),
             settings=self._settings,
             insights=self._insights,
@@ -87,6 +112,21 @@ class Watch:
             stop_flag=stop,
             memo=Memo(),
         )
+        for number in (signal.SIGINT, signal.SIGTERM):  # in the place of kopf's, which only kopf would hear of
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        running = asyncio.create_task(kopf.run_tasks(tasks, ignored=others))
+        await asyncio.wait({*tasks, running, self._failed}, return_when=asyncio.FIRST_COMPLETED)
+        stop.set()
+        await asyncio.wait({running}, timeout=_ENDS)
+        if self._failed.done():
+            self._failed.result()
+        if running.done():
+            running.result()
+            return
+        log.error("kopf does not end; the process ends without it")
+        for task in tasks:
+            if task.done() and not task.cancelled() and (error := task.exception()):
+                raise error
 
     def _registry(self, stop: asyncio.Event) -> kopf.OperatorRegistry:
         registry = kopf.OperatorRegistry()
@@ -99,9 +139,8 @@ class Watch:
                 metrics.LAST_EVENT.set_to_current_time()
                 self._intake.secret_seen(event["type"], raw, decode_secret(raw))
 
-        async def login(**context: Any) -> kopf.AiohttpSession | None:
-            info = kopf.login_via_client(**context)
-            return _session(info) if info else None
+        async def login(**_: Any) -> kopf.AiohttpSession:
+            return self._connect()
 
         looking: list[asyncio.Task[None]] = []
 
@@ -117,6 +156,17 @@ class Watch:
         kopf.on.login(registry=registry, id="login")(login)
         kopf.on.event("", "v1", "secrets", registry=registry, id="secrets")(secret)
         return registry
+
+    def _connect(self) -> kopf.AiohttpSession:
+        """Have kopf ask by a session of ours; there is one at a time."""
+        session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0),
+            headers={"Accept-Encoding": "identity"},  # compressed, 140 MB are 140 KB, and decompressed at once
+        )
+        self._session = Session(session, self._access, patience=self._patience, on_refused=self.fail)
+        return kopf.AiohttpSession(
+            server=self._access.login().server, aiohttp_session=cast(aiohttp.ClientSession, self._session)
+        )
 
     def _watch(self, registry: kopf.OperatorRegistry, plural: str) -> None:
         async def resource(event: Mapping[str, Any], **_: Any) -> None:
@@ -153,21 +203,6 @@ class Watch:
                 log.exception("Could not check for missing CRDs")
 
 
-def _session(info: kopf.ConnectionInfo) -> kopf.AiohttpSession:
-    """Connect as kopf would, by a session of ours."""
-    session = aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, ssl=info.as_ssl_context()),
-        # Compressed, a reply of 140 MB is one of 140 KB, and decompressed at once.
-        headers={**info.as_http_headers(), "Accept-Encoding": "identity"},
-        proxy=info.proxy_url,
-        trust_env=info.trust_env,
-    )
-    return kopf.AiohttpSession(
-        server=info.server, default_namespace=info.default_namespace, priority=info.priority,
-        aiohttp_session=cast(aiohttp.ClientSession, Session(session)),
-    )  # fmt: skip
-
-
 def _settings() -> kopf.OperatorSettings:
     settings = kopf.OperatorSettings()
     settings.persistence.diffbase_storage = _NoDiffBase()
@@ -182,6 +217,7 @@ def _settings() -> kopf.OperatorSettings:
     settings.watching.connect_timeout = 10
     settings.networking.connect_timeout = 10
     settings.networking.request_timeout = 30
+    settings.networking.error_backoffs = (1, 1, 2, 2, 3, 3, *[5] * 8)  # so that nothing is deaf for long
     settings.process.ultimate_exiting_timeout = None  # it would kill a process that still has ids to write
     settings.execution.max_workers = 1
     return settings

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -10,8 +11,9 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from qianfan_operator.access import Login
 from qianfan_operator.pages import LARGEST_PAGE
-from qianfan_operator.session import Session
+from qianfan_operator.session import Refused, Session
 
 LIST = "/apis/qianfan.dev/v1alpha1/qianfanjobs"
 LARGE = 400_000  # bytes
@@ -24,6 +26,14 @@ class Server:
         self._sizes, self._said = sizes, said
         self.limits: list[int] = []
         self.pauses: list[float] = []
+        self.given_up: list[Refused] = []
+        self.logins = 0
+
+    def login(self) -> Login:
+        return Login("", {"Authorization": f"Bearer {self.logins}"}, ssl.create_default_context())
+
+    def refused(self) -> None:
+        self.logins += 1
 
     async def pause(self, seconds: float) -> None:
         self.pauses.append(seconds)
@@ -46,7 +56,7 @@ async def session(server: Server) -> AsyncIterator[tuple[Session, str]]:
     runner = web.AppRunner(app)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    ours = Session(aiohttp.ClientSession(), server.pause)
+    ours = Session(aiohttp.ClientSession(), server, server.pause, patience=0, on_refused=server.given_up.append)
     try:
         yield ours, f"http://127.0.0.1:{runner.addresses[0][1]}{LIST}"
     finally:
@@ -169,3 +179,47 @@ def test_a_version_that_is_too_old_is_passed_on() -> None:
     """kopf knows what to do then."""
     said = b'{"type":"ERROR","object":{"kind":"Status","code":410}}\n'
     assert play(Server([], said), told) == [{"type": "ERROR", "object": {"kind": "Status", "code": 410}}]
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "waits", "ends"),
+    [
+        (401, {}, [0.5, 1.0], True),
+        (403, {}, [0.5, 1.0], True),
+        (404, {}, [0.5, 1.0], False),
+        (429, {"Retry-After": "120"}, [5.0, 5.0], False),
+        (429, {"Retry-After": "Fri, 31 Dec 2199 23:59:59 GMT"}, [5.0, 5.0], False),
+        (429, {"Retry-After": "nan"}, [0.5, 1.0], False),
+        (500, {}, [0.5, 1.0], False),
+    ],
+)
+@pytest.mark.parametrize("query", ["watch=true", "limit=100"])
+def test_what_is_refused_is_asked_for_again_as_whoever_we_are_by_then(
+    query: str, status: int, headers: dict[str, str], waits: list[float], ends: bool
+) -> None:
+    """kopf sees none of it; only credentials that stay refused are told."""
+
+    class Refusing(Server):
+        async def answer(self, request: web.Request) -> web.StreamResponse:
+            if request.headers["Authorization"] != "Bearer 2":
+                return web.Response(status=status, headers=headers)
+            return await super().answer(request)
+
+    async def story(ours: Session, url: str) -> int:
+        async with await ours.request("get", f"{url}?{query}") as reply:
+            return reply.status
+
+    server = Refusing([])
+    assert play(server, story) == 200
+    assert server.pauses == waits
+    assert bool(server.given_up) == ends
+
+
+def test_a_watch_that_cannot_go_on_begins_with_a_list() -> None:
+    """Statuses that say so are what kopf takes for the end of everything."""
+
+    class Gone(Server):
+        async def answer(self, request: web.Request) -> web.StreamResponse:
+            return web.Response(status=410)
+
+    assert play(Gone([]), told)[0]["object"]["code"] == 410

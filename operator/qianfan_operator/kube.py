@@ -130,7 +130,8 @@ class Kube:
             page = _decoded(decode_page, text, f"the list of {plural}")
             for item in page.document["items"]:
                 metadata = item["metadata"]
-                yield _listed(plural, metadata), metadata["uid"], int(metadata["resourceVersion"])
+                version = str(metadata.get("resourceVersion"))
+                yield _listed(plural, metadata), metadata["uid"], int(version) if version.isdigit() else 0
             size.was(page.size, len(page.document["items"]))
             more = page.document["metadata"].get("continue")
             if not more:

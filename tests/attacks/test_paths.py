@@ -197,4 +197,4 @@ def test_no_path_is_written_anywhere_else() -> None:
         if isinstance(node, ast.Name | ast.Attribute)
         and (node.id if isinstance(node, ast.Name) else node.attr) in {"_ROOTS", "api_path", "call_api", "_send"}
     }
-    assert users == {"api_path", "_call", "_send", "uids"}
+    assert users == {"api_path", "_call", "_send", "versions"}

@@ -67,7 +67,7 @@ class Access:
         self._read_at = self._clock()
         try:
             self._login = self._made(_load())
-        except (config.ConfigException, OSError, ValueError) as error:  # half a file, or none while it is replaced
+        except Exception as error:  # half a file, or none, while it is replaced; of many kinds
             words = {"error": f"{type(error).__name__}: {error}"[:300]}
             log.warning(
                 "The files that say how to reach the API server cannot be read; the old ones count", extra=words

@@ -54,7 +54,7 @@ def test_strings_cannot_be_a_base(world: World, full: dict) -> None:
     run = {"taskId": full["taskUuid"], "jobId": full["jobUuid"]}
     key = world.kube.apply(job("next", **INCREMENTAL, incrementalFrom={"run": run}))
     world.until(key, "InvalidSpec")
-    assert "integers" in world.condition(key)["message"]
+    assert "integer ids" in world.condition(key)["message"]
 
 
 def test_a_base_that_works_is_waited_for(world: World) -> None:

@@ -26,7 +26,7 @@ def test_a_namespace_that_lost_its_keys_first_can_be_let_go(place: Place, mortal
     mortal.start()
 
     message = condition(place.until_stalled(JOB, "DeletionBlocked"), "Ready")["message"]
-    assert message.startswith("Secret qianfan-credentials is missing")
+    assert message.startswith("Secret qianfan-credentials not found")
     kubectl, *words = shlex.split(message.partition(", then: ")[2])
     assert kubectl == "kubectl"
     place.cluster.kubectl(*words)

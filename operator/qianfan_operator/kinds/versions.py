@@ -40,7 +40,7 @@ def why(phase: Phase, status: ModelStatus, word: str | None) -> Why:
 
 def _try_again(status: ModelStatus) -> str:
     ours = status.model_version_id in status.published
-    return _PUBLISH_AGAIN if ours else f"delete it, which is not ours, then {_PUBLISH_AGAIN}"
+    return _PUBLISH_AGAIN if ours else f"it was not created by this object: delete it, then {_PUBLISH_AGAIN}"
 
 
 def published(status: ModelStatus) -> bool:

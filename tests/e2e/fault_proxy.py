@@ -46,7 +46,7 @@ class FaultProxy:
 
     def close(self) -> None:
         """End it."""
-        self._do(self._end())
+        self._do(self._end_quietly())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -79,7 +79,7 @@ class FaultProxy:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(made, key)
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=self._trust, limit=0), auto_decompress=False
+            connector=aiohttp.TCPConnector(ssl=self._trust, limit=0, force_close=True), auto_decompress=False
         )
         self._runner = web.ServerRunner(web.Server(self._serve), shutdown_timeout=0.1)
         await self._runner.setup()
@@ -91,6 +91,15 @@ class FaultProxy:
         self._break()
         await self._runner.cleanup()
         await self._session.close()
+
+    async def _end_quietly(self) -> None:
+        """End, and let the sockets close, which takes the loop some more turns: nothing tells when that is done."""
+        await self._end()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        await asyncio.sleep(0.25)
 
     async def _restart(self, made: Path, key: Path) -> None:
         await self._end()
@@ -128,7 +137,10 @@ class FaultProxy:
                     if self._half:
                         await response.write(self._half)
                     assert request.transport
-                    request.transport.close()
+                    if self._half:
+                        request.transport.close()
+                    else:
+                        request.transport.abort()
                     return
                 chunk = await more
                 deaf = deaf or ("watch" in request.query and self._deaf(request))

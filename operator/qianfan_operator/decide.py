@@ -33,6 +33,7 @@ class Want(enum.Enum):
     NOTHING = enum.auto()
     SURVEY = enum.auto()  # to know what there is: the status was wiped
     CREATE = enum.auto()
+    ADOPT = enum.auto()  # take over what exists, which changes nothing in the cloud
     SWITCH = enum.auto()
     WAIT = enum.auto()  # for a reference that is missing or at work
     BLOCKED = enum.auto()  # cannot be done as it is written
@@ -52,6 +53,7 @@ class Action(enum.Enum):
 
     NOTHING = enum.auto()
     CREATE = enum.auto()
+    ADOPT = enum.auto()  # the kind's `create`, which only looks and records
     SWITCH = enum.auto()
     STOP = enum.auto()  # the selected run
     STOP_OTHER = enum.auto()  # a run that the spec does not select (any more)
@@ -101,10 +103,15 @@ class Decision:
     verdict: Verdict
 
 
-CHANGES = frozenset({Action.CREATE, Action.SWITCH, Action.STOP, Action.STOP_OTHER})
+CHANGES = frozenset({Action.CREATE, Action.ADOPT, Action.SWITCH, Action.STOP, Action.STOP_OTHER})
 MAY_WORK = frozenset({Phase.WORKING, Phase.UNKNOWN})
 """Phases of a run that may still cost something: rather one too many is stopped, and waited for."""
-_BEGINS = {Want.WAIT: Action.NOTHING, Want.CREATE: Action.CREATE, Want.SWITCH: Action.SWITCH}
+_BEGINS = {
+    Want.WAIT: Action.NOTHING,
+    Want.CREATE: Action.CREATE,
+    Want.ADOPT: Action.ADOPT,
+    Want.SWITCH: Action.SWITCH,
+}
 _ANSWERS = frozenset({Phase.WORKING, Phase.UNKNOWN, Phase.DRIFTED})  # what has answered still does
 _SERVES = frozenset({Phase.READY, Phase.DRIFTED})  # and can be switched; what is not paid for or gone cannot
 _DELETING = Why(Reason.DELETING, "Releasing the cloud resource.")
@@ -139,7 +146,7 @@ def _paused(facts: Facts) -> Decision | None:
     if not facts.paused:
         return None
     unpaused = decide(replace(facts, paused=False))
-    if unpaused.action not in CHANGES:
+    if unpaused.action not in CHANGES - {Action.ADOPT}:
         return unpaused
     message = f"Paused by spec.paused. Pending: {unpaused.verdict.message}"
     return _say(Why(Reason.PAUSED, message.removesuffix(" Pending: ")), available=_answers(facts))

@@ -254,8 +254,13 @@ class Engine:
             first = kind.stop(account, subject.resource, selected=action is Action.STOP)
             return Record(first) if first else Hold(verdict)
         subject.begin(account.name, verdict, world, first=not (account.lists_show_v1 or world.witness(account.name)))
-        act = {Action.SURVEY: kind.survey, Action.CREATE: kind.create, Action.SWITCH: kind.switch}[action]
+        act = {
+            Action.SURVEY: kind.survey, Action.CREATE: kind.create, Action.ADOPT: kind.create,
+            Action.SWITCH: kind.switch,
+        }[action]  # fmt: skip
         step = act(world, account, subject.resource, plan)
+        if action is Action.ADOPT and isinstance(step, Pay):
+            raise AssertionError("what is taken over is not paid for")
         return self._protocol.pay(subject, account, world, step, verdict) if isinstance(step, Pay) else step
 
     def _release(self, subject: Subject, account: Account, world: World, verdict: Verdict) -> Step:

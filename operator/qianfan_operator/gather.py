@@ -214,6 +214,6 @@ def _with(facts: Facts, plan: Plan, seen: Observation) -> Facts:
         phase_why=seen.why,
         others_working=seen.others_working,
         others_overdue=seen.others_overdue,
-        replace=facts.replace and plan.want is Want.CREATE,  # no run is stopped for one that cannot begin
+        replace=facts.replace and plan.want in {Want.CREATE, Want.ADOPT},  # no run is stopped for one that cannot begin
         deadline_passed=seen.deadline_passed,
     )

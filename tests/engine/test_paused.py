@@ -3,6 +3,7 @@
 import pytest
 
 from engine.manifests import job, model, service
+from engine.situations.kit import MANIFESTS
 from engine.test_deleting import PUBLISH, published, serving, states, training
 from engine.world import DAY, GRACE, World
 from qianfan_operator.keys import Key
@@ -136,3 +137,33 @@ def test_an_intent_that_made_nothing_is_not_repeated(world: World) -> None:
     world.kube.patch_spec(key, paused=False)
     world.until(key, "Succeeded")
     assert len(world.calls("createJob")) == 2
+
+
+@pytest.mark.parametrize("kind", ["job", "model", "service"])
+def test_what_exists_is_taken_over(kind: str, world: World) -> None:
+    """Importing with a pause records what is there and changes nothing in the cloud, also after that."""
+    owners = [serving(world), PUBLISH, Key("qianfanjobs", "default", "train")]
+    statuses = {key.plural: world.status(key) for key in owners}
+    for key in owners:
+        world.kube.patch_spec(key, deletionPolicy="Orphan")
+        world.kube.delete(key)
+        world.until_gone(key)
+    changed = world.calls(*CHANGES)
+
+    status = statuses[f"qianfan{kind}s"]
+    adopt, reason = {
+        "job": ({"taskId": status.get("taskId"), "jobId": status.get("jobId")}, "Succeeded"),
+        "model": ({"modelVersionId": status.get("modelVersionId")}, "Available"),
+        "service": ({"serviceId": status.get("serviceId")}, "Available"),
+    }[kind]
+    blank = {"source": None, "target": None, "serviceName": None, "uri": None} if kind != "job" else {}
+    key = world.kube.apply(MANIFESTS[kind]("mine", adopt=adopt, paused=True, **blank))
+    taken = world.until(key, reason)
+    assert taken["adopted"] is True
+    assert {name: taken[name] for name in adopt if name in taken} == {
+        name: adopt[name] for name in adopt if name in taken
+    }
+    world.rest(3600)
+    world.kube.delete(key)
+    world.until_gone(key)
+    assert world.calls(*CHANGES) == changed

@@ -18,7 +18,7 @@ FLAGS = (
     "deleting", "orphan", "paused", "intent", "stop_wanted", "deadline_passed", "others_working", "others_overdue",
     "replace", "usable", "serving",
 )  # fmt: skip
-BEGINS = {Action.CREATE, Action.SWITCH}
+BEGINS = {Action.CREATE, Action.ADOPT, Action.SWITCH}
 ENDS = {Action.RELEASE, Action.FORGET}
 CALM = Verdict(True, Reason.AVAILABLE, "Fine.", ended=True, available=True)
 DOWN = Why(Reason.CLOUD_UNAVAILABLE, "The cloud did not answer.")
@@ -52,12 +52,14 @@ def test_the_space_is_whole_and_every_action_occurs_in_it(space: Space) -> None:
     "obstacle",
     [
         pytest.param(lambda facts: facts.deleting, id="deleting"),
-        pytest.param(lambda facts: facts.paused, id="paused"),
+        pytest.param(lambda facts: facts.paused and facts.want is not Want.ADOPT, id="paused"),
         pytest.param(lambda facts: facts.stop_wanted, id="stop wanted"),
         pytest.param(lambda facts: facts.intent, id="an earlier create is unconfirmed"),
         pytest.param(lambda facts: facts.trouble is not Trouble.NONE, id="trouble"),
         pytest.param(lambda facts: facts.others_working, id="another run works"),
-        pytest.param(lambda facts: facts.want not in {Want.CREATE, Want.SWITCH}, id="blocked, waiting or not wanted"),
+        pytest.param(
+            lambda facts: facts.want not in {Want.CREATE, Want.ADOPT, Want.SWITCH}, id="blocked, waiting or not wanted"
+        ),
     ],
 )
 def test_nothing_is_begun_against_an_obstacle(space: Space, obstacle: Callable[[Facts], bool]) -> None:
@@ -69,7 +71,8 @@ def test_a_create_that_nothing_hinders_is_made(space: Space) -> None:
     """The obstacles above are all there are: a wish that meets none of them is never forgotten."""
 
     def hindered(facts: Facts) -> bool:
-        flags = facts.deleting, facts.paused, facts.stop_wanted, facts.intent, facts.others_working
+        paused = facts.paused and facts.want is not Want.ADOPT
+        flags = facts.deleting, paused, facts.stop_wanted, facts.intent, facts.others_working
         return any(flags) or facts.trouble is not Trouble.NONE
 
     def over(facts: Facts) -> bool:
@@ -79,7 +82,7 @@ def test_a_create_that_nothing_hinders_is_made(space: Space) -> None:
         answers = facts.serving and facts.phase in {Phase.WORKING, Phase.UNKNOWN}
         return facts.want is Want.SWITCH and facts.phase not in {Phase.READY, Phase.DRIFTED} and not answers
 
-    wanted = {Want.CREATE: Action.CREATE, Want.SWITCH: Action.SWITCH}
+    wanted = {Want.CREATE: Action.CREATE, Want.ADOPT: Action.ADOPT, Want.SWITCH: Action.SWITCH}
     assert not first(
         space,
         lambda facts, decision: (
@@ -90,6 +93,12 @@ def test_a_create_that_nothing_hinders_is_made(space: Space) -> None:
             and decision.action is not wanted[facts.want]
         ),
     )
+
+
+def test_a_pause_holds_back_whatever_changes_the_cloud(space: Space) -> None:
+    """Taking over what exists changes nothing there, and is the one beginning that a pause lets through."""
+    acts = {decision.action for facts, decision in space if facts.paused and not facts.deleting}
+    assert acts == {Action.NOTHING, Action.ADOPT, Action.CONFIRM, Action.SURVEY}
 
 
 def test_only_an_endpoint_that_serves_is_switched(space: Space) -> None:
@@ -157,7 +166,7 @@ def test_a_pause_changes_what_is_done_and_nothing_else(space: Space) -> None:
         if not facts.paused or facts.deleting:
             continue
         unpaused = decide(replace(facts, paused=False))
-        if unpaused.action in CHANGES:
+        if unpaused.action in CHANGES - {Action.ADOPT}:
             assert (decision.action, decision.verdict.reason) == (Action.NOTHING, Reason.PAUSED)
         else:
             assert decision == unpaused

@@ -175,7 +175,7 @@ class CommonSpec(Part):
     )
     paused: bool = Field(
         False,
-        description="While true, nothing is changed in the cloud; observing goes on and deleting works. A run that is"
+        description="While true, nothing is changed in the cloud; observing, adopting and deleting go on. A run that is"
         " training goes on, and goes on costing; to stop it, set `desiredState` of its job.",
     )
 

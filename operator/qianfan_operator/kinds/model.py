@@ -108,7 +108,7 @@ class ModelKind(Kind[QianfanModel]):
         spec, status = resource.spec, resource.status
         if not versions.published(status):
             if spec.adopt:
-                return Plan(Want.CREATE, Why(Reason.CREATING, "Taking over the model version."))
+                return Plan(Want.ADOPT, Why(Reason.CREATING, "Taking over the model version."))
             return self._publish(world, resource)
         if spec.adopt and not versions.is_named(status, spec.adopt):
             held = f"version {status.model_version_id or status.model_version_id_str}"

@@ -47,7 +47,7 @@ def _current(world: World, job: QianfanJob) -> Plan:
 def _new(world: World, job: QianfanJob) -> Plan:
     spec = job.spec
     if spec.adopt and adopting.adopts(job):
-        return Plan(Want.CREATE, Why(Reason.CREATING, f"Taking over run {spec.adopt.job_id}."))
+        return Plan(Want.ADOPT, Why(Reason.CREATING, f"Taking over run {spec.adopt.job_id}."))
     if missing := missing_fields(spec):
         needed = f"spec.{missing[0]} must be set to train attempt {spec.attempt}."
         apart = adopting.out_of_step(job)

@@ -110,7 +110,7 @@ class ServiceKind(Kind[QianfanService]):
     def _new(self, world: World, service: QianfanService) -> Plan:
         spec = service.spec
         if spec.adopt:
-            return Plan(Want.CREATE, Why(Reason.CREATING, f"Taking over service {spec.adopt.service_id}."))
+            return Plan(Want.ADOPT, Why(Reason.CREATING, f"Taking over service {spec.adopt.service_id}."))
         if spec.source is None or spec.service_name is None or spec.uri is None:
             return _invalid("spec.source, spec.serviceName and spec.uri must be set.")
         plan = self._version(world, service)

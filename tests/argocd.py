@@ -1,4 +1,4 @@
-"""What Argo CD makes of an object: its own rule for deletions, then deploy/argocd/health.lua in a Lua interpreter.
+"""What Argo CD makes of an object: deploy/argocd/health.lua in a Lua interpreter, as newer versions ask it.
 
 `python -m argocd` writes what is made of that one text: the copies in the layout of Argo CD's repository, with objects
 of the golden set as their test data, and the ConfigMap for those who do not want to wait for a release.
@@ -18,8 +18,11 @@ from engine.situations import SITUATIONS
 FOLDER = Path(__file__).parents[1] / "deploy/argocd"
 SOURCE = FOLDER / "health.lua"
 KINDS = {"job": "QianfanJob", "model": "QianfanModel", "service": "QianfanService"}
-SHOWN = ("fresh", "changed", "at-work", "cloud-unreachable", "unpaid", "paused", "ready", "stopped", "failed")
-"""The situations that are test data; a deletion is not, for Argo CD does not ask the script about it."""
+SHOWN = (
+    "fresh", "changed", "at-work", "cloud-unreachable", "unpaid", "paused", "ready", "stopped", "failed", "deleting",
+    "deletion-blocked",
+)  # fmt: skip
+"""The situations that are test data."""
 
 _CONFIG_MAP = """\
 # The health checks for an Argo CD that does not bring them along; merge it into yours:
@@ -39,8 +42,6 @@ data:
 
 def health(raw: Mapping[str, Any]) -> tuple[str, str]:
     """Return the health of an object and the message beside it."""
-    if raw["metadata"].get("deletionTimestamp"):
-        return "Progressing", "Pending deletion"
     lua = lua51.LuaRuntime(register_eval=False, register_builtins=False)
     lua.globals().obj = lua.table_from(dict(raw), recursive=True)
     found = lua.execute(SOURCE.read_text(encoding="utf-8"))

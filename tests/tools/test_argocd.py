@@ -51,3 +51,12 @@ def test_the_layout_is_that_of_argo_cd(kind: str) -> None:
     tests = yaml.safe_load((folder / "health_test.yaml").read_text(encoding="utf-8"))["tests"]
     assert {test["healthStatus"]["status"] for test in tests} == {"Progressing", "Suspended", "Healthy", "Degraded"}
     assert all((folder / test["inputPath"]).is_file() for test in tests)
+
+
+def test_what_is_being_deleted_is_under_way_until_it_is_gone() -> None:
+    """Newer versions of Argo CD ask about it: never Healthy, and the message shows what holds it up."""
+    for name, kind, raw in GOLDEN:
+        marked = {**raw, "metadata": {**raw["metadata"], "deletionTimestamp": "2024-03-01T08:00:00Z"}}
+        assert health(marked)[0] == "Progressing", (name, kind)
+        if name == "deletion-blocked":
+            assert "deletionPolicy" in health(raw)[1]

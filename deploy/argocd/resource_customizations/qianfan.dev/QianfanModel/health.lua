@@ -1,4 +1,4 @@
--- The same text for QianfanJob, QianfanModel and QianfanService. Argo CD asks it about no object that is being deleted.
+-- The same text for QianfanJob, QianfanModel and QianfanService.
 local status = obj.status or {}
 if status.observedGeneration ~= obj.metadata.generation then
   return {status = "Progressing", message = "Waiting for the operator to see the change"}
@@ -19,7 +19,9 @@ if ready == nil then
 end
 
 local health = "Progressing"
-if is_true("Stalled") then
+if obj.metadata.deletionTimestamp ~= nil then
+  health = "Progressing" -- whatever holds it up; older versions of Argo CD say so themselves, and do not ask
+elseif is_true("Stalled") then
   health = "Degraded"
 elseif is_true("Ready") then
   health = "Healthy"

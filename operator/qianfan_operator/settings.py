@@ -14,6 +14,7 @@ from qianfan_operator.selector import Selector
 LIST_LAG = 30.0  # seconds that the cloud's lists are believed to lag at most
 SUGGESTED_LABEL = "qianfan.dev/default-credentials=allowed"
 CLOCK_TOLERANCE = 5.0  # seconds by which the corrected clock may be off
+_NAME_LABEL = "kubernetes.io/metadata.name"  # the API server puts it on every namespace
 
 
 class Settings(BaseSettings):
@@ -160,8 +161,10 @@ class Settings(BaseSettings):
             selector = Selector.parse(text)
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
-        if selector.matches({}):
-            raise ValueError(f"{name} must require a label. This selector also matches namespaces without labels")
+        if selector.matches({}) or selector.matches({_NAME_LABEL: "any"}):
+            raise ValueError(
+                f"{name} must require a label. This selector also matches namespaces that nobody has labelled"
+            )
         return self
 
 

@@ -4,6 +4,7 @@ import json
 import subprocess
 import time
 from collections.abc import Callable
+from functools import reduce
 from typing import Any
 
 import pytest
@@ -40,7 +41,7 @@ INVALID = {
             "epoch": 0,
             "learningRate": "9",
             "extra": {
-                "a": {"b": {"c": {"d": {"e": {"f": {"g": [LONG, [1] * 99]}}}}}},
+                "a": reduce(lambda inner, _: {"b": inner}, range(14), [LONG, [1] * 99]),
                 **{f"key {number}": 1 for number in range(99)},
             },
         },

@@ -74,6 +74,10 @@ def test_settings_do_not_change(monkeypatch: pytest.MonkeyPatch) -> None:
         ({**LENT, SELECTOR: "!restricted"}, "QIANFAN_DEFAULT_CREDENTIALS_SELECTOR must require a label"),
         ({**LENT, SELECTOR: "team!=a"}, "QIANFAN_DEFAULT_CREDENTIALS_SELECTOR must require a label"),
         ({**LENT, SELECTOR: "team notin (a)"}, "QIANFAN_DEFAULT_CREDENTIALS_SELECTOR must require a label"),
+        (
+            {**LENT, SELECTOR: "kubernetes.io/metadata.name"},
+            "QIANFAN_DEFAULT_CREDENTIALS_SELECTOR must require a label",
+        ),
     ],
     ids=str,
 )

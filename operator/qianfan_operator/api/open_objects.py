@@ -15,7 +15,7 @@ from qianfan_operator.api.trimming import depth
 
 LARGEST = 16384  # bytes of one open object as JSON
 _DEEPEST = 16  # levels; a definition allows fewer, but older ones allowed any number
-_FORMER = 5  # levels of objects below the deepest that may be there still
+_FORMER = 14  # levels of objects below the deepest that may be used: version 0.1.0 took up to 16 in all
 _KEY = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _OPEN = "x-kubernetes-preserve-unknown-fields"
 

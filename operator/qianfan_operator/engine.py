@@ -22,7 +22,7 @@ from qianfan_operator.events import Events
 from qianfan_operator.external import Adopt, Hold, Kind, Pay, Plan, Record, Step, World
 from qianfan_operator.gather import Gatherer, Unsure, hears
 from qianfan_operator.keys import Key
-from qianfan_operator.kube import Conflict, Forbidden, Invalid, Kube, KubeError, NotFound
+from qianfan_operator.kube import Conflict, Forbidden, Invalid, Kube, KubeError, NotFound, Outrun
 from qianfan_operator.protocol import Protocol, Unfinished
 from qianfan_operator.reasons import Reason
 from qianfan_operator.schedule import Clocks, Schedule
@@ -100,6 +100,9 @@ class Engine:
             again = turn(key)
             self._store.give_back(key)  # not after an error: what was being recorded may be written
             return again if isinstance(again, Again) else Again(None)
+        except Outrun:  # no failure, so that whoever annotates without end does not make the waits grow
+            self._store.forget_body(key)
+            return Again(self._schedule.retry(1), Lane.RETRY, "conflict")
         except Conflict:
             result = "conflict"
         except Unsure:
@@ -203,7 +206,7 @@ class Engine:
             fetch=fetch,
             chain=store.chain,
             first_sight=lambda what: store.first_sight(key, what, self._clocks.boot()),
-            touched=record.touched if record else 0,
+            touched=record.foreign_version if record else 0,
             claims=store.claims(key),
             users_of=store.referrers,
             serving=store.serving,

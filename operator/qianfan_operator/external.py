@@ -146,7 +146,7 @@ class World:
         [Key], Iterator[Key]
     ]  # an object, what it waits for, what that waits for ...: from memory, may cycle
     first_sight: Callable[[Hashable], float]  # when this process first saw a thing of this object (boot time)
-    touched: int  # the version of the object that somebody else wrote last
+    touched: int  # the last version in which others may have changed more than annotations and labels
     claims: dict[Hashable, Any]  # what this process has made for it for free, and announced nothing paid for since
     users_of: Callable[[Key], tuple[Key, ...]]  # the objects that refer to a key
     serving: Callable[[Key], tuple[Key, ...]]  # those of them that need it to stay, from memory

@@ -16,7 +16,7 @@ from qianfan_operator.keys import Key
 from qianfan_operator.schedule import LONG_WATCHED, Schedule
 from qianfan_operator.sealed import Sealed
 from qianfan_operator.signals import is_in_between, is_settled, note, signal_of, todo
-from qianfan_operator.store import Entry, Store
+from qianfan_operator.store import Entry, Source, Store
 from qianfan_operator.workqueue import Lane, WorkQueue
 
 log = logging.getLogger(__name__)
@@ -77,7 +77,7 @@ class Intake:
             return
         wishes, resource = todo(resource), resource.own()
         settled = is_settled(kind, resource)
-        record = self._store.put(key, raw, keep_body=not settled)
+        record = self._store.put(key, raw, not settled, Source.EVENT if event else Source.LISTED)
         if record is None:
             return
         cured = self._note(key, record, raw.get(UNREADABLE, ""))
@@ -101,7 +101,7 @@ class Intake:
         """Take an object that cannot be used as it is. What is known of it stays known, and it counts as seen."""
         metadata = raw["metadata"]
         key = Key(plural, metadata["namespace"], metadata["name"])
-        record = self._store.put(key, raw, keep_body=False)
+        record = self._store.put(key, raw, keep_body=False, source=Source.LISTED)
         if record is None:
             return
         if record.signal is None:

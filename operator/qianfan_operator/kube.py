@@ -66,6 +66,10 @@ class Conflict(KubeError):
     """The object changed since it was read (HTTP 409); the pass starts again."""
 
 
+class Outrun(Conflict):
+    """Others wrote annotations or labels of the object between each read and write: nothing failed."""
+
+
 class NotFound(KubeError):
     """The object is not there (HTTP 404)."""
 

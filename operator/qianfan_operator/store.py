@@ -4,6 +4,7 @@ A record keeps the object as compressed JSON only as long as something is going 
 bytes. Memory beats events: an event that is older than our own last write is dropped.
 """
 
+import enum
 import json
 import threading
 import zlib
@@ -21,12 +22,22 @@ REMEMBERED = 100  # names of a kind in a namespace whose objects went
 REMEMBERED_IN_ALL = 4_000  # such names; those of namespaces that have not been heard of for the longest go first
 _LARGEST = 32768  # bytes of a packed body; what packs larger is read anew instead, so that many such cost no memory
 _LONGEST = 8 * _LARGEST  # characters of an object as JSON that packing is tried of
+_OWN = 64  # versions of an object that we wrote and the watch has not brought yet
 _SIGHTS = 64  # of one object; each is a moment since which something is waited for
 _AWAITED = 16  # objects that one may wait for besides those that it refers to; of more the newest
 _CLAIMS = 64  # of one object; what was made for free and is remembered no more is met again by its name
 
 Where = tuple[str, str]
 """Namespace and name of a Secret."""
+
+
+class Source(enum.Enum):
+    """Where an object as it is put into the store comes from."""
+
+    READ = enum.auto()  # asked for: whatever others wrote before is not known
+    OURS = enum.auto()  # the answer to a write of ours, which was guarded, so that nobody was between
+    EVENT = enum.auto()  # the watch: brings every version, in their order
+    LISTED = enum.auto()  # a list of the watch: what was between is not known
 
 
 @dataclass(slots=True)
@@ -36,7 +47,15 @@ class Entry:
     uid: str
     version: int
     touched: int = 0
-    """The version that somebody else wrote last; our own writes are guarded, so nobody was between them."""
+    """The last version, as the watch tells, in which somebody else changed more than annotations and labels."""
+    watched: int = 0
+    """The version that the watch has brought last; it has brought all before."""
+    jumped: int = 0
+    """The version that was read before the watch had brought it."""
+    essence: int | None = None
+    """What stands for the object as the watch brought it last, but for annotations and labels."""
+    own: tuple[int, ...] = ()
+    """The versions that we wrote and the watch has not brought yet."""
     body: bytes | None = None
     """None: nothing is going on; empty: too large to be remembered."""
     unreadable: str = ""
@@ -91,6 +110,14 @@ class Entry:
     finished: bool = False
     """Whether it needs no look ever again."""
 
+    @property
+    def foreign_version(self) -> int:
+        """The last version in which somebody else may have changed more than annotations and labels.
+
+        What was read before the watch has brought it counts until it has: a status may have been written and wiped.
+        """
+        return self.jumped if self.jumped > self.watched else self.touched
+
 
 class Store:
     """All records. Thread-safe."""
@@ -134,27 +161,33 @@ class Store:
     def __len__(self) -> int:
         return len(self._records)
 
-    def put(self, key: Key, raw: Mapping[str, Any], keep_body: bool, *, ours: bool = False) -> Entry | None:
-        """Take in an object as it was read, seen by the watch or (`ours`) written; None if something newer is known."""
+    def put(self, key: Key, raw: Mapping[str, Any], keep_body: bool, source: Source = Source.READ) -> Entry | None:
+        """Take in an object as it came from somewhere; None if something newer is known."""
         metadata = raw["metadata"]
-        version = _number(metadata.get("resourceVersion"))
+        version = number(metadata.get("resourceVersion"))
         with self._lock:
             record = self._records.get(key)
             if record and version < record.version:
+                if record.uid == metadata["uid"]:
+                    _compare(record, raw, version, source)
                 return None
             if record is None or record.uid != metadata["uid"]:
                 if record:
                     self._unlink(key, record)
                     self._keyed_by(key, record, ())
-                before, record = record, Entry(metadata["uid"], version)
+                before, record = record, Entry(metadata["uid"], version, touched=version)
                 if before:
                     record.holds, record.reserved, record.intends = before.holds, before.reserved, before.intends
                 self._records[key] = record
-            if (not ours and version != record.version) or not record.touched:
-                record.touched = version
+            _compare(record, raw, version, source)
             record.version = version
             record.body = _pack(raw) if keep_body else None
             return record
+
+    def unbroken(self, key: Key, since: int, until: int) -> bool:
+        """Say whether it is known that nobody else wrote more than annotations and labels between two versions."""
+        record = self._records.get(key)
+        return record is not None and record.watched >= until and record.foreign_version <= since
 
     def refer(self, key: Key, to: Iterable[Key]) -> None:
         """Note the objects that one refers to."""
@@ -454,13 +487,40 @@ def _drop(index: dict[T, set[Key]], key: Key, what: Iterable[T]) -> None:
             del index[one]
 
 
+def essence(raw: Mapping[str, Any]) -> int:
+    """Return what stands for an object but for its annotations and labels."""
+    kept = trimmed(raw)
+    metadata = kept.get("metadata", {})
+    parts = [metadata.get(name) for name in ("uid", "generation", "deletionTimestamp", "finalizers")]
+    return hash(json.dumps([parts[:3], parts[3] or [], kept.get("status") or {}], sort_keys=True))
+
+
+def _compare(record: Entry, raw: Mapping[str, Any], version: int, source: Source) -> None:
+    """Note whether somebody else has changed more of an object than annotations and labels."""
+    if source is Source.OURS:
+        record.own = (*record.own, version)[-_OWN:]
+    if version <= record.watched:
+        return
+    if source is Source.READ and version != record.version:
+        record.jumped = version
+    if source in {Source.READ, Source.OURS}:
+        return
+    now = essence(raw)
+    known = version == record.version and record.jumped <= record.watched
+    ours = known if source is Source.LISTED else version in record.own
+    if not ours and (source is Source.LISTED or now != record.essence):
+        record.touched = max(record.touched, version)
+    record.own = tuple(one for one in record.own if one > version)
+    record.watched, record.essence = version, now
+
+
 def _pack(raw: Mapping[str, Any]) -> bytes:
     text = json.dumps(trimmed(raw), separators=(",", ":"))
     packed = zlib.compress(text.encode(), 1) if len(text) <= _LONGEST else b""
     return packed if len(packed) <= _LARGEST else b""
 
 
-def _number(version: object) -> int:
+def number(version: object) -> int:
     """Read a resourceVersion as the number that it is on every API server (comparable within one resource)."""
     text = str(version)
     return int(text) if text.isdigit() else 0

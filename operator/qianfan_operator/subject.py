@@ -2,7 +2,7 @@
 
 import logging
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -35,10 +35,10 @@ from qianfan_operator.decide import Why
 from qianfan_operator.events import Events
 from qianfan_operator.external import Kind, Updates, World
 from qianfan_operator.keys import Key
-from qianfan_operator.kube import Conflict, Forbidden, Invalid, Kube, KubeError
+from qianfan_operator.kube import Conflict, Forbidden, Invalid, Kube, KubeError, Outrun
 from qianfan_operator.reasons import Reason
 from qianfan_operator.signals import note
-from qianfan_operator.store import Store
+from qianfan_operator.store import Source, Store, essence, number
 from qianfan_operator.text import clean
 
 log = logging.getLogger(__name__)
@@ -55,6 +55,7 @@ _INVITING = frozenset(
     }
 )  # what a change of the annotation has tried again or undone, and what is only known when the cloud can be asked
 
+_TRIES = 5  # of a write, while others write annotations or labels
 _LOOKING = frozenset({Reason.CONFIRMING, Reason.CREATE_OUTCOME_UNKNOWN, Reason.ACCOUNT_CHANGED})
 
 
@@ -90,10 +91,36 @@ class Subject:
 
     def confirm(self) -> None:
         """Make sure that the object is still as this pass read it, before the cloud is changed; raises Conflict."""
-        raw = self._kube.get(self.key)
-        if raw["metadata"]["resourceVersion"] != self.resource.metadata.resource_version:
+        for _ in range(_TRIES):
+            raw = self._kube.get(self.key)
+            if raw["metadata"]["resourceVersion"] == self.resource.metadata.resource_version or self._follows(raw):
+                return
+        raise Outrun(f"{self.key} is annotated all the time")
+
+    def _follows(self, raw: Mapping[str, Any]) -> bool:
+        """Go on with the object as it is now, if others wrote no more of it than annotations and labels.
+
+        Raises Conflict if they did; False: that is not known yet. A status that records nothing can be as it was and
+        still have been another meanwhile, which was wiped: only the watch can tell.
+        """
+        if essence(raw) != self._essence:
             self._store.forget_body(self.key)
             raise Conflict(f"{self.key} changed since it was read")
+        since, now = number(self.resource.metadata.resource_version), number(raw["metadata"]["resourceVersion"])
+        recorded = self._written.records and self.resource.former is None
+        if not recorded and not self._store.unbroken(self.key, since, now):
+            return False
+        self._take(raw)
+        return True
+
+    def _guarded(self, write: Callable[[str], Mapping[str, Any]]) -> Mapping[str, Any]:
+        """Write for the version of this pass, and, while only annotations and labels change, for the one after it."""
+        for _ in range(_TRIES):
+            try:
+                return write(self.resource.metadata.resource_version)
+            except Conflict:
+                self._follows(self._kube.get(self.key))
+        raise Outrun(f"{self.key} is annotated all the time")
 
     def begin(self, account: str, verdict: Verdict, world: World, *, first: bool) -> None:
         """Hold the object; of a new one record that it begins with nothing: a status that does not say so was wiped.
@@ -119,13 +146,13 @@ class Subject:
         if FINALIZER in finalizers:
             self.confirm()
             return
-        version = self.resource.metadata.resource_version
+        held = [*finalizers, FINALIZER]
         try:
-            raw = self._kube.patch_finalizers(self.key, version, [*finalizers, FINALIZER])
+            raw = self._guarded(lambda version: self._kube.patch_finalizers(self.key, version, held))
         except (Forbidden, Invalid) as error:
             self._tell_refused(error)
             raise
-        self._take(raw, ours=True)
+        self._take(raw, Source.OURS)
 
     def _tell_refused(self, error: KubeError) -> None:
         """Tell, in the API server's words, that the object cannot be held; what is usable stays so."""
@@ -147,7 +174,7 @@ class Subject:
         metadata = self.resource.metadata
         if FINALIZER in metadata.finalizers:
             rest = [name for name in metadata.finalizers if name != FINALIZER]
-            self._kube.patch_finalizers(self.key, metadata.resource_version, rest)
+            self._guarded(lambda version: self._kube.patch_finalizers(self.key, version, rest))
         self.released = True
 
     def note(self, updates: Updates) -> None:
@@ -190,17 +217,16 @@ class Subject:
         patch = difference(before.to_dict(), after.to_dict())
         if not patch:
             return
-        version = self.resource.metadata.resource_version
         try:
-            raw = self._kube.patch_status(self.key, version, patch)
+            raw = self._guarded(lambda version: self._kube.patch_status(self.key, version, patch))
         except Invalid:
             # Never may a surprising word of the cloud keep an id from landing: the rest is tried without the verdict.
             log.exception("The status was refused; writing the ids alone", extra={"object": str(self.key)})
             ids = difference(before.to_dict(), recorded.to_dict())
-            raw = self._kube.patch_status(self.key, version, ids)
+            raw = self._guarded(lambda version: self._kube.patch_status(self.key, version, ids))
         self.writes += 1
         self._noted.clear()
-        self._take(raw, ours=True)
+        self._take(raw, Source.OURS)
         if (record := self._store.get(self.key)) is not None:
             record.unbound = self._written.records and self._written.object_uid is None
         self._events.transition(self.resource, before.conditions)
@@ -273,14 +299,15 @@ class Subject:
             "last_handled_reconcile_at": status.last_handled_reconcile_at if self._inviting() else asked,
         }
 
-    def _take(self, raw: Mapping[str, Any], *, ours: bool = False) -> None:
-        record = self._store.put(self.key, raw, keep_body=True, ours=ours)
+    def _take(self, raw: Mapping[str, Any], source: Source = Source.READ) -> None:
+        record = self._store.put(self.key, raw, keep_body=True, source=source)
         self._read(raw)
         if record:  # an intent is known to all before it is sent
             resource = self.resource.model_copy(update={"status": self._own})
             note(self._store, record, self.kind, resource)
 
     def _read(self, raw: Mapping[str, Any]) -> None:
+        self._essence = essence(raw)
         try:
             self.resource, self.invalid = self.kind.resource.parse(raw), ""
         except ValidationError as error:

@@ -188,11 +188,18 @@ def _edits(rules: Rules, state: State) -> Iterator[Move]:
             gone = put(rules, state, obj._replace(there=False, held=False), BLANK)
             yield CLOUD, "the object is deleted with Orphan, and gone", gone._replace(left=left), False
     if "touch" in rules.edits:
-        yield user("an annotation is set")
+        touched = put(rules, state, obj, status, restarts=False)
+        yield CLOUD, "an annotation is set, which a write meets", touched._replace(left=left), False
+        yield CLOUD, "an annotation is set", state._replace(left=left), False
     if "secret" in rules.edits:
         yield user("the Secret is switched to the other account", account=1 - obj.account)
     if "wipe" in rules.edits and status != BLANK:
-        yield CLOUD, "the status is wiped", put(rules, state, obj, BLANK)._replace(left=left), False
+        yield CLOUD, "the status is wiped", _wiped(rules, state)._replace(left=left), False
+
+
+def _wiped(rules: Rules, state: State) -> State:
+    """Wipe the status; who does not compare it takes that for an annotation, and goes on."""
+    return put(rules, state, state.obj, BLANK) if rules.compare_status else state._replace(status=BLANK)
 
 
 def _ends(state: State) -> Iterator[Move]:

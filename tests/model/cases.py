@@ -13,6 +13,8 @@ ORPHAN, SECRET, TOUCH = (
     frozenset({"touch"}),
 )
 
+TOUCHED = frozenset({"touch", "delete", "wipe"})
+
 
 @dataclass(frozen=True)
 class Case:
@@ -37,6 +39,8 @@ SMALL = (
     Case("unproven lists, a loss", Rules(proven=False, edits=TOUCH), Budget(1, 1, 1, 1)),
     Case("without V2", Rules(proven=False, v2=False, edits=NOTHING), Budget(0, 1, 1)),
     Case("edited without V2", Rules(proven=False, v2=False, edits=TOUCH), Budget(0, 0, 0, 2)),
+    Case("annotated at any time", Rules(edits=TOUCHED), Budget(1, 1, 0, 2)),
+    Case("annotated, and the Lease", Rules(edits=TOUCHED), Budget(0, 1, 1, 2)),
     Case("another account", Rules(edits=SECRET), Budget(0, 1, 0, 2)),
     Case("a restore", Rules(edits=RESTORE), Budget(0, 1, 0, 3, 1)),
 )
@@ -58,6 +62,8 @@ WEAKER = (
     Case("an empty task believed at once", Rules(empty_grace=False, edits=ORPHAN), Budget(0, 0, 0, 2), TWICE),
     Case("a grace that others' writes do not restart", Rules(grace_restarts=False, edits=DELETE),
          Budget(1, 0, 2, 2), LEFT),
+    Case("a write repeated though the status is another", Rules(compare_status=False, edits=DELETE),
+         Budget(0, 0, 1, 1), TWICE),
     Case("no look at delete", Rules(look_on_delete=False), Budget(0, 0, 0, 2), LEFT),
     Case("what is found at delete is stopped unrecorded", Rules(record_found=False, edits=DELETE),
          Budget(0, 0, 1, 3), ROBBED),

@@ -99,15 +99,21 @@ def is_stuck(rules: Rules, state: State) -> bool:
     return True
 
 
-def put(rules: Rules, state: State, obj: Object, status: Status, who: int = NOBODY, then: Process = IDLE) -> State:
-    """Write the object; every other process' copy is old by that, and a guarded write of it can only fail."""
+def put(
+    rules: Rules, state: State, obj: Object, status: Status, who: int = NOBODY, then: Process = IDLE, *,
+    restarts: bool = True,
+) -> State:  # fmt: skip
+    """Write the object; every other process' copy is old by that, and a guarded write of it can only fail.
+
+    `restarts`: something else than annotations and labels is written, so that graces begin again.
+    """
     now = status.pending.nonce if status.pending else None
     procs = []
     for index, process in enumerate(state.procs):
         at, hand, fresh, sights = then if index == who else process
         if index != who:
             fresh = False
-            if rules.grace_restarts:
+            if rules.grace_restarts and restarts:
                 sights = tuple(sight for sight in sights if isinstance(sight[0], int) or sight[0][0] in {BEGUN, CLAIM})
             if rules.guarded and at in _FAILS_WHEN_STALE:
                 at, hand = "idle", None

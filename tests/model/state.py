@@ -125,7 +125,8 @@ class Rules:
     keep_begin: bool = True  # and that the object was new when it put the finalizer on it, for a grace
     own_end: bool = True  # a stopped run of this very object is its attempt, too
     own_empty: bool = True  # one of this very object's, which its complete status does not record, is so at once
-    grace_restarts: bool = True  # these graces begin again when somebody else writes the object
+    grace_restarts: bool = True  # these graces begin again when somebody else writes more than annotations and labels
+    compare_status: bool = True  # a write that met a conflict is repeated only if the status is as it was
     look_on_delete: bool = True  # deleting with a wiped status searches by mark
     record_found: bool = True  # what that finds is recorded before it is stopped
     wait_on_delete: bool = True  # deleting with an open intent waits for the grace

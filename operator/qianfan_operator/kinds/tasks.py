@@ -96,7 +96,7 @@ def _mine(world: World, account: Account, mark: Mark, theirs: Mark | None, item:
     if runs or same_uid:  # what was sent for this very object is in its status, which is complete: nothing was, here
         return None
     # A createJob of an earlier life may be on its way: only after the grace, and a second look, is the task empty. The
-    # count starts again whenever the object changes, because then somebody else may have had it in hand.
+    # count starts again when others change more than annotations and labels: they may have had it in hand.
     if left := world.grace_left("empty", item.name, world.touched):
         return confirming(left, f"Task {item.name} already exists. Waiting to see whether it contains a run.")
     if again := account.client.fine_tuning_tasks(item.task_uuid):

@@ -237,8 +237,9 @@ def test_an_intent_whose_write_was_not_answered_was_not_sent(v2: str, worlds: Ca
     assert len(paid(world)) == 1
 
 
-def test_a_grace_begins_again_when_somebody_writes_the_object(worlds: Callable[..., World]) -> None:
-    """An empty task of an earlier life is believed a whole grace after the last write that was not our own."""
+@pytest.mark.parametrize("restarts", [True, False], ids=["the spec", "an annotation"])
+def test_a_grace_begins_again_when_somebody_writes_the_object(worlds: Callable[..., World], restarts: bool) -> None:
+    """An empty task of an earlier life is believed a whole grace after others changed more than annotations."""
     world = begin(worlds)
     world.sim.faults.add(Fault(Effect.LOSE_REPLY, "createTask"))
     world.kube.apply(job())
@@ -248,10 +249,13 @@ def test_a_grace_begins_again_when_somebody_writes_the_object(worlds: Callable[.
     world.kube.apply(job())
     world.until(JOB, "Confirming")
     world.rest(GRACE / 2)
-    world.kube.annotate(JOB, note="somebody was here")
+    if restarts:
+        world.kube.patch_spec(JOB, description="somebody was here")
+    else:
+        world.kube.annotate(JOB, note="somebody was here")
     since = world.clock.boot
     world.until(JOB, "Training")
-    assert world.clock.boot - since >= GRACE
+    assert (world.clock.boot - since >= GRACE) == restarts
     assert len(paid(world)) == 1
 
 

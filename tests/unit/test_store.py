@@ -6,7 +6,7 @@ from datetime import datetime
 import pytest
 
 from qianfan_operator.keys import Key, Thing
-from qianfan_operator.store import REMEMBERED, REMEMBERED_IN_ALL, Store
+from qianfan_operator.store import REMEMBERED, REMEMBERED_IN_ALL, Source, Store
 from unit.objects import JOB, MODEL, SERVICE, raw
 
 
@@ -304,3 +304,46 @@ def test_a_secret_that_nobody_names_any_more_is_told(store: Store) -> None:
     assert told == [("team", "mine")]
     store.put(MODEL, raw(MODEL, 2, uid="uid-2"), keep_body=False)
     assert told[1:] == [("team", "other"), ("shared", "default")]
+
+
+def test_only_more_than_an_annotation_counts_as_somebody_elses_change(store: Store) -> None:
+    """The watch brings each version: our own and annotations are none; a status, a spec or a finalizer are."""
+    blank = {"observedGeneration": 1}
+    store.put(JOB, raw(JOB, 5, status=blank), True, Source.EVENT)
+    store.put(JOB, raw(JOB, 6, status=blank, annotations={"a": "b"}), True, Source.EVENT)
+    store.put(JOB, raw(JOB, 7, status={"jobId": 1}), True, Source.OURS)
+    store.put(JOB, raw(JOB, 7, status={"jobId": 1}), True, Source.EVENT)
+    record = store.get(JOB)
+    assert record is not None
+    assert record.foreign_version == 5
+    assert store.unbroken(JOB, 5, 7)
+    for version, change in enumerate(({"status": blank}, {"generation": 2}, {"finalizers": ["x"]}), 8):
+        store.put(JOB, raw(JOB, version, **change), True, Source.EVENT)  # type: ignore[arg-type]
+        assert record.foreign_version == version
+
+
+def test_what_was_read_before_the_watch_brought_it_counts_until_it_has(store: Store) -> None:
+    """A status may have been written and wiped meanwhile: only the watch, which brings both, can tell."""
+    for between, foreign in (({}, 5), ({"jobId": 1}, 9)):
+        store.forget(JOB)
+        store.put(JOB, raw(JOB, 5, status={}), True, Source.EVENT)
+        store.put(JOB, raw(JOB, 9, status={}), True, Source.READ)
+        record = store.get(JOB)
+        assert record is not None
+        assert record.foreign_version == 9
+        assert not store.unbroken(JOB, 5, 9)
+        store.put(JOB, raw(JOB, 7, status=between), True, Source.EVENT)
+        store.put(JOB, raw(JOB, 9, status={}), True, Source.EVENT)
+        assert record.foreign_version == foreign
+        assert store.unbroken(JOB, 5, 9) == (foreign == 5)
+
+
+def test_a_list_of_the_watch_may_have_left_something_out(store: Store) -> None:
+    """After a list, what was between is not known, unless nothing was."""
+    store.put(JOB, raw(JOB, 5), True, Source.EVENT)
+    store.put(JOB, raw(JOB, 5), True, Source.LISTED)
+    record = store.get(JOB)
+    assert record is not None
+    assert record.foreign_version == 5
+    store.put(JOB, raw(JOB, 6), True, Source.LISTED)
+    assert record.foreign_version == 6

@@ -23,7 +23,7 @@ def test_calls_are_counted(client, server, clock):
     assert (caught.value.fate, caught.value.reason, caught.value.refused) == (
         Fate.RETRY, Reason.CLOUD_UNAVAILABLE, True,
     )  # fmt: skip
-    assert "One reconcile may make 2 calls of the cloud in 60 s" in str(caught.value)
+    assert "The reconcile reached its limit (2 cloud calls or 60 s)." in str(caught.value)
     client.user_models()
     client.user_models()
     assert len(server.seen) == 4

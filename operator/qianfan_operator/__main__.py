@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 import uuid
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 
@@ -70,26 +71,36 @@ def main() -> int:
         return LOST
 
 
-async def _run(settings: Settings) -> int:
-    clock = SystemClock()
-    access = Access()
-    kube = Kube(settings.workers + 3, access=access)
-    cluster = settings.cluster_id or await asyncio.to_thread(kube.cluster_uid)
-    cloud = _cloud_settings(settings)
-    store = Store()
+@dataclass(frozen=True)
+class _Parts:
+    """What the process is made of, connected."""
 
-    def connect(keys: AccessKey) -> Client:
+    cloud: CloudSettings
+    store: Store
+    queue: WorkQueue[Key]
+    protocol: Protocol
+    election: Election | Alone
+    intake: Intake
+    watch: Watch
+    listing: Listing
+    check: InformerCheck
+    workers: Workers
+
+
+def _connect(settings: Settings, clock: SystemClock, access: Access, kube: Kube, cluster: str) -> _Parts:
+    """Connect the parts; needs a running event loop."""
+    cloud, store, schedule = _cloud_settings(settings), Store(), _schedule(settings)
+
+    def client_of(keys: AccessKey) -> Client:
         return Client(Transport(cloud, keys, clock, metrics.called))
 
-    schedule = _schedule(settings)
     credentials = Credentials(
-        kube, connect, settings.credentials_wait_sec, clock.boottime, clock.wall, _default_credentials(settings)
+        kube, client_of, settings.credentials_wait_sec, clock.boottime, clock.wall, _default_credentials(settings)
     )
     flows = Flows(store, credentials)
     queue: WorkQueue[Key] = WorkQueue(settings.workers, clock.boottime, flows.flow, flows.account)
     election = _election(settings, clock, access)
     protocol = Protocol(election.leading, nonce=lambda: uuid.uuid4().hex[:16])
-    events = Events(kube, lambda: _now("microseconds"))
     intake = Intake(BY_PLURAL, store, queue, schedule, credentials, protocol.unwritten)
     watch = Watch(BY_PLURAL, intake, access, settings.informer_patience_sec)
     listing = Listing(kube, store, BY_PLURAL)
@@ -99,48 +110,64 @@ async def _run(settings: Settings) -> int:
     )  # fmt: skip
     engine = Engine(
         kinds=BY_PLURAL, kube=kube, credentials=credentials, store=store, schedule=schedule, protocol=protocol,
-        events=events, clocks=Clocks(clock.boottime, _now), cluster=cluster, grace=settings.create_grace_sec,
-        listed=listing.read, leading=election.leading, adopt=settings.adopt,
+        events=Events(kube, lambda: _now("microseconds")), clocks=Clocks(clock.boottime, _now), cluster=cluster,
+        grace=settings.create_grace_sec, listed=listing.read, leading=election.leading, adopt=settings.adopt,
     )  # fmt: skip
     workers = Workers(
         settings.workers, queue, engine, shutdown=settings.shutdown_sec,
         stuck=max(STUCK, LIMITS.seconds + cloud.read_timeout + _WRITES),
     )  # fmt: skip
-    _warn(cloud)
+    return _Parts(cloud, store, queue, protocol, election, intake, watch, listing, check, workers)
+
+
+async def _run(settings: Settings) -> int:
+    access = Access()
+    kube = Kube(settings.workers + 3, access=access)
+    cluster = settings.cluster_id or await asyncio.to_thread(kube.cluster_uid)
+    parts = _connect(settings, SystemClock(), access, kube, cluster)
+    _warn(parts.cloud)
     metrics.BUILD.labels(version("qianfan-operator")).set(1)
     runner, port = await health.serve(
         settings.http_port,
-        alive=lambda: workers.ailing() or check.ailing(),
-        ready=lambda: check.ailing() if listing.read() else "the first listing is not read yet",
-        refresh=lambda: _refresh(store, queue, protocol, election, intake, watch),
+        alive=lambda: parts.workers.ailing() or parts.check.ailing(),
+        ready=lambda: parts.check.ailing() if parts.listing.read() else "the first listing is not read yet",
+        refresh=lambda: _refresh(parts),
         gate=_gate(settings, access),
     )
-    log.info("Started", extra={"port": port, "cloud": cloud.origin, "cluster": cluster, "workers": settings.workers})
+    about = {"port": port, "cloud": parts.cloud.origin, "cluster": cluster, "workers": settings.workers}
+    log.info("Started", extra=about)
+    code = await _lead_and_watch(parts)
+    await runner.cleanup()
+    return code
+
+
+async def _lead_and_watch(parts: _Parts) -> int:
+    """Take part in the election, and watch until the end; returns the exit code."""
     loop, stop, lost = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
 
     def lead() -> None:
-        intake.lead()
-        workers.start()
+        parts.intake.lead()
+        parts.workers.start()
 
     def lose() -> None:
-        workers.end()
+        parts.workers.end()
         lost.set()
         loop.call_soon_threadsafe(stop.set)
 
-    election.start(lambda: loop.call_soon_threadsafe(lead), lose)
-    looking, ending = asyncio.create_task(_observe(listing, check)), asyncio.create_task(_begin_end(stop, workers))
+    parts.election.start(lambda: loop.call_soon_threadsafe(lead), lose)
+    looking = asyncio.create_task(_observe(parts.listing, parts.check))
+    ending = asyncio.create_task(_begin_end(stop, parts.workers))
     code = LOST
     try:
-        await watch.run(stop)
+        await parts.watch.run(stop)
         code = LOST if lost.is_set() else 0
     except Exception:
         log.exception("The operator ends, because it cannot go on")
     finally:
         looking.cancel()
         ending.cancel()
-        code = await _end(workers, election, code)
+        code = await _end(parts.workers, parts.election, code)
         _leave_behind(code)
-        await runner.cleanup()
     return code
 
 
@@ -227,19 +254,17 @@ def _now(timespec: str = "seconds") -> str:
     return datetime.now(UTC).isoformat(timespec=timespec).replace("+00:00", "Z")
 
 
-def _refresh(
-    store: Store, queue: WorkQueue[Key], protocol: Protocol, election: Election | Alone, intake: Intake, watch: Watch
-) -> None:
-    metrics.LEADER.set(election.leading())
-    metrics.OBJECTS.set(len(store))
-    metrics.ACTIVE.set(queue.busy())
-    metrics.UNWRITTEN.set(len(protocol.unwritten()))
-    for plural, count in intake.unreadable_objects().items():
+def _refresh(parts: _Parts) -> None:
+    metrics.LEADER.set(parts.election.leading())
+    metrics.OBJECTS.set(len(parts.store))
+    metrics.ACTIVE.set(parts.queue.busy())
+    metrics.UNWRITTEN.set(len(parts.protocol.unwritten()))
+    for plural, count in parts.intake.unreadable_objects().items():
         metrics.UNREADABLE.labels(plural).set(count)
     for plural in (*BY_PLURAL, "secrets"):
-        if (age := watch.age(plural)) is not None:
+        if (age := parts.watch.age(plural)) is not None:
             metrics.INFORMER_AGE.labels(plural).set(age)
-    for lane, depth in queue.depth().items():
+    for lane, depth in parts.queue.depth().items():
         metrics.QUEUE_DEPTH.labels(lane.name.lower()).set(depth)
 
 

@@ -104,6 +104,10 @@ class OperatorProcess:
         """Wait until it acts."""
         self._history.wait_for(self.leads, lambda: f"it does not lead: {self.log()[-20:]}")
 
+    def until_told(self, words: str) -> None:
+        """Wait until the metrics hold these words: they are rendered once a second at most."""
+        self._history.wait_for(lambda: words in self.metrics(), lambda: f"the metrics do not tell {words}")
+
     def leads(self) -> bool:
         """Whether it acts, by its own account."""
         return "\nqianfan_leader 1.0\n" in self.metrics()

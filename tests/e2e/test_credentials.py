@@ -108,7 +108,7 @@ def test_another_secret_needs_a_role(place: Place) -> None:
     place.kubectl("create", "secret", "generic", "team-key", *data)
     place.apply(job(credentialsRef={"name": "team-key"}))
     waiting = place.until_waiting(JOB, "CredentialsForbidden")
-    assert "get secrets with resourceNames [team-key]" in condition(waiting, "Ready")["message"]
+    assert "`get` on secrets with resourceNames [team-key]" in condition(waiting, "Ready")["message"]
 
     rule = ("--verb=get", "--resource=secrets", "--resource-name=team-key")
     place.kubectl("create", "role", "team-key", *rule)

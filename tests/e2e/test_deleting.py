@@ -27,7 +27,7 @@ def test_a_namespace_that_lost_its_keys_first_can_be_let_go(place: Place, mortal
 
     message = condition(place.until_stalled(JOB, "DeletionBlocked"), "Ready")["message"]
     assert message.startswith("Secret qianfan-credentials not found")
-    kubectl, *words = shlex.split(message.partition(", then: ")[2])
+    kubectl, *words = shlex.split(message.partition(", then run: ")[2])
     assert kubectl == "kubectl"
     place.cluster.kubectl(*words)
     place.history.wait_for(lambda: not place.get(JOB), lambda: "the job is still there")

@@ -31,7 +31,8 @@ def test_a_poll_that_fails_changes_nothing_of_what_is_known(place: Place, troubl
     effect, more = TROUBLES[trouble]
     place.spoil(effect, "jobDetail", count=0, **more)
 
-    blind = place.until(JOB, lambda body: is_so(body, "Synced", "Unknown", "CloudUnavailable"))
+    reason = "Throttled" if trouble == "too-many-requests" else "CloudUnavailable"
+    blind = place.until(JOB, lambda body: is_so(body, "Synced", "Unknown", reason))
     assert is_so(blind, "Ready", "False", "Training")
     assert is_so(blind, "Reconciling", "True", "ProgressingWithRetry")
     for name in ("taskId", "jobId", "trainStatus"):

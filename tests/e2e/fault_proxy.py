@@ -106,6 +106,20 @@ class FaultProxy:
         await self._begin(made, key)
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
+        broken = asyncio.create_task(self._broken.wait())  # from the first moment: no watch slips through a break
+        forwarded = asyncio.create_task(self._forward(request, broken))
+        try:
+            if "watch" in request.query:
+                await asyncio.wait({forwarded, broken}, return_when=asyncio.FIRST_COMPLETED)
+                if not forwarded.done() and request.transport and not self._half:
+                    forwarded.cancel()
+                    request.transport.abort()
+            return await forwarded
+        finally:
+            broken.cancel()
+            forwarded.cancel()
+
+    async def _forward(self, request: web.BaseRequest, broken: "asyncio.Task[Any]") -> web.StreamResponse:
         if wrong := self._rule(request):
             return wrong()
         headers = {name: value for name, value in request.headers.items() if name.lower() != "host"}
@@ -120,33 +134,30 @@ class FaultProxy:
             )
             with suppress(ConnectionError):
                 await response.prepare(request)
-                await self._pass_on(request, found, response)
+                await self._pass_on(request, found, response, broken)
             return response
 
     async def _pass_on(
-        self, request: web.BaseRequest, found: aiohttp.ClientResponse, response: web.StreamResponse
-    ) -> None:
-        broken = asyncio.create_task(self._broken.wait())
+        self, request: web.BaseRequest, found: aiohttp.ClientResponse, response: web.StreamResponse,
+        broken: "asyncio.Task[Any]",
+    ) -> None:  # fmt: skip
         deaf = False
-        try:
-            while True:
-                more = asyncio.create_task(found.content.readany())
-                await asyncio.wait({more, broken}, return_when=asyncio.FIRST_COMPLETED)
-                if broken.done():
-                    more.cancel()
-                    if self._half:
-                        await response.write(self._half)
-                    assert request.transport
-                    if self._half:
-                        request.transport.close()
-                    else:
-                        request.transport.abort()
-                    return
-                chunk = await more
-                deaf = deaf or ("watch" in request.query and self._deaf(request))
-                if not chunk:
-                    return
-                if not deaf:
-                    await response.write(chunk)
-        finally:
-            broken.cancel()
+        while True:
+            more = asyncio.create_task(found.content.readany())
+            await asyncio.wait({more, broken}, return_when=asyncio.FIRST_COMPLETED)
+            if broken.done():
+                more.cancel()
+                if self._half:
+                    await response.write(self._half)
+                assert request.transport
+                if self._half:
+                    request.transport.close()
+                else:
+                    request.transport.abort()
+                return
+            chunk = await more
+            deaf = deaf or ("watch" in request.query and self._deaf(request))
+            if not chunk:
+                return
+            if not deaf:
+                await response.write(chunk)

@@ -1,6 +1,7 @@
-# Two stages: `build` makes a virtual environment with the pinned dependencies, and a root file system that holds it, the
-# interpreter and the libraries of these; the final stage is that and nothing more: no shell, no pip, no package manager.
-# The operator: python -m qianfan_operator. The simulator, for demos: python -m qianfan_simulator.
+# The image of the operator, which is the default, and with `--target simulator` that of the simulator.
+#
+# A build stage makes a virtual environment with the pinned dependencies, and a root file system that holds it, the
+# interpreter and their libraries. An image is that and nothing more: no shell, no pip, no package manager.
 #
 # The base goes by its digest; the name before it is for people. Renew: docker buildx imagetools inspect python:3.13-slim
 ARG BASE=python:3.13.15-slim-trixie@sha256:7c61056e61ac89e852de05f3dc6fa51a6dd2181797bceed46aa725dd7cb2cd3b
@@ -24,7 +25,24 @@ RUN /opt/build/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --whe
     && /opt/build/bin/pip --python /opt/qianfan/bin/python install --no-cache-dir --no-compile --no-deps /dist/*.whl \
     && python3 image/root.py /opt/qianfan /root-fs
 
-FROM scratch AS final
+FROM build AS build-simulator
+RUN python3 image/requirements.py aiohttp > simulator.txt && python3 -m venv --without-pip /opt/simulator \
+    && /opt/build/bin/pip --python /opt/simulator/bin/python install --no-cache-dir --no-compile \
+       --require-hashes -r simulator.txt -c constraints.txt \
+    && /opt/build/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /dist-simulator \
+       operator/qianfan_simulator \
+    && /opt/build/bin/pip --python /opt/simulator/bin/python install --no-cache-dir --no-compile --no-deps \
+       /dist-simulator/*.whl \
+    && python3 image/root.py /opt/simulator /root-fs-simulator
+
+FROM scratch AS simulator
+COPY --from=build-simulator /root-fs-simulator /
+ENV PATH=/opt/simulator/bin PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+USER 65532:65532
+EXPOSE 8080
+CMD ["python", "-m", "qianfan_simulator", "--host=0.0.0.0", "--port=8080"]
+
+FROM scratch AS operator
 COPY --from=build /root-fs /
 # The user is a number with no line in /etc/passwd, and kopf wants a name to call itself by.
 ENV PATH=/opt/qianfan/bin PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 LOGNAME=qianfan

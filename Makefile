@@ -5,6 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 IMAGE  ?= qianfan-operator:$(VERSION)
+SIMULATOR_IMAGE ?= qianfan-simulator:$(VERSION)
 PINNED = $(shell sed -n 's/^ARG BASE=//p' Dockerfile)
 ENGINE ?= $(firstword $(foreach engine,docker podman buildah,$(shell command -v $(engine) 2>/dev/null)))
 
@@ -80,11 +81,12 @@ demo: $(READY)  ## From manifests to an endpoint, no account needed (KEEP=1 leav
 bench: $(READY)  ## Measure latency, memory, CPU and writes
 	$(BIN)/python bench
 
-image:          ## Build the image with docker, podman or buildah (BASE=name@sha256:... takes another base)
+image:          ## Build both images with docker, podman or buildah (BASE=name@sha256:... takes another base)
 	@test -n "$(ENGINE)" || { echo "No container engine: install docker, podman or buildah" >&2; exit 1; }
 	@echo '$(or $(BASE),$(PINNED))' | grep -Eq '@sha256:[0-9a-f]{64}$$' \
 	  || { echo "BASE must name the base by its digest: BASE=name@sha256:..." >&2; exit 1; }
 	$(ENGINE) build $(if $(BASE),--build-arg BASE=$(BASE) )--tag $(IMAGE) .
+	$(ENGINE) build $(if $(BASE),--build-arg BASE=$(BASE) )--target simulator --tag $(SIMULATOR_IMAGE) .
 
 cluster: $(READY)  ## Start a throw-away control plane with the definitions, until Ctrl-C
 	@$(BIN)/python -m qianfan_devcluster --crds crds

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import tomllib
+import zipfile
 from importlib.metadata import requires, version
 from pathlib import Path
 
@@ -16,7 +17,12 @@ ROOT = Path(__file__).parents[2]
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-IMAGE = f"qianfan-operator:{PROJECT['version']}"
+IMAGE, SIMULATOR_IMAGE = (f"qianfan-{name}:{PROJECT['version']}" for name in ("operator", "simulator"))
+DISTRIBUTIONS = {
+    "qianfan-operator": ".",
+    "qianfan-simulator": "operator/qianfan_simulator",
+    "qianfan-devcluster": "operator/qianfan_devcluster",
+}
 
 
 def make(*words: str, **environ: str) -> str:
@@ -99,7 +105,7 @@ def test_every_pin_has_hashes_and_no_address() -> None:
     installs = re.findall(r"pip install (?:--(?!tag)[\w-]+ )*.*$", MAKEFILE, re.MULTILINE)
     assert all("--require-hashes" in one or "--no-deps" in one or one.endswith("uv; \\") for one in installs), installs
     image = re.findall(r"install [^&]*", DOCKERFILE.replace("\\\n", ""))
-    assert len(image) == 4
+    assert len(image) == 6
     assert all("--require-hashes" in one or "--no-deps" in one for one in image), image
 
 
@@ -108,8 +114,9 @@ def test_the_base_of_the_image_is_a_digest_and_its_end_is_nothing_but_ours() -> 
     digest = r"\S+@sha256:[0-9a-f]{64}"
     assert re.findall(r"^ARG BASE=(.*)$", DOCKERFILE, re.MULTILINE)[0]
     assert re.search(rf"^ARG BASE={digest}$", DOCKERFILE, re.MULTILINE)
-    assert re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE) == ["${BASE}", "scratch"]
-    assert re.findall(r"^COPY --from.*$", DOCKERFILE, re.MULTILINE) == ["COPY --from=build /root-fs /"]
+    assert re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE) == ["${BASE}", "build", "scratch", "scratch"]
+    copied = re.findall(r"^COPY --from.*$", DOCKERFILE, re.MULTILINE)
+    assert copied == ["COPY --from=build-simulator /root-fs-simulator /", "COPY --from=build /root-fs /"]
     assert DOCKERFILE.rindex("RUN ") < DOCKERFILE.index("FROM scratch")
     other = f"base@sha256:{'0' * 64}"
     assert f"--build-arg BASE={other} " in make("--dry-run", "image", "ENGINE=docker", f"BASE={other}")
@@ -119,14 +126,34 @@ def test_the_base_of_the_image_is_a_digest_and_its_end_is_nothing_but_ours() -> 
 
 
 def test_the_manifests_run_the_image_that_make_builds() -> None:
-    """One name and one version for the image, the one of pyproject.toml."""
-    assert f"docker build --tag {IMAGE} ." in make("--dry-run", "image", "ENGINE=docker")
+    """One name and one version for each image, the one of pyproject.toml."""
+    built = make("--dry-run", "image", "ENGINE=docker")
+    assert f"docker build --tag {IMAGE} ." in built
+    assert f"docker build --target simulator --tag {SIMULATOR_IMAGE} ." in built
     names = set()
     for path in (ROOT / "deploy").rglob("*.yaml"):
         for one in yaml.safe_load_all(path.read_text(encoding="utf-8")):
             if one.get("kind") == "Deployment":
                 names |= {container.get("image") for container in one["spec"]["template"]["spec"]["containers"]}
-    assert names - {None} == {IMAGE}  # a patch names no image
+    assert names - {None} == {IMAGE, SIMULATOR_IMAGE}  # a patch names no image
+
+
+def test_each_distribution_holds_its_own_package_only(tmp_path: Path) -> None:
+    """No wheel contains a package of another distribution, so the operator's image has no simulator in it."""
+    for name, folder in DISTRIBUTIONS.items():
+        project = tomllib.loads((ROOT / folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        assert (project["name"], project["version"]) == (name, PROJECT["version"])
+        assert set(project["dependencies"]) <= {*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"]}
+        command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
+        subprocess.run([*command, "--wheel-dir", tmp_path, ROOT / folder], check=True)
+        [wheel] = tmp_path.glob(f"{name.replace('-', '_')}-*.whl")
+        packages = {Path(one).parts[0] for one in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in one}
+        assert packages == {name.replace("-", "_")}
+    simulator = tomllib.loads(
+        (ROOT / DISTRIBUTIONS["qianfan-simulator"] / "pyproject.toml").read_text(encoding="utf-8")
+    )
+    needed_by_image = re.findall(r"requirements\.py (\w+) > simulator\.txt", DOCKERFILE)
+    assert [re.split("[<>=]", one)[0] for one in simulator["project"]["dependencies"]] == needed_by_image
 
 
 def test_the_image_gets_what_it_copies_and_does_not_run_as_root() -> None:

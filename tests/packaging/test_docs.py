@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from qianfan_operator.reasons import Reason
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
-    path for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "operator/README.md", ROOT / "crds/README.md"]
+    [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "operator/README.md", ROOT / "crds/README.md"]
 )
 KIND_PAGES = ["job", "model", "service"]
 
@@ -50,11 +51,37 @@ def test_the_pages_of_the_kinds_have_the_same_headings() -> None:
     assert headings == [["Example", "Fields", "What happens", "Conditions", "Deleting"]] * 3
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def prose(page: Path) -> str:
+    """Return the text of a page without its code blocks."""
+    return re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors that GitHub gives to the headings of a page; a repeated heading gets a number."""
+    seen, found = Counter[str](), set[str]()
+    for heading in re.findall(r"^#{1,6} +(.*?)[ #]*$", prose(page), re.MULTILINE):
+        words = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).lower()
+        slug = re.sub(r"[^\w -]", "", words).replace(" ", "-")
+        found.add(f"{slug}-{seen[slug]}" if seen[slug] else slug)
+        seen[slug] += 1
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_link_leads_nowhere(page: Path) -> None:
-    """Every relative link and picture of a page is a file of the repository."""
-    targets = re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text(encoding="utf-8"))
-    assert [target for target in targets if not (page.parent / target).exists()] == []
+    """Every relative link and picture of a page is a file of the repository, and every anchor is a heading in it."""
+    links = re.findall(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]*))?\)", prose(page))
+    missing = [path for path, _ in links if not (page.parent / path).exists()]
+    assert missing == []
+    targets = [(page.parent / path if path else page, anchor) for path, anchor in links if anchor]
+    assert [(str(target), anchor) for target, anchor in targets if anchor not in anchors(target)] == []
+
+
+def test_anchors_follow_the_rules_of_github(tmp_path: Path) -> None:
+    """Letters stay, in lower case; spaces become hyphens; other signs go; a second heading of the same text is 1."""
+    page = tmp_path / "page.md"
+    page.write_text("# `A` b/c: [d](e.md)\n\n```\n# no heading\n```\n\n## V1 calls\n\n## V1 calls\n", encoding="utf-8")
+    assert anchors(page) == {"a-bc-d", "v1-calls", "v1-calls-1"}
 
 
 def test_the_readme_shows_the_sample_that_the_demo_applies() -> None:
@@ -72,9 +99,9 @@ def test_the_documents_name_only_targets_that_exist() -> None:
 
 
 def test_the_tests_exist_that_guard_the_protocol() -> None:
-    """Each step of docs/never-pay-twice.md names a test that is there."""
-    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", read("docs/never-pay-twice.md"))
-    assert len(named) >= 11
+    """Each step of docs/design/create-protocol.md names a test that is there."""
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", read("docs/design/create-protocol.md"))
+    assert len(named) >= 20
     assert [(path, test) for path, test in named if f"def {test}(" not in read(path)] == []
 
 

@@ -45,6 +45,15 @@ def test_every_reason_is_explained() -> None:
     assert all(advice for _, _, advice in rows)
 
 
+def test_the_situations_of_the_design_name_known_reasons() -> None:
+    """Every reason in the table of docs/design/conditions.md is a member of the closed list."""
+    table = re.search(r"^## Situations$.*?^(\|.*?)\n\n", read("docs/design/conditions.md"), re.MULTILINE | re.DOTALL)
+    assert table
+    named = set(re.findall(r"`([A-Z]\w+)`", table[1]))
+    assert len(named) >= 30
+    assert named - {str(one) for one in Reason} == set()
+
+
 def test_the_pages_of_the_kinds_have_the_same_headings() -> None:
     """Whoever knows one page finds the way in the others."""
     headings = [re.findall(r"^## (.*)$", read(f"docs/{kind}.md"), re.MULTILINE) for kind in KIND_PAGES]

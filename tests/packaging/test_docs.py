@@ -13,9 +13,7 @@ import pytest
 from qianfan_operator.reasons import Reason
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted(
-    [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "operator/README.md", ROOT / "crds/README.md"]
-)
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "operator/README.md", ROOT / "crds/README.md"])
 KIND_PAGES = ["job", "model", "service"]
 
 

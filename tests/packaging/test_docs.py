@@ -84,6 +84,17 @@ def test_no_link_leads_nowhere(page: Path) -> None:
     assert [(str(target), anchor) for target, anchor in targets if anchor not in anchors(target)] == []
 
 
+def test_the_code_links_to_headings_of_the_documents() -> None:
+    """Every `docs/....md#anchor` in the code and in the tests is a heading of that page."""
+    sources = [path for folder in ("operator", "tests", "bench") for path in (ROOT / folder).rglob("*.py")]
+    pattern = re.compile(r"\b(docs/[\w/-]+\.md)(?:#([\w-]+))?")
+    links = {link for path in sources if path != Path(__file__) for link in pattern.findall(path.read_text("utf-8"))}
+    assert links
+    missing = [page for page, _ in links if not (ROOT / page).is_file()]
+    assert missing == []
+    assert [(page, anchor) for page, anchor in links if anchor and anchor not in anchors(ROOT / page)] == []
+
+
 def test_anchors_follow_the_rules_of_github(tmp_path: Path) -> None:
     """Letters stay, in lower case; spaces become hyphens; other signs go; a second heading of the same text is 1."""
     page = tmp_path / "page.md"

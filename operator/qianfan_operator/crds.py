@@ -14,13 +14,20 @@ from qianfan_operator.schema import resource_schema
 
 HEADER = "# Generated from the models in operator/qianfan_operator/api by `make crds`; not to be edited.\n"
 
+KEPT = {
+    "argocd.argoproj.io/sync-options": "Prune=false,Delete=false",
+    "helm.sh/resource-policy": "keep",
+    "kustomize.toolkit.fluxcd.io/prune": "disabled",
+}
+"""Annotations that keep tools from deleting a CRD, and with it every object of its kind; kubectl heeds none of them."""
+
 
 def definition(kind: type[Resource]) -> dict[str, Any]:
     """Write the CustomResourceDefinition of a kind."""
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{kind.plural}.{GROUP}"},
+        "metadata": {"name": f"{kind.plural}.{GROUP}", "annotations": dict(KEPT)},
         "spec": {
             "group": GROUP,
             "names": {

@@ -208,3 +208,26 @@ def test_there_is_a_sample_for_every_case(kind: str, expected: set[str]) -> None
     paths = [str(path.relative_to(ROOT)) for path in (ROOT / "deploy/samples").glob("*.yaml")]
     shown = {way for one in documents(*paths) if one["kind"] == kind for way in written(one["spec"])}
     assert expected <= shown
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("deploy/**/kustomization.yaml")), ids=lambda path: path.parent.name)
+def test_nothing_of_deploy_takes_the_crds_along(path: Path) -> None:
+    """No kustomization under deploy/ leads out of it or holds a CRD, so that deleting one of them keeps all objects."""
+    (wanted,) = documents(str(path.relative_to(ROOT)))
+    for name in wanted["resources"]:
+        resource = (path.parent / name).resolve()
+        assert resource.is_relative_to(ROOT / "deploy"), name
+        if resource.is_file():
+            found = documents(str(resource.relative_to(ROOT)))
+            assert "CustomResourceDefinition" not in [one["kind"] for one in found], name
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_flux_argo_cd_and_helm_keep_the_crds(kind: str) -> None:
+    """Deleting a CRD deletes every object of its kind; these are the annotations by which each tool leaves it alone."""
+    (crd,) = documents(f"crds/{kind}.yaml")
+    assert crd["metadata"]["annotations"] == {
+        "argocd.argoproj.io/sync-options": "Prune=false,Delete=false",
+        "helm.sh/resource-policy": "keep",
+        "kustomize.toolkit.fluxcd.io/prune": "disabled",
+    }

@@ -36,10 +36,9 @@ def test_the_samples_are_accepted(cluster: Cluster, namespace: str, sample: Path
 
 @pytest.mark.parametrize("folder", ["deploy", "deploy/demo"])
 def test_what_is_installed_is_complete_and_accepted(cluster: Cluster, folder: str) -> None:
-    """Both bases build with kubectl alone and hold all that the operator needs; the API server takes every object."""
+    """Both bases build with kubectl alone and hold all that the operator needs but the CRDs; all is accepted."""
     objects = built(cluster, folder)
     kinds = [one["kind"] for one in objects]
-    assert kinds.count("CustomResourceDefinition") == 3
     assert {"Namespace", "ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Deployment", "Service"} <= set(kinds)
     assert {one["metadata"].get("namespace", SYSTEM) for one in objects} == {SYSTEM}
     text = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})

@@ -41,7 +41,7 @@ from qianfan_operator.selector import Selector
 from qianfan_operator.settings import Settings, explain
 from qianfan_operator.store import Store
 from qianfan_operator.text import clean
-from qianfan_operator.watch import Watch
+from qianfan_operator.watch import INSTALL, Watch
 from qianfan_operator.workers import STUCK, Workers
 from qianfan_operator.workqueue import WorkQueue
 
@@ -130,7 +130,7 @@ async def _run(settings: Settings) -> int:
     runner, port = await health.serve(
         settings.http_port,
         alive=lambda: parts.workers.ailing() or parts.check.ailing(),
-        ready=lambda: parts.check.ailing() if parts.listing.read() else "the first listing is not read yet",
+        ready=lambda: _not_ready(parts),
         refresh=lambda: _refresh(parts),
         gate=_gate(settings, access),
     )
@@ -252,6 +252,13 @@ def _schedule(settings: Settings) -> Schedule:
 
 def _now(timespec: str = "seconds") -> str:
     return datetime.now(UTC).isoformat(timespec=timespec).replace("+00:00", "Z")
+
+
+def _not_ready(parts: _Parts) -> str:
+    """Say why no object, or not every object, is reconciled; empty if all are."""
+    if missing := parts.watch.missing_crds():
+        return f"CRDs are not installed: {', '.join(missing)}. Install them: {INSTALL}"
+    return parts.check.ailing() if parts.listing.read() else "the first listing is not read yet"
 
 
 def _refresh(parts: _Parts) -> None:

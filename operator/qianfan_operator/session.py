@@ -72,6 +72,7 @@ class Session:
         self._heard: dict[str, float] = {}  # when something came last, by the name of the kind in the path
         self._watches: dict[str, aiohttp.ClientResponse] = {}  # by the same
         self._anew: set[str] = set()
+        self._not_found: set[str] = set()  # kinds of which the last answer was 404
 
     @property
     def headers(self) -> Any:
@@ -91,6 +92,10 @@ class Session:
         """Tell the seconds since a watch, or a list, of a kind brought something; None if none ever did."""
         heard = self._heard.get(plural)
         return None if heard is None else self._clock() - heard
+
+    def not_found(self, plural: str) -> bool:
+        """Say whether the last answer about a kind was that the API server does not serve it."""
+        return plural in self._not_found
 
     def begin_anew(self, plural: str) -> None:
         """Have the kind listed anew: its watch has missed something."""
@@ -144,6 +149,8 @@ class Session:
         if isinstance(why, aiohttp.ClientResponse):
             what = str(why.status)
             why.close()
+            if why.status == 404:
+                self._not_found.add(URL(path).name)
             if why.status == 429:
                 wait = max(wait, min(_retry_after(why.headers.get("Retry-After", "")), _AGAIN_MOST))
         else:
@@ -161,6 +168,7 @@ class Session:
     def _answered(self, address: URL) -> None:
         self._waits.pop(address.path, None)
         self._refused.pop(address.path, None)
+        self._not_found.discard(address.name)
         self._heard[address.name] = self._clock()
 
     async def _page(self, address: URL, more: Mapping[str, Any]) -> "Reply":

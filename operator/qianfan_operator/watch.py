@@ -28,6 +28,9 @@ log = logging.getLogger(__name__)
 _ENDS = 8.0  # seconds that kopf may take to end
 _MISSING = 2.0  # seconds between two looks for a definition that is not there
 
+INSTALL = "kubectl apply --server-side -k crds/"
+"""What installs the CRDs, in a checkout of the operator's version."""
+
 
 class _NoDiffBase(kopf.DiffBaseStorage):
     """Remembers no last state: only change handlers would need it, and it is half of the cost of an event."""
@@ -84,6 +87,17 @@ class Watch:
     def age(self, plural: str) -> float | None:
         """Tell the seconds since the watch of a kind brought something, be it a bookmark; None if it never did."""
         return self._session.age(plural) if self._session else None
+
+    def missing_crds(self) -> list[str]:
+        """Name the CRDs that the API server does not serve; empty until it was asked for them."""
+        if not self._insights.ready_resources.is_set():
+            return []
+        watched = {resource.plural for resource in self._insights.watched_resources}
+        return [
+            f"{plural}.{GROUP}"
+            for plural in self._plurals
+            if plural not in watched or (self._session and self._session.not_found(plural))
+        ]
 
     def begin_anew(self, plural: str) -> None:
         """Have a kind listed anew."""
@@ -188,7 +202,9 @@ class Watch:
         it would never look again.
         """
         changed: Any = {"type": "MODIFIED", "object": {"spec": {"group": GROUP}}}
+        told: list[str] = []
         while True:
+            told = _tell(self.missing_crds(), told)
             await asyncio.sleep(_MISSING)
             missing = set(self._plurals) - {resource.plural for resource in self._insights.watched_resources}
             if not missing or not self._started.is_set():
@@ -201,6 +217,16 @@ class Watch:
                     )
             except Exception:
                 log.exception("Could not check for missing CRDs")
+
+
+def _tell(missing: list[str], told: list[str]) -> list[str]:
+    """Log which CRDs are missing if that has changed; returns it."""
+    if missing and missing != told:
+        words = f"CRDs are not installed. The operator waits for them. Install them: {INSTALL}"
+        log.warning(words, extra={"crds": ", ".join(missing)})
+    elif told and not missing:
+        log.info("All CRDs are installed")
+    return missing
 
 
 def _settings() -> kopf.OperatorSettings:

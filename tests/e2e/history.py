@@ -84,7 +84,10 @@ class History:
             self._failure = f"the watch of {plural} ended: {error!r}"
 
     def _list(self, session: requests.Session, plural: str) -> str:
-        listing = session.get(self._server + PATHS[plural], timeout=30).json()
+        response = session.get(self._server + PATHS[plural], timeout=30)
+        if response.status_code == 404:  # not installed yet
+            return "0"
+        listing = response.json()
         # The control plane's own components tell of themselves from the start on.
         assert plural == "events" or listing["items"] == [], "the history begins without objects of ours"
         return str(listing["metadata"]["resourceVersion"])

@@ -56,24 +56,33 @@ class OperatorProcess:
 
     def start(self) -> None:
         """Start it; returns when it says that it is ready."""
+        self.listen()
+        self._history.wait_for(lambda: self.readiness() == "ok", lambda: f"the operator is not ready: {self.log()}")
+
+    def listen(self) -> None:
+        """Start it; returns when it answers, ready or not."""
         before = len(self.log()) if self._url else 0
         self.begin()
 
-        def started() -> bool:
+        def listens() -> bool:
             assert self.runs(), self._keeper.log(self.name).read_text()
             for line in self.log()[before:]:
                 if line["message"] == "Started":
                     self._url = f"http://127.0.0.1:{line['port']}"
-                    return self._ready()
+                    return bool(self.readiness())
             return False
 
-        self._history.wait_for(started, lambda: f"the operator is not ready: {self.log()[before:]}")
+        self._history.wait_for(listens, lambda: f"the operator does not listen: {self.log()[before:]}")
 
-    def _ready(self) -> bool:
+    def readiness(self) -> str:
+        """Say `ok` if it is ready, why it is not, or nothing if it does not listen any more."""
+        assert self.runs(), self._keeper.log(self.name).read_text()
         try:
-            return self._get("/readyz").status_code == 200
-        except requests.ConnectionError:  # it does not listen any more; its log says why
-            return False
+            answer = self._get("/readyz")
+        except requests.ConnectionError:  # its log says why
+            return ""
+        assert (answer.status_code == 200) == (answer.text == "ok\n")
+        return answer.text.strip()
 
     def kill(self) -> None:
         """Kill it as a node's power failure does, and delete its Lease; returns when both are gone."""

@@ -15,8 +15,9 @@ import yaml
 from qianfan_devcluster.cluster import Cluster
 
 ROOT = Path(__file__).parents[3]
-PARTS = ("deploy/access", "deploy/operator")  # of deploy, as crds is
-FOLDERS = sorted({str(one.parent.relative_to(ROOT)) for one in ROOT.glob("deploy/**/kustomization.yaml")} - {*PARTS})
+PARTS = ("deploy/access", "deploy/operator")  # of deploy
+FOUND = {str(one.parent.relative_to(ROOT)) for one in ROOT.glob("deploy/**/kustomization.yaml")}
+FOLDERS = sorted({"crds", *FOUND} - {*PARTS})
 ALONE = [
     ROOT / "deploy/argocd/argocd-cm.yaml",
     ROOT / "deploy/demo/credentials.yaml",

@@ -215,6 +215,32 @@ def test_what_is_refused_is_asked_for_again_as_whoever_we_are_by_then(
     assert bool(server.given_up) == ends
 
 
+@pytest.mark.parametrize("query", ["watch=true", "limit=100"])
+@pytest.mark.parametrize("status", [404, 403, 500])
+def test_a_kind_that_is_not_served_is_known_until_it_is(query: str, status: int) -> None:
+    """The answer 404 says it, for as long as nothing else is answered; other refusals say nothing about it."""
+    seen: list[bool] = []
+
+    class Away(Server):
+        async def answer(self, request: web.Request) -> web.StreamResponse:
+            if request.headers["Authorization"] != "Bearer 2":
+                return web.Response(status=status)
+            return await super().answer(request)
+
+        async def pause(self, seconds: float) -> None:
+            seen.append(sessions[0].not_found("qianfanjobs"))
+
+    sessions: list[Session] = []
+
+    async def story(ours: Session, url: str) -> bool:
+        sessions.append(ours)
+        async with await ours.request("get", f"{url}?{query}"):
+            return ours.not_found("qianfanjobs")
+
+    assert not play(Away([]), story)
+    assert seen == [status == 404] * 2
+
+
 def test_a_watch_that_cannot_go_on_begins_with_a_list() -> None:
     """Statuses that say so are what kopf takes for the end of everything."""
 

@@ -94,9 +94,8 @@ def _connect(settings: Settings, clock: SystemClock, access: Access, kube: Kube,
     def client_of(keys: AccessKey) -> Client:
         return Client(Transport(cloud, keys, clock, metrics.called))
 
-    credentials = Credentials(
-        kube, client_of, settings.credentials_wait_sec, clock.boottime, clock.wall, _default_credentials(settings)
-    )
+    default = _default_credentials(settings)
+    credentials = Credentials(kube, client_of, settings.credentials_wait_sec, clock.boottime, default)
     flows = Flows(store, credentials)
     queue: WorkQueue[Key] = WorkQueue(settings.workers, clock.boottime, flows.flow, flows.account)
     election = _election(settings, clock, access)

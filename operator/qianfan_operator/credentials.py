@@ -12,6 +12,7 @@ from qianfan_operator.api.common import ACCESS_KEY, SECRET_KEY, SECRET_NAME, Res
 from qianfan_operator.api.dns1123 import IN_WORDS, is_subdomain
 from qianfan_operator.cloud.client import Client
 from qianfan_operator.cloud.keys import AccessKey, may_be_access_key, may_be_key
+from qianfan_operator.conditions import READY, STALLED, find
 from qianfan_operator.decide import Trouble, Why
 from qianfan_operator.kube import Forbidden, Kube, NotFound
 from qianfan_operator.reasons import Reason
@@ -27,6 +28,7 @@ _REMEMBERED = 4096  # namespaces whose labels were read, and pairs of keys of on
 _SWEPT = 256  # Secrets that need no sweep
 REFUSALS, REFUSED_FOR = 3, 60.0  # keys are edited in two steps, and the cloud's IAM lags
 _NO_SECRET = Why(Reason.INVALID_SPEC, f"spec.credentialsRef.name {IN_WORDS}.")
+_NO_KEYS = frozenset({Reason.CREDENTIALS_NOT_FOUND, Reason.CREDENTIALS_FORBIDDEN, Reason.CREDENTIALS_INVALID})
 TRY_AGAIN = 10.0  # seconds after which refused keys are tried again, even if nothing but a create would show them good
 
 
@@ -76,7 +78,7 @@ class _Labels:
 class _Secret:
     data: Sealed | None  # None: the Secret is not there
     read_at: float
-    seen_at: float | None  # wall time of the last sight, None if never
+    seen_at: float | None  # when it was last seen, None if never
     told: bool = True  # whether the users of these keys were told that they are other ones
     forbidden: bool = False
     refusals: int = 0
@@ -92,7 +94,7 @@ class _Secret:
 
 
 class Credentials:
-    """The Secrets that objects name. Thread-safe. `boot` is for waits, `wall` (unix seconds) for ages of objects.
+    """The Secrets that objects name. Thread-safe. `boot` counts the seconds of all waits.
 
     `default` serves objects that name no Secret, where their own namespace has none and is selected; None: nobody.
     """
@@ -103,11 +105,10 @@ class Credentials:
         connect: Callable[[AccessKey], Client],
         wait: float,
         boot: Callable[[], float],
-        wall: Callable[[], float],
         default: Default | None = None,
     ) -> None:
         self._kube, self._connect, self._wait = kube, connect, wait
-        self._boot, self._wall, self._default = boot, wall, default
+        self._boot, self._default = boot, default
         self._secrets: dict[Where, _Secret] = {}
         self._last: dict[Where, Account] = {}
         self._sweep_at = _SWEPT
@@ -116,6 +117,8 @@ class Credentials:
         self._lent: set[tuple[str, str]] = set()  # namespaces that used the default, each with the account of its keys
         self.used: Callable[[Where], bool] = lambda _: True
         """Whether an object names a Secret: of others only what the watch tells is remembered. It may take no lock."""
+        self.first_missed: Callable[[Resource, Where], float] = lambda *_: boot()
+        """When this process first missed the Secret of an object. Timestamps of the API server are of another clock."""
         self._lock = threading.Lock()
 
     def sources(self, resource: Resource) -> tuple[Where, ...]:
@@ -197,7 +200,7 @@ class Credentials:
             return kept
         if labels is not None and not labels.selected:
             return Access(None, Trouble.STALL, self._not_selected(resource, labels), REREAD, own=False)
-        trouble = self._patience(resource, secret)
+        trouble = self._patience(resource, where, secret)
         again = REREAD if trouble is Trouble.STALL and where[1] != SECRET_NAME else None
         return Access(None, trouble, _absent(where, secret), again, own=own)
 
@@ -260,7 +263,8 @@ class Credentials:
         absent = secret.data is None and not secret.forbidden
         # What was there may be about to be replaced, and what comes with a new object may come a moment later.
         fresh = resource.status.account is None and not resource.metadata.deletion_timestamp
-        if absent and not self._lately(max(_born(resource) if fresh else 0.0, secret.seen_at or 0.0)):
+        new = fresh and (resource.status.observed_generation < 0 or _misses_keys(resource))
+        if absent and not self._lately(secret.seen_at, self.first_missed(resource, own) if new else None):
             for where in default:
                 labels = self._labels_of(resource.metadata.namespace)
                 if not labels.selected:
@@ -326,7 +330,7 @@ class Credentials:
         if known and known.data == data:
             return known
         never = known is None and data is None  # what was there until now was seen now
-        secret = _Secret(data, self._boot(), None if never else self._wall(), told=known is None)
+        secret = _Secret(data, self._boot(), None if never else self._boot(), told=known is None)
         self._secrets[where] = secret
         return secret
 
@@ -339,18 +343,23 @@ class Credentials:
                 self._replace(where, last)
             return last
 
-    def _patience(self, resource: Resource, secret: _Secret) -> Trouble:
+    def _patience(self, resource: Resource, where: Where, secret: _Secret) -> Trouble:
         if resource.metadata.deletion_timestamp:  # whoever waits for the end is told the way out at once
             return Trouble.STALL
-        return Trouble.WAIT if self._lately(max(_born(resource), secret.seen_at or 0.0)) else Trouble.STALL
+        missed = None if _misses_keys(resource, STALLED) else self.first_missed(resource, where)
+        return Trouble.WAIT if self._lately(secret.seen_at, missed) else Trouble.STALL
 
-    def _lately(self, moment: float) -> bool:
-        return self._wall() - moment < self._wait
+    def _lately(self, *moments: float | None) -> bool:
+        return any(moment is not None and self._boot() - moment < self._wait for moment in moments)
 
 
-def _born(resource: Resource) -> float:
-    created = resource.metadata.creation_timestamp
-    return created.timestamp() if created else 0.0
+def _misses_keys(resource: Resource, kind: str = READY) -> bool:
+    """Say whether a condition of an object tells, for its present spec, that its Secret gives no keys.
+
+    So a restart does not begin the wait again for what has been Stalled.
+    """
+    told, generation = find(resource.status.conditions, kind), resource.metadata.generation
+    return told is not None and told.reason in _NO_KEYS and told.observed_generation == generation
 
 
 def _not_found(where: Where) -> str:

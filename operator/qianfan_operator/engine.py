@@ -27,7 +27,7 @@ from qianfan_operator.protocol import Protocol, Unfinished
 from qianfan_operator.reasons import Reason
 from qianfan_operator.schedule import Clocks, Schedule
 from qianfan_operator.signals import is_finished, is_settled, note, signal_of
-from qianfan_operator.store import Entry, Store
+from qianfan_operator.store import Entry, Store, Where
 from qianfan_operator.subject import Subject
 from qianfan_operator.workqueue import Lane
 
@@ -55,6 +55,7 @@ class Engine:
         self._kinds, self._kube, self._credentials, self._store = kinds, kube, credentials, store
         self._schedule, self._protocol, self._events, self._clocks = schedule, protocol, events, clocks
         store.unused, credentials.used = credentials.forget, store.is_keyed
+        credentials.first_missed = self._first_missed
         self._claims = Claims(store, self._fetch, listed, credentials, kinds.__getitem__)
         protocol.claims, protocol.guard = self._claims, CrdGuard(kube)
         self._gatherer = Gatherer(credentials, self._claims, protocol.guard)
@@ -216,6 +217,10 @@ class Engine:
             names=store.names,
             witness=store.witness,
         )
+
+    def _first_missed(self, resource: Resource, where: Where) -> float:
+        key = Key(resource.plural, resource.metadata.namespace, resource.metadata.name)
+        return self._store.first_sight(key, ("missed", where), self._clocks.boot())
 
     def _needing(self, subject: Subject, things: Iterable[Need], reads: Callable[[Account], bool]) -> Iterator[Key]:
         account = self._credentials.known(subject.resource)

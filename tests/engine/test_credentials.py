@@ -24,6 +24,27 @@ def test_a_missing_secret_may_still_come(world: World) -> None:
     world.until(key, "Training", within=60)
 
 
+@pytest.mark.parametrize("ahead", [-600.0, 600.0])
+def test_patience_does_not_depend_on_the_clock_of_the_node(world: World, ahead: float) -> None:
+    """Creation times are the API server's: a node whose clock is minutes wrong waits just as long for a Secret.
+
+    A restart does not begin the wait again.
+    """
+    world.set_secret(None)
+    key = world.kube.apply(job())
+    world.clock.ahead = ahead
+    world.until(key, "CredentialsNotFound", within=5)
+    assert world.condition(key, "Reconciling")["status"] == "True"
+    world.rest(100)
+    assert world.condition(key, "Reconciling")["status"] == "True"
+    world.run(lambda: world.condition(key, "Stalled").get("status") == "True", within=60)
+    before = world.writes(key)
+    world.restart()
+    world.rest(DAY)
+    assert world.condition(key, "Stalled")["status"] == "True"
+    assert world.writes(key) == before
+
+
 def test_a_secret_that_lacks_a_key_is_told(world: World) -> None:
     """What is missing in the Secret is named."""
     world.kube.secrets["default", "qianfan-credentials"].pop("QIANFAN_SECRET_KEY")

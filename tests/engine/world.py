@@ -161,7 +161,7 @@ class World:
         self.store = Store()
         self.listing = Listing(self.kube, self.store, BY_PLURAL)
         self.schedule = Schedule(jitter=0.0, random=lambda: 0.5)
-        self.credentials = Credentials(self.kube, self._connect, 120.0, clock.boottime, clock.wall, self._default)
+        self.credentials = Credentials(self.kube, self._connect, 120.0, clock.boottime, self._default)
         self.queue = Queue(clock, Flows(self.store, self.credentials))
         self.protocol = Protocol(lambda: self.leading, lambda: f"nonce-{next(self._nonces)}")
         self.engine = Engine(

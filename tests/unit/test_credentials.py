@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
 from traceback import TracebackException
 from types import SimpleNamespace
 from typing import Any
@@ -28,7 +27,7 @@ from qianfan_operator.kube import Forbidden, KubeError
 from qianfan_operator.reasons import Reason
 from qianfan_operator.sealed import Sealed
 from qianfan_operator.selector import Selector
-from unit.objects import BORN, JOB, Raw, raw
+from unit.objects import BORN, JOB, Raw, condition, raw
 
 WAIT = 120.0
 WATCHED, NAMED = "qianfan-credentials", "team-keys"
@@ -41,7 +40,6 @@ class Office:
     """Credentials beside a cluster whose Secrets and time a test sets."""
 
     boot: float = 1000.0
-    wall: float = datetime.fromisoformat(BORN).timestamp()
     reads: int = 0
     refusal: Callable[[], Exception] | None = None
     connected: list[AccessKey] = field(default_factory=list)
@@ -55,8 +53,12 @@ class Office:
         self.kube.around = self._around
         self.credentials = Credentials(
             self.kube,  # type: ignore[arg-type]
-            self._connect, WAIT, lambda: self.boot, lambda: self.wall, Default("shared", Selector.parse("spends=ours")),
+            self._connect, WAIT, lambda: self.boot, Default("shared", Selector.parse("spends=ours")),
         )  # fmt: skip
+        missed: dict[Any, float] = {}
+        self.credentials.first_missed = lambda resource, where: missed.setdefault(
+            (resource.metadata.name, where), self.boot
+        )
         self.credentials.used = lambda where: self.used is None or where in self.used
 
     def _around(self, operation: str, do: Callable[[], Any]) -> Any:
@@ -82,7 +84,11 @@ class Office:
 
     def after(self, seconds: float) -> "Office":
         self.boot += seconds
-        self.wall += seconds
+        return self
+
+    def long_missed(self) -> "Office":
+        """Let every object have been without its Secret for as long as is waited for one."""
+        self.credentials.first_missed = lambda *_: self.boot - WAIT
         return self
 
     def default(self, keys: Raw) -> None:
@@ -140,8 +146,14 @@ def test_a_missing_secret_is_waited_for(office: Office, name: str) -> None:
 
 def test_an_old_object_is_not_given_new_patience_by_a_restart(office: Office) -> None:
     """A Stalled that a person has seen does not come and go with our process."""
-    office.after(10 * WAIT)
-    assert office.access().trouble is Trouble.STALL
+    stalled = {"observedGeneration": 1, "conditions": [condition("Stalled", "True", "CredentialsNotFound")]}
+    assert office.credentials.access(a_job(status=stalled)).trouble is Trouble.STALL
+
+
+def test_the_age_of_an_object_is_not_told_by_the_clock_of_the_node(office: Office) -> None:
+    """The timestamp of the API server is far from any clock of this process: patience counts from the first sight."""
+    assert office.access(creationTimestamp="1999-01-01T00:00:00Z").trouble is Trouble.WAIT
+    assert office.after(WAIT).access(creationTimestamp="2999-01-01T00:00:00Z").trouble is Trouble.STALL
 
 
 @pytest.mark.parametrize("name", [WATCHED, NAMED])
@@ -299,7 +311,7 @@ def test_a_forbidden_secret_is_told_with_the_rule_to_add(office: Office) -> None
 def test_the_default_serves_who_has_and_names_no_secret(office: Office) -> None:
     """Where the setting names a namespace, its Secret stands in for a namespace's own that is not there."""
     office.default(KEYS)
-    access = office.after(WAIT).credentials.access(unnamed())
+    access = office.long_missed().credentials.access(unnamed())
     assert access.account
     assert access.account.keys == AccessKey(*KEYS.values())
     assert office.access().account is None  # an object that names its Secret gets that one or none
@@ -332,7 +344,7 @@ def test_a_secret_that_is_being_replaced_is_not_stood_in_for(office: Office) -> 
 def test_refused_default_keys_are_not_called_the_namespaces_own(office: Office) -> None:
     """Who has no Secret is told that the operator's keys are refused, and a namespace with other keys goes on."""
     office.default(OTHER_KEYS)
-    account = office.after(WAIT).credentials.access(unnamed()).account
+    account = office.long_missed().credentials.access(unnamed()).account
     assert account
     office.credentials.refused(unnamed(), account)
     refused = office.credentials.access(unnamed())
@@ -345,7 +357,7 @@ def test_refused_default_keys_are_not_called_the_namespaces_own(office: Office) 
 def test_labels_are_read_now_and_then_and_never_believed_for_long(office: Office) -> None:
     """Many objects of a namespace cost one read in a while, and what was read before does not outlive a failure."""
     office.default(KEYS)
-    office.after(WAIT)
+    office.long_missed()
     labels: list[str] = []
     around = office.kube.around
     office.kube.around = lambda what, do: (labels.append(what), around(what, do))[1]
@@ -370,7 +382,7 @@ def test_labels_are_read_now_and_then_and_never_believed_for_long(office: Office
 def test_whose_keys_they_are_is_told(office: Office) -> None:
     """What may be taken over depends on it."""
     office.default(OTHER_KEYS)
-    assert office.after(WAIT).credentials.access(unnamed()).own is False
+    assert office.long_missed().credentials.access(unnamed()).own is False
     office.watch(KEYS)
     assert office.credentials.access(unnamed()).own is True
 
@@ -577,7 +589,7 @@ def test_what_a_reconcile_reads_too_late_is_swept(office: Office) -> None:
 def test_labels_and_pairs_of_keys_are_bounded(office: Office) -> None:
     """However many namespaces come and go, and whatever statuses claim, what is remembered has a limit."""
     office.default(KEYS)
-    office.after(10 * WAIT)
+    office.long_missed()
     for number in range(5000):
         office.credentials.access(unnamed(namespace=f"ci-{number}"))
         office.after(0.1)

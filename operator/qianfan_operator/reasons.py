@@ -76,6 +76,7 @@ class Reason(enum.StrEnum):
     UNKNOWN_STATE = "UnknownState", "The cloud reports a state that this version does not know."
     REFUSED = "Refused", "The cloud refuses the request, or has twice done nothing with it."
     QUOTA_EXCEEDED = "QuotaExceeded", "The account's quota or balance does not allow it."
+    TASK_LIMIT_REACHED = "TaskLimitReached", "The account holds as many tasks as it may; finished and empty ones count."
     NAME_TAKEN = "NameTaken", "The name already exists in the cloud and was not created by this object."
     TASK_EXISTS = "TaskExists", "A task of that name exists, and the cloud cannot tell whose it is."
     CREATE_OUTCOME_UNKNOWN = "CreateOutcomeUnknown", "A paid create may have happened, and the cloud cannot tell."

@@ -91,7 +91,7 @@ def test_a_taken_name_means_look(operation, code):
         ("createJob", "510401", Fate.STALL, Reason.REFUSED),
         ("createJob", "510402", Fate.WAIT, Reason.QUOTA_EXCEEDED),
         ("createJob", "510403", Fate.STALL, Reason.QUOTA_EXCEEDED),
-        ("createTask", "510203", Fate.STALL, Reason.QUOTA_EXCEEDED),
+        ("createTask", "510203", Fate.STALL, Reason.TASK_LIMIT_REACHED),
         ("createTask", "510201", Fate.UNKNOWN, Reason.NAME_TAKEN),
         ("publishTrainModel", "70101", Fate.UNKNOWN, Reason.NAME_TAKEN),
         ("publishTrainModel", "70118", Fate.UNKNOWN, Reason.CREATE_OUTCOME_UNKNOWN),

@@ -111,6 +111,24 @@ def test_a_refused_training_is_told_with_its_code(world: World, code: int, reaso
     assert len(world.sim.account().runs) == 1
 
 
+def test_the_limit_of_tasks_is_told_and_heals(world: World) -> None:
+    """Finished tasks count: the message says so and where to clean up; the job goes on when there is room."""
+    world.until(world.kube.apply(job("first")), "Succeeded")
+    world.sim.configure(max_tasks=1)
+    key = world.kube.apply(job("second"))
+    status = world.until(key, "TaskLimitReached", within=60)
+    assert world.condition(key, "Stalled")["status"] == "True"
+    told = world.condition(key)["message"]
+    assert all(word in told for word in ("(510203)", "finished and empty tasks count", "docs/operations.md")), told
+    assert "pending" not in status
+    written = world.writes(key)
+    world.rest(DAY)
+    assert world.writes(key) == written
+    world.sim.configure(max_tasks=2)
+    world.until(key, "Succeeded")
+    assert len(world.sim.account().runs) == 2
+
+
 def test_a_training_that_was_refused_can_be_mended(world: World) -> None:
     """Nothing was paid for, so another hyper-parameter needs no other attempt."""
     key = world.kube.apply(job(trainConfig={**TRAINING["trainConfig"], "epoch": 51}))

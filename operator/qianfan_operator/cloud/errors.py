@@ -83,6 +83,7 @@ _LIMITED: Final = Rule(Fate.WAIT, Reason.THROTTLED, refused=True, throttled=True
 _TOO_OFTEN: Final = Rule(Fate.WAIT, Reason.THROTTLED, throttled=True)
 _BUSY: Final = Rule(Fate.WAIT, Reason.QUOTA_EXCEEDED, refused=True)
 _QUOTA: Final = Rule(Fate.STALL, Reason.QUOTA_EXCEEDED, refused=True)
+_TASK_LIMIT: Final = Rule(Fate.STALL, Reason.TASK_LIMIT_REACHED, refused=True)
 _REFUSED: Final = Rule(Fate.STALL, Reason.REFUSED, refused=True)
 _DENIED: Final = Rule(Fate.STALL, Reason.ACCESS_DENIED, refused=True)
 _BAD_KEYS: Final = Rule(Fate.STALL, Reason.CREDENTIALS_INVALID, refused=True)
@@ -122,7 +123,8 @@ _ROWS: Final[tuple[tuple[Iterable[str], tuple[str, ...], Rule], ...]] = (
     # Fine-tuning: data, task, run, configuration, quota.
     (_ANY, ("510101", "510102", "510302", "510401", "510404"), _REFUSED),
     (_ANY, ("510202", "510301"), _GONE),
-    (_ANY, ("510203", "510403"), _QUOTA),
+    (_ANY, ("510203",), _TASK_LIMIT),
+    (_ANY, ("510403",), _QUOTA),
     (_ANY, ("510402",), _BUSY),
     (("createTask",), ("510201",), _TAKEN),
     # The model repository. 10001 speaks of the model that the request names.
@@ -161,7 +163,8 @@ _REMEDIES: Final[dict[str | Reason, str]] = {
     "70130": "choose a model of the same trainType as the run, or a new one, in spec.target",
     "510101": "a training needs at least 32 samples",
     "510102": "every data set must be released and fit the kind of training",
-    "510203": "delete tasks in the console, or have the limit raised",
+    "510203": "the account holds as many tasks as it may, and finished and empty tasks count; delete tasks that nothing"
+    ' needs in the console (docs/operations.md, "Task limit"), or have the limit raised',
     "510401": "change spec.trainConfig to what this trainType and peftType allow",
     "510402": "waiting for another training job in this account to finish",
     "510403": "top up the account, or have its quota raised",

@@ -10,6 +10,8 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from pydantic.alias_generators import to_camel
+
 from qianfan_operator.api.common import FINALIZER, Need, Resource, Unreadable
 from qianfan_operator.claims import Claims
 from qianfan_operator.cloud import budget
@@ -17,7 +19,7 @@ from qianfan_operator.cloud.errors import CloudError
 from qianfan_operator.conditions import READY, STALLED, Verdict, is_true
 from qianfan_operator.crd_guard import CrdGuard
 from qianfan_operator.credentials import Access, Account, Credentials
-from qianfan_operator.decide import CHANGES, Action, Decision, Facts, Trouble, Want, decide
+from qianfan_operator.decide import CHANGES, Action, Decision, Facts, Trouble, Want, Why, decide
 from qianfan_operator.events import Events
 from qianfan_operator.external import Adopt, Hold, Kind, Pay, Plan, Record, Step, World
 from qianfan_operator.gather import Gatherer, Unsure, hears
@@ -172,15 +174,18 @@ class Engine:
         subject = self._taken(key)
         if subject is None:
             return Again(None)
+        altered = 0
         if record := self._store.get(key):
             record.interval = self._interval(subject.resource, record.looks)
+            altered = record.altered
+            _restore(subject, record)
         access = self._credentials.access(subject.resource)
         world = self._world(subject, access, reads)
         facts, plan, held_up = self._gatherer.gather(subject, access, world)
         decision = decide(facts)
         subject.heard = hears(facts, decision)
         if held_up:
-            return self._finish(subject, facts, decision, held_up, access.account)
+            return self._finish(subject, facts, decision, held_up, access.account, altered)
         try:
             step = self._act(subject, access, world, decision, plan)
         except CloudError as error:
@@ -188,7 +193,7 @@ class Engine:
             decision = decide(facts)
             subject.heard = hears(facts, decision, tried=True)
             step = Hold(decision.verdict, error.retry_after)
-        return self._finish(subject, facts, decision, step, access.account)
+        return self._finish(subject, facts, decision, step, access.account, altered)
 
     def _world(self, subject: Subject, access: Access, reads: dict[Key, Hashable]) -> World:
         key, store, boot = subject.key, self._store, self._clocks.boot()
@@ -216,6 +221,7 @@ class Engine:
             adopt=self._adopt or (Adopt.ANY if access.own else Adopt.OWN_MARK),
             names=store.names,
             witness=store.witness,
+            altered=record is not None and record.altered > 0,
         )
 
     def _first_missed(self, resource: Resource, where: Where) -> float:
@@ -290,7 +296,9 @@ class Engine:
         return Hold(said, updates=updates)
 
     # Write, and when again.
-    def _finish(self, subject: Subject, facts: Facts, decision: Decision, step: Step, account: Account | None) -> Again:
+    def _finish(
+        self, subject: Subject, facts: Facts, decision: Decision, step: Step, account: Account | None, altered: int
+    ) -> Again:
         if subject.released:
             return Again(None)
         if isinstance(step, Pay):
@@ -306,7 +314,11 @@ class Engine:
         if record is None:
             return Again(None)
         resource = subject.resource
+        if record.altered == altered and facts.trouble is Trouble.NONE:
+            record.altered = 0
         note(self._store, record, subject.kind, resource)
+        if record.altered > altered:  # meanwhile; the watch has left it to us to come again
+            return Again(self._schedule.retry(1), Lane.RETRY)
         if is_settled(subject.kind, resource):
             self._store.forget_body(subject.key)
             record.sights.clear()
@@ -322,7 +334,7 @@ class Engine:
         verdict, schedule = step.verdict, self._schedule
         failing = facts.trouble in FAILING
         record.failures = record.failures + 1 if failing else 0
-        if over:
+        if over and not record.altered:
             return Again(None)
         if failing:
             return Again(max(schedule.retry(record.failures), step.after or 0.0), Lane.RETRY, "error")
@@ -342,6 +354,16 @@ class Engine:
         if is_true(status.conditions, READY):
             return self._schedule.settled()
         return self._schedule.stalled() if is_true(status.conditions, STALLED) else self._schedule.poll(looks)
+
+
+def _restore(subject: Subject, record: Entry) -> None:
+    """Record again what somebody else has changed in the status and this process knows better."""
+    if not record.altered or record.ended is None or subject.resource.former is not None:
+        return
+    if restored := subject.kind.restored(subject.resource, record.ended):
+        fields = ", ".join(f"status.{to_camel(name)} ({value})" for name, value in restored.items())
+        subject.note(restored)
+        subject.warn(Why(Reason.STATUS_RESTORED, f"Another writer changed the status. Restored: {fields}."))
 
 
 def _tell_orphan(subject: Subject, verdict: Verdict) -> None:

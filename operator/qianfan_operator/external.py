@@ -156,6 +156,7 @@ class World:
     adopt: Adopt  # what this object may take over or use by its id, under the keys that it has now
     names: Callable[[str, str], tuple[str, ...]]  # of the objects that are known, by plural and namespace
     witness: Callable[[str], tuple[str, str] | None]  # string ids of a task and its run that V1 made under an account
+    altered: bool = False  # somebody else has changed the status: what is recorded as ended is looked at once more
 
     def grace_left(self, *seen: Hashable) -> float:
         """Seconds until a look-up may conclude "none" from what was first seen then (design 5.5); 0 when it may."""
@@ -219,6 +220,14 @@ class Kind(ABC, Generic[R]):
     def signal(self, resource: R) -> Hashable:
         """What of an object those that refer to it care about, besides its conditions."""
         return ()
+
+    def ended(self, status: Any) -> Hashable:
+        """Return the ids of what has ended and is not looked at any more, for `restored`; None if there is none."""
+        return None
+
+    def restored(self, resource: R, ended: Hashable) -> Updates:
+        """Say what to record again because somebody else changed it in the status; `ended` as it was before that."""
+        return {}
 
     def serves(self, resource: R) -> bool:
         """Say whether an object has, or may have, something in the cloud that needs what it refers to to stay."""

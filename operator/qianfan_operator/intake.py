@@ -21,6 +21,7 @@ from qianfan_operator.workqueue import Lane, WorkQueue
 
 log = logging.getLogger(__name__)
 _AT_ONCE, _PAUSE, _SPREAD = 10, 0.02, 30.0  # how many are woken at once, seconds between the others, and at most in all
+_ALTERED = 1.0  # seconds in which several changes of a status by somebody else are dealt with by one reconcile
 _REPLACED = 5.0  # seconds in which a Secret that went is mostly there again; nobody gains by hearing of it at once
 
 
@@ -80,6 +81,8 @@ class Intake:
         record = self._store.put(key, raw, not settled, Source.EVENT if event else Source.LISTED)
         if record is None:
             return
+        if not self._leading:
+            record.altered = 0  # it is the leader that writes
         cured = self._note(key, record, raw.get(UNREADABLE, ""))
         self._store.refer(key, kind.references(resource))
         self._store.keyed_by(key, self._credentials.sources(resource))
@@ -96,6 +99,8 @@ class Intake:
         elif anew or cured:
             record.failures = record.looks = 0
             self._queue.add(key, 0.0, _lane(wishes))
+        elif record.altered:
+            self._queue.add(key, _ALTERED, Lane.RETRY)
 
     def unreadable(self, plural: str, raw: Mapping[str, Any], what: str) -> None:
         """Take an object that cannot be used as it is. What is known of it stays known, and it counts as seen."""

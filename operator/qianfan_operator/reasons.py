@@ -110,4 +110,5 @@ class Reason(enum.StrEnum):
         "The switch to the other model version timed out. The previous version is still serving.",
     )
     DELETION_BLOCKED = "DeletionBlocked", "The cloud resource cannot be released; see the message for the ways out."
+    STATUS_RESTORED = "StatusRestored", "Another writer changed ids in the status; the operator wrote them again."
     IN_USE = "InUse", "The cloud resource is used by another object."

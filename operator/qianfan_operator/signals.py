@@ -4,7 +4,7 @@ from collections.abc import Hashable
 from typing import Any
 
 from qianfan_operator.api.common import FINALIZER, RECONCILE_ANNOTATION, Resource
-from qianfan_operator.conditions import READY, STALLED, SUCCEEDED, find, is_true
+from qianfan_operator.conditions import READY, STALLED, SUCCEEDED, SYNCED, find, is_true
 from qianfan_operator.decide import Phase
 from qianfan_operator.external import Kind
 from qianfan_operator.keys import Key
@@ -36,13 +36,16 @@ def is_settled(kind: Kind[Any], resource: Resource) -> bool:
         return False
     seen = kind.recall(resource)
     ended = seen.phase in {Phase.READY, Phase.STOPPED} and not seen.others_working
-    return ended and is_true(resource.status.conditions, READY)
+    told = resource.status.conditions
+    complete = find(told, SYNCED) and find(told, kind.condition or READY)
+    return ended and complete is not None and is_true(told, READY)
 
 
 def is_finished(resource: Resource) -> bool:
-    """Say whether an object needs no look ever again: a job whose run has ended."""
-    ended = find(resource.status.conditions, SUCCEEDED)
-    return ended is not None and ended.status != "Unknown" and not resource.status.in_doubt
+    """Say whether an object needs no look ever again: a job whose run has ended, and whose conditions are complete."""
+    told = resource.status.conditions
+    ended, complete = find(told, SUCCEEDED), find(told, READY) is not None and find(told, SYNCED) is not None
+    return complete and ended is not None and ended.status != "Unknown" and not resource.status.in_doubt
 
 
 def is_in_between(resource: Resource) -> bool:
@@ -76,6 +79,8 @@ def note(store: Store, record: Entry, kind: Kind[Any], resource: Resource) -> No
     intends = kind.intends(resource.former or status)  # a restored object looks for what it had announced
     store.hold(key, kind.holds(status), kind.takes(status), intends)
     record.foreign = resource.former is not None
+    if not record.altered:
+        record.ended = kind.ended(status)
     record.incomplete = status.in_doubt or not kind.complete(status)
     run = kind.evidence(status)
     if status.account and run:

@@ -56,6 +56,16 @@ class Entry:
     """What stands for the object as the watch brought it last, but for annotations and labels."""
     own: tuple[int, ...] = ()
     """The versions that we wrote and the watch has not brought yet."""
+    writing: bool = False
+    """Whether a write of ours is under way, whose version is not known yet."""
+    unsure: tuple[tuple[int, bool], ...] = ()
+    """The versions that the watch has brought meanwhile, each with whether its status is another one."""
+    status: int | None = None
+    """What stands for the status as it was read, written or brought last."""
+    altered: int = 0
+    """The version in which somebody else was last seen to change the status; 0 once a reconcile has dealt with it."""
+    ended: Hashable = None
+    """The ids of what has ended and is not looked at any more, as they were before somebody else changed them."""
     body: bytes | None = None
     """None: nothing is going on; empty: too large to be remembered."""
     unreadable: str = ""
@@ -180,9 +190,33 @@ class Store:
                     record.holds, record.reserved, record.intends = before.holds, before.reserved, before.intends
                 self._records[key] = record
             _compare(record, raw, version, source)
+            _compare_status(record, raw, version, source)
             record.version = version
             record.body = _pack(raw) if keep_body else None
             return record
+
+    def begin_write(self, key: Key) -> None:
+        """Note that a write of ours is under way: the watch may bring it before its answer tells which version it is."""
+        with self._lock:
+            if record := self._records.get(key):
+                record.writing = True
+
+    def end_write(self, key: Key, version: int | None, *, lost: bool = False) -> None:
+        """Note which version a write of ours made, None if it is not known to have made any.
+
+        `lost`: it may have made one, so that what is remembered of the status may be older than what we wrote.
+        """
+        with self._lock:
+            if record := self._records.get(key):
+                record.writing = False
+                if version is not None:
+                    record.own = (*record.own, version)[-_OWN:]
+                for seen, changed in record.unsure:
+                    if seen != version:
+                        _by_others(record, seen, changed)
+                record.unsure = ()
+                if lost:
+                    record.ended = None
 
     def unbroken(self, key: Key, since: int, until: int) -> bool:
         """Say whether it is known that nobody else wrote more than annotations and labels between two versions."""
@@ -497,7 +531,7 @@ def essence(raw: Mapping[str, Any]) -> int:
 
 def _compare(record: Entry, raw: Mapping[str, Any], version: int, source: Source) -> None:
     """Note whether somebody else has changed more of an object than annotations and labels."""
-    if source is Source.OURS:
+    if source is Source.OURS and version not in record.own:
         record.own = (*record.own, version)[-_OWN:]
     if version <= record.watched:
         return
@@ -509,9 +543,33 @@ def _compare(record: Entry, raw: Mapping[str, Any], version: int, source: Source
     known = version == record.version and record.jumped <= record.watched
     ours = known if source is Source.LISTED else version in record.own
     if not ours and (source is Source.LISTED or now != record.essence):
-        record.touched = max(record.touched, version)
+        if record.writing:
+            changed = version > record.version and _status(raw) != record.status
+            record.unsure = (*record.unsure, (version, changed))[-_OWN:]
+        else:
+            _by_others(record, version, changed=False)
     record.own = tuple(one for one in record.own if one > version)
     record.watched, record.essence = version, now
+
+
+def _compare_status(record: Entry, raw: Mapping[str, Any], version: int, source: Source) -> None:
+    """Note whether somebody else has changed the status since it was last known."""
+    before, record.status = record.status, _status(raw)
+    if source is Source.OURS or record.writing or before is None:
+        return  # of what comes during a write of ours `end_write` decides
+    if before != record.status:
+        record.altered = version
+
+
+def _by_others(record: Entry, version: int, changed: bool) -> None:
+    """Note a version that somebody else wrote; `changed`: with another status."""
+    record.touched = max(record.touched, version)
+    if changed:
+        record.altered = max(record.altered, version)
+
+
+def _status(raw: Mapping[str, Any]) -> int:
+    return hash(json.dumps(trimmed({"status": raw.get("status") or {}}), sort_keys=True))
 
 
 def _pack(raw: Mapping[str, Any]) -> bytes:

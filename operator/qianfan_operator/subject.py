@@ -35,7 +35,7 @@ from qianfan_operator.decide import Why
 from qianfan_operator.events import Events
 from qianfan_operator.external import Kind, Updates, World
 from qianfan_operator.keys import Key
-from qianfan_operator.kube import Conflict, Forbidden, Invalid, Kube, KubeError, Outrun
+from qianfan_operator.kube import Conflict, Forbidden, Invalid, Kube, KubeError, NotFound, Outrun
 from qianfan_operator.reasons import Reason
 from qianfan_operator.signals import note
 from qianfan_operator.store import Source, Store, essence, number
@@ -117,10 +117,24 @@ class Subject:
         """Write for the version of this pass, and, while only annotations and labels change, for the one after it."""
         for _ in range(_TRIES):
             try:
-                return write(self.resource.metadata.resource_version)
+                return self._written_once(write)
             except Conflict:
                 self._follows(self._kube.get(self.key))
         raise Outrun(f"{self.key} is annotated all the time")
+
+    def _written_once(self, write: Callable[[str], Mapping[str, Any]]) -> Mapping[str, Any]:
+        """Write, and let the store know which version is ours: the watch may bring it before the answer comes."""
+        self._store.begin_write(self.key)
+        version, lost = None, True
+        try:
+            raw = write(self.resource.metadata.resource_version)
+            version = number(raw["metadata"]["resourceVersion"])
+            return raw
+        except (Conflict, Forbidden, Invalid, NotFound):
+            lost = False
+            raise
+        finally:
+            self._store.end_write(self.key, version, lost=lost and version is None)
 
     def begin(self, account: str, verdict: Verdict, world: World, *, first: bool) -> None:
         """Hold the object; of a new one record that it begins with nothing: a status that does not say so was wiped.

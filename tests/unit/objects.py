@@ -49,9 +49,11 @@ TRAINING: Raw = {
 }  # fmt: skip
 FINISHED: Raw = {
     **TRAINING, "trainStatus": "FINISH",
-    "conditions": [condition("Ready", "True", "Succeeded"), condition("Succeeded", "True", "Succeeded")],
+    "conditions": [condition("Ready", "True", "Succeeded"), condition("Synced", "True", "Succeeded"),
+                   condition("Succeeded", "True", "Succeeded")],
 }  # fmt: skip
 SERVING: Raw = {
     "observedGeneration": 1, "account": "0a1b2c3d", "serviceId": 31, "serviceStatus": "Done",
-    "conditions": [condition("Ready", "True", "Available"), condition("Available", "True", "Available")],
+    "conditions": [condition("Ready", "True", "Available"), condition("Synced", "True", "Available"),
+                   condition("Available", "True", "Available")],
 }  # fmt: skip

@@ -322,6 +322,24 @@ def test_only_more_than_an_annotation_counts_as_somebody_elses_change(store: Sto
         assert record.foreign_version == version
 
 
+def test_what_the_watch_brings_during_a_write_is_judged_by_its_answer(store: Store) -> None:
+    """Only the version that the write has made is ours; without an answer none is."""
+
+    def version_of_others(made: int | None, brought: int) -> tuple[int, int]:
+        record = store.put(JOB, raw(JOB, 1), keep_body=True, source=Source.EVENT)
+        assert record
+        store.begin_write(JOB)
+        store.put(JOB, raw(JOB, brought, status={"observedGeneration": 1}), keep_body=True, source=Source.EVENT)
+        store.end_write(JOB, made)
+        found = record.foreign_version, record.altered
+        store.forget(JOB)
+        return found
+
+    assert version_of_others(made=2, brought=2) == (1, 0)
+    assert version_of_others(made=2, brought=3) == (3, 3)
+    assert version_of_others(made=None, brought=2) == (2, 2)
+
+
 def test_what_was_read_before_the_watch_brought_it_counts_until_it_has(store: Store) -> None:
     """A status may have been written and wiped meanwhile: only the watch, which brings both, can tell."""
     for between, foreign in (({}, 5), ({"jobId": 1}, 9)):

@@ -100,12 +100,17 @@ def look_at(account: Account, record: JobStatus | RunRecord) -> tuple[Run | None
     return run, Phase.ABSENT if run is None else runs.STATES.get(run.status, Phase.UNKNOWN)
 
 
-def look_at_current(account: Account, status: JobStatus) -> tuple[Run | None, Phase]:
-    """Read the current run, unless its end is recorded; one that was found when it had ended is read once."""
+def look_at_current(account: Account, status: JobStatus, *, again: bool = False) -> tuple[Run | None, Phase]:
+    """Read the current run, unless its end is recorded; one that was found when it had ended is read once.
+
+    `again`: also if its end is recorded. A finished run may be deleted in the cloud: that it is gone changes nothing.
+    """
     recorded = runs.phase_of(status)
-    if recorded is Phase.ABSENT or (recorded in runs.ENDED and status.start_time):
+    known = recorded in runs.ENDED and bool(status.start_time)
+    if recorded is Phase.ABSENT or (known and not again):
         return None, recorded
-    return _of_this(account, status.account, status, *look_at(account, status))
+    run, phase = _of_this(account, status.account, status, *look_at(account, status))
+    return (run, recorded) if known and phase is Phase.GONE else (run, phase)
 
 
 def _of_this(

@@ -24,7 +24,7 @@ from qianfan_operator.external import (
     World,
 )
 from qianfan_operator.keys import Key, Thing
-from qianfan_operator.kinds import adopting, attempts, bases, outcomes, runs, selecting, tasks
+from qianfan_operator.kinds import adopting, attempts, bases, outcomes, restoring, runs, selecting, tasks
 from qianfan_operator.names import Mark
 from qianfan_operator.reasons import Reason
 
@@ -104,6 +104,14 @@ class JobKind(Kind[QianfanJob]):
         ends = tuple((record.attempt, runs.end_of(record), bases.peft_type(record)) for record in recorded)
         return spec.attempt, spec.peft_type, spec.incremental_from is None, ends
 
+    def ended(self, status: JobStatus) -> Hashable:
+        """See Kind: the run of the current attempt."""
+        return restoring.ended(status)
+
+    def restored(self, resource: QianfanJob, ended: Hashable) -> Updates:
+        """See Kind."""
+        return restoring.restored(resource, ended) if isinstance(ended, tuple) else {}
+
     def evidence(self, status: JobStatus) -> tuple[str, str] | None:
         """See Kind: a run with both ids."""
         if status.job_id is None or status.task_uuid is None or status.job_uuid is None:
@@ -127,7 +135,7 @@ class JobKind(Kind[QianfanJob]):
         """Look at every recorded run that may still work, the selected one and the others."""
         status, spec = resource.status, resource.spec
         selected, updates, word = spec.attempt == status.attempt, dict[str, Any](), status.train_status
-        run, current = attempts.look_at_current(account, status)
+        run, current = attempts.look_at_current(account, status, again=world.altered)
         if run:
             updates, word = {**runs.facts(run, status), "console_url": runs.page(status)}, run.status
         overdue = run is not None and current in MAY_WORK and attempts.overdue(account, resource, run)

@@ -32,6 +32,8 @@ def plan(world: World, job: QianfanJob) -> Plan:
 def _current(world: World, job: QianfanJob) -> Plan:
     status, ref = job.status, job.spec.adopt
     if runs.phase_of(status) is Phase.ABSENT:
+        if status.train_status and not adopting.adopts(job):
+            return Plan(Want.BLOCKED, Why(Reason.CREATE_OUTCOME_UNKNOWN, _without_ids(job)))
         changed = status.inputs_hash and not same_inputs(status.inputs_hash, job.spec)
         return _changed(status) if changed and not adopting.adopts(job) else _new(world, job)
     if ref and adopting.adopts(job) and not adopting.names(status, ref):
@@ -56,6 +58,13 @@ def _new(world: World, job: QianfanJob) -> Plan:
     if wrong := unfit(spec):
         return Plan(Want.BLOCKED, Why(Reason.INVALID_SPEC, wrong))
     return base_of(world, job, Why(Reason.CREATING, f"Creating the task and the run of attempt {spec.attempt}."))
+
+
+def _without_ids(job: QianfanJob) -> str:
+    """Say that the ids of a run were taken out of the status: whoever trains then pays for it a second time."""
+    what = f"status.trainStatus is {job.status.train_status}, but status.jobId and status.jobUuid are missing"
+    ways = f"Set spec.adopt to the run of task {job.status.task_name}, or {RAISE}"
+    return f"{what}: another writer removed them. Nothing is created. {ways}"
 
 
 def _changed(status: JobStatus) -> Plan:

@@ -89,6 +89,7 @@ class Facts:
     phase: Phase = Phase.ABSENT
     usable: bool = False  # Ready (a job: Succeeded) or serving, as last seen
     serving: bool = False  # a service that has answered before
+    unapplied: str = ""  # what was changed in the spec and the cloud has no call for; shown, like the `Why`s
     orphan_why: Why = Why(Reason.DELETING, "Leaving the cloud resource as it is.")
     trouble_why: Why = Why(Reason.CLOUD_UNAVAILABLE)
     want_why: Why = Why(Reason.CREATING)
@@ -119,7 +120,16 @@ _DELETING = Why(Reason.DELETING, "Releasing the cloud resource.")
 
 def decide(facts: Facts) -> Decision:
     """Decide; the rules below in their order, of which the last one always has an answer."""
-    return next(filter(None, (rule(facts) for rule in RULES)))
+    return _with_unapplied(facts, next(filter(None, (rule(facts) for rule in RULES))))
+
+
+def _with_unapplied(facts: Facts, decision: Decision) -> Decision:
+    """Say what of the spec is not in the cloud and does not come there by what is still to be done."""
+    settled = facts.want is Want.NOTHING and not facts.intent and not facts.deleting
+    if not facts.unapplied or not settled or decision.verdict.synced != Synced():
+        return decision
+    synced = Synced("False", Reason.UPDATE_UNSUPPORTED, facts.unapplied)
+    return replace(decision, verdict=replace(decision.verdict, synced=synced))
 
 
 def _say(why: Why, action: Action = Action.NOTHING, /, **more: object) -> Decision:

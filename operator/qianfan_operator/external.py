@@ -229,6 +229,10 @@ class Kind(ABC, Generic[R]):
         """Say what to record again because somebody else changed it in the status; `ended` as it was before that."""
         return {}
 
+    def unapplied(self, resource: R) -> str:
+        """Say which changed fields of the spec the cloud has no call for, and what to do; empty if there are none."""
+        return ""
+
     def serves(self, resource: R) -> bool:
         """Say whether an object has, or may have, something in the cloud that needs what it refers to to stay."""
         return False

@@ -87,6 +87,7 @@ class Gatherer:
             replace=spec.replaces,
             usable=is_true(status.conditions, SUCCEEDED if kind.condition == SUCCEEDED else READY),
             serving=is_true(status.conditions, AVAILABLE),
+            unapplied=kind.unapplied(resource),
         )
         if facts.deleting:
             return self._leaving(facts, subject, access.account, world), Plan(Want.NOTHING), {}

@@ -196,7 +196,7 @@ class Store:
             return record
 
     def begin_write(self, key: Key) -> None:
-        """Note that a write of ours is under way: the watch may bring it before its answer tells which version it is."""
+        """Note that a write of ours is under way: the watch may bring it before its answer tells its version."""
         with self._lock:
             if record := self._records.get(key):
                 record.writing = True

@@ -129,10 +129,11 @@ class Subject:
         try:
             raw = write(self.resource.metadata.resource_version)
             version = number(raw["metadata"]["resourceVersion"])
-            return raw
         except (Conflict, Forbidden, Invalid, NotFound):
             lost = False
             raise
+        else:
+            return raw
         finally:
             self._store.end_write(self.key, version, lost=lost and version is None)
 

@@ -109,7 +109,7 @@ def test_an_end_that_was_deleted_in_the_cloud_stays(world: World, train: Key) ->
 
 
 def test_removed_ids_pay_for_nothing_after_a_restart(world: World, train: Key) -> None:
-    """Nothing remembers the ids: what the rest of the status tells holds the create back, and `adopt` is the way out."""
+    """Nothing remembers the ids: the rest of the status holds the create back, and `adopt` is the way out."""
     before = change(world, train, jobId=None, jobUuid=None)
     world.restart()
     world.kube.patch_spec(train, activeDeadlineSeconds=7200)

@@ -222,6 +222,9 @@ class CommonStatus(Part):
         " printable, is recorded as its SHA-256.",
     )
     last_error: LastError | None = Field(None, description="The last error of the cloud; kept until another one.")
+    sent_description: str | None = Field(
+        None, description="The `description` that the cloud resource was created with; absent if that is not known."
+    )
     console_url: str | None = Field(None, description="The page of the Qianfan console that shows the cloud resource.")
     object_uid: str | None = Field(
         None,

@@ -64,7 +64,8 @@ class JobSpec(CommonSpec):
     )
     description: Description | None = Field(
         None,
-        description="Description of the run in the cloud, and of its task, where the operator's mark stands before it.",
+        description="Description of the run in the cloud, and of its task, where the operator's mark stands before it."
+        " A change is used by the next attempt only.",
     )
     base_train_type: _TRAIN_TYPE | None = Field(
         None, description=f"The family of the base model, for example ERNIE-Bot-turbo. {_FROM_BASE}"
@@ -154,6 +155,9 @@ class RunRecord(Part):
     )
     adopted: bool | None = Field(None, description="True if the run was taken over instead of created.")
     base: BaseRun | None = Field(None, description="The run that it goes on from.")
+    sent_description: str | None = Field(
+        None, description="The `description` that it was created with; absent if that is not known."
+    )
     stop_reason: str | None = Field(
         None, description="Why this object stopped the run: Stopped or DeadlineExceeded; absent if it did not."
     )

@@ -84,11 +84,14 @@ class ModelSpec(CommonSpec):
         None,
         fail_fast=True,
         max_length=5,
-        description="Tags of the model: letters, digits or Chinese. On an existing model they replace its tags.",
+        description="Tags of the model: letters, digits or Chinese. On an existing model they replace its tags. A"
+        " change is used by the next version only.",
         json_schema_extra={LIST_TYPE: "set"},
     )
     description: Annotated[str, Field(max_length=240), characters(240)] | None = Field(
-        None, description="Description of the version in the cloud, after the operator's mark."
+        None,
+        description="Description of the version in the cloud, after the operator's mark. A change is used by the next"
+        " version only.",
     )
     adopt: ModelAdopt | None = Field(
         None, description="Take over a model version that exists in the cloud instead of publishing one."
@@ -134,6 +137,11 @@ class ModelStatus(CommonStatus):
     published: tuple[Int64, ...] = Field(
         (),
         description="Integer ids of the versions that this object published, at most twenty, newest last.",
+        json_schema_extra={LIST_TYPE: "atomic"},
+    )
+    sent_tags: tuple[str, ...] | None = Field(
+        None,
+        description="The `tags` that the current version was published with; absent if that is not known.",
         json_schema_extra={LIST_TYPE: "atomic"},
     )
     version_count: Int32 | None = Field(None, description="Number of versions that the model has.")

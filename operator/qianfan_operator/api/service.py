@@ -84,7 +84,9 @@ class ServiceSpec(CommonSpec):
         f" (1 and 2 in the cloud's API). {_FIXED}",
     )
     description: Description | None = Field(
-        None, description="Description of the service in the cloud, after the operator's mark."
+        None,
+        description="Description of the service in the cloud, after the operator's mark. A change is not sent to a"
+        " service that exists.",
     )
     payment_deadline_seconds: Seconds = Field(
         86400,

@@ -24,7 +24,7 @@ from qianfan_operator.external import (
     World,
 )
 from qianfan_operator.keys import Key, Thing
-from qianfan_operator.kinds import adopting, attempts, bases, outcomes, restoring, runs, selecting, tasks
+from qianfan_operator.kinds import adopting, attempts, bases, edits, outcomes, restoring, runs, selecting, tasks
 from qianfan_operator.names import Mark
 from qianfan_operator.reasons import Reason
 
@@ -112,6 +112,15 @@ class JobKind(Kind[QianfanJob]):
         """See Kind."""
         return restoring.restored(resource, ended) if isinstance(ended, tuple) else {}
 
+    def unapplied(self, resource: QianfanJob) -> str:
+        """See Kind."""
+        spec, status = resource.spec, resource.status
+        if spec.attempt != status.attempt or runs.phase_of(status) is Phase.ABSENT:
+            return ""
+        way = "Undo the change, or raise spec.attempt to use it for a new run, which is paid for."
+        sent = {"description": (status.sent_description, spec.description)}
+        return edits.unapplied(sent, "the description of a run", way)
+
     def evidence(self, status: JobStatus) -> tuple[str, str] | None:
         """See Kind: a run with both ids."""
         if status.job_id is None or status.task_uuid is None or status.job_uuid is None:
@@ -179,6 +188,7 @@ class JobKind(Kind[QianfanJob]):
             "highest_attempt": max(attempt, status.highest_attempt or 0),
             "inputs_hash": inputs_hash(spec),
             "inputs": training_inputs(spec),
+            "sent_description": spec.description or "",
             "base": base,
             "account": account.name,
         }

@@ -29,7 +29,7 @@ from qianfan_operator.external import (
     stalled,
 )
 from qianfan_operator.keys import Key, Thing
-from qianfan_operator.kinds import adoption, attempts, removing, targets, versions
+from qianfan_operator.kinds import adoption, attempts, edits, removing, targets, versions
 from qianfan_operator.kinds.references import record_named, run_of
 from qianfan_operator.kinds.words import already_bound
 from qianfan_operator.names import Mark, source_hash
@@ -195,8 +195,22 @@ class ModelKind(Kind[QianfanModel]):
             return stalled(there.why.reason, there.why.message)
         # Beside an earlier version, that one's source is shown until there is a next.
         run_taken = {} if versions.published(resource.status) else versions.source(inputs)
-        updates = {"account": account.name, **run_taken}
+        sent = {"sent_description": spec.description or "", "sent_tags": spec.tags or ()}
+        updates = {"account": account.name, **sent, **run_taken}
         return Pay("publishTrainModel", inputs, lambda client: client.prepare_publish(body), updates)
+
+    def refused(self, error: CloudError) -> Updates:
+        """See Kind: what an earlier version was published with is not known any more."""
+        return {"sent_description": None, "sent_tags": None}
+
+    def unapplied(self, resource: QianfanModel) -> str:
+        """See Kind."""
+        spec, status = resource.spec, resource.status
+        if not versions.published(status):
+            return ""
+        sent = {"description": (status.sent_description, spec.description), "tags": (status.sent_tags, spec.tags)}
+        way = "Undo the change, or leave it: the next version that this object publishes uses it."
+        return edits.unapplied(sent, "them after a version is published", way)
 
     def landed(self, resource: QianfanModel, pending: Pending, reply: views.Published) -> Updates:
         """See Kind."""

@@ -30,7 +30,7 @@ from qianfan_operator.external import (
     stalled,
 )
 from qianfan_operator.keys import Key, Thing
-from qianfan_operator.kinds import adoption, deactivating, endpoints, switching
+from qianfan_operator.kinds import adoption, deactivating, edits, endpoints, switching
 from qianfan_operator.kinds.references import version_of
 from qianfan_operator.kinds.words import already_bound
 from qianfan_operator.names import Mark, source_hash
@@ -160,6 +160,14 @@ class ServiceKind(Kind[QianfanService]):
         why, common = endpoints.why(phase, resource, service.status), updates["service_uuid"] is None
         return Observation(phase, why, updates, looked=True, common=common)
 
+    def unapplied(self, resource: QianfanService) -> str:
+        """See Kind."""
+        sent = {"description": (resource.status.sent_description, resource.spec.description)}
+        if not endpoints.recorded(resource.status):
+            return ""
+        way = "Undo the change, or create another QianfanService with it."
+        return edits.unapplied(sent, "the description of a service", way)
+
     def survey(self, world: World, account: Account, resource: QianfanService, plan: Plan) -> Step:
         """See Kind: of a service whose source is not there to tell the version; else `create` looks for it."""
         if resource.status.account:  # the process was only interrupted: it knows that the object is new
@@ -209,7 +217,8 @@ class ServiceKind(Kind[QianfanService]):
             "modelId": ids.model_id, "modelVersionId": ids.model_version_id, "name": spec.service_name, "uri": spec.uri,
             "inputsHash": source_hash(resource.spec.source),
         }  # fmt: skip
-        return Pay("apply", inputs, lambda client: client.prepare_apply(body), {"account": account.name})
+        updates = {"account": account.name, "sent_description": spec.description or ""}
+        return Pay("apply", inputs, lambda client: client.prepare_apply(body), updates)
 
     def landed(self, resource: QianfanService, pending: Pending, reply: Applied) -> Updates:
         """See Kind."""

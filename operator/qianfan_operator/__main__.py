@@ -29,6 +29,7 @@ from qianfan_operator.events import Events
 from qianfan_operator.flows import Flows
 from qianfan_operator.informer import InformerCheck
 from qianfan_operator.intake import Intake
+from qianfan_operator.key_checks import KeyChecks
 from qianfan_operator.keys import Key
 from qianfan_operator.kinds import BY_PLURAL
 from qianfan_operator.kube import Kube
@@ -77,6 +78,7 @@ class _Parts:
 
     cloud: CloudSettings
     store: Store
+    credentials: Credentials
     queue: WorkQueue[Key]
     protocol: Protocol
     election: Election | Alone
@@ -100,7 +102,8 @@ def _connect(settings: Settings, clock: SystemClock, access: Access, kube: Kube,
     queue: WorkQueue[Key] = WorkQueue(settings.workers, clock.boottime, flows.flow, flows.account)
     election = _election(settings, clock, access)
     protocol = Protocol(election.leading, nonce=lambda: uuid.uuid4().hex[:16])
-    intake = Intake(BY_PLURAL, store, queue, schedule, credentials, protocol.unwritten)
+    checks = KeyChecks(credentials, store, queue, schedule)
+    intake = Intake(BY_PLURAL, store, queue, schedule, credentials, checks, protocol.unwritten)
     watch = Watch(BY_PLURAL, intake, access, settings.informer_patience_sec)
     listing = Listing(kube, store, BY_PLURAL)
     check = InformerCheck(
@@ -110,13 +113,14 @@ def _connect(settings: Settings, clock: SystemClock, access: Access, kube: Kube,
     engine = Engine(
         kinds=BY_PLURAL, kube=kube, credentials=credentials, store=store, schedule=schedule, protocol=protocol,
         events=Events(kube, lambda: _now("microseconds")), clocks=Clocks(clock.boottime, _now), cluster=cluster,
-        grace=settings.create_grace_sec, listed=listing.read, leading=election.leading, adopt=settings.adopt,
+        grace=settings.create_grace_sec, listed=listing.read, leading=election.leading, checks=checks,
+        adopt=settings.adopt,
     )  # fmt: skip
     workers = Workers(
         settings.workers, queue, engine, shutdown=settings.shutdown_sec,
         stuck=max(STUCK, LIMITS.seconds + cloud.read_timeout + _WRITES),
     )  # fmt: skip
-    return _Parts(cloud, store, queue, protocol, election, intake, watch, listing, check, workers)
+    return _Parts(cloud, store, credentials, queue, protocol, election, intake, watch, listing, check, workers)
 
 
 async def _run(settings: Settings) -> int:
@@ -264,6 +268,7 @@ def _refresh(parts: _Parts) -> None:
     metrics.LEADER.set(parts.election.leading())
     metrics.OBJECTS.set(len(parts.store))
     metrics.ACTIVE.set(parts.queue.busy())
+    metrics.REFUSED_SECRETS.set(parts.credentials.refused_secrets())
     metrics.UNWRITTEN.set(len(parts.protocol.unwritten()))
     for plural, count in parts.intake.unreadable_objects().items():
         metrics.UNREADABLE.labels(plural).set(count)

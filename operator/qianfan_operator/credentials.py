@@ -84,6 +84,9 @@ class _Secret:
     refusals: int = 0
     refused_at: float = 0.0  # the first time in a row
     tried_at: float = 0.0  # the last time
+    unchecked: bool = False  # whether the cloud is still to be asked about these keys
+    tries: int = 0  # of that
+    doubted: bool = False  # whether users may have been told that the keys are missing or refused
 
     @property
     def keys(self) -> AccessKey | None:
@@ -117,6 +120,8 @@ class Credentials:
         self._lent: set[tuple[str, str]] = set()  # namespaces that used the default, each with the account of its keys
         self.used: Callable[[Where], bool] = lambda _: True
         """Whether an object names a Secret: of others only what the watch tells is remembered. It may take no lock."""
+        self.recovered: Callable[[Where], None] = lambda _: None
+        """Called with each Secret whose keys the cloud takes after users were told otherwise."""
         self.first_missed: Callable[[Resource, Where], float] = lambda *_: boot()
         """When this process first missed the Secret of an object. Timestamps of the API server are of another clock."""
         self._lock = threading.Lock()
@@ -147,9 +152,90 @@ class Credentials:
             first = (namespace, name) not in self._secrets
             secret = self._take((namespace, name), data)
             news, secret.told = not secret.told or (first and not listed), True
+            secret.unchecked |= news
             if data is None and not self.used((namespace, name)):
                 self._drop((namespace, name))
             return news
+
+    def has_keys(self, where: Where) -> bool:
+        """Say whether a Secret is known to hold what may be a key pair."""
+        secret = self._secrets.get(where)
+        return secret is not None and secret.keys is not None
+
+    def reread(self, where: Where) -> bool:
+        """Read a Secret that is not watched; say whether its users must be told of other keys. Raises KubeError."""
+        with self._lock:
+            if where not in self._secrets:
+                return False  # whoever needs it reads it
+        secret = self._fetched(where)
+        with self._lock:
+            news, secret.told = not secret.told, True
+            return news
+
+    def unchecked(self, where: Where) -> Account | None:
+        """Return the keys of a Secret if the cloud is still to be asked about them."""
+        with self._lock:
+            secret = self._secrets.get(where)
+            keys = secret.keys if secret and secret.unchecked else None
+        return self._account(where, keys) if keys else None
+
+    def check_accepted(self, where: Where, account: Account) -> None:
+        """Note that the cloud takes the keys of a Secret."""
+        with self._lock:
+            if secret := self._still(where, account):
+                secret.unchecked = False
+        if secret:
+            self._take_back(where, secret)
+
+    def check_refused(self, where: Where, account: Account) -> tuple[int, bool]:
+        """Note that the cloud refuses them; return how many checks have found so, 0 if they are other ones by now.
+
+        And whether that lasts: then no further check is made.
+        """
+        with self._lock:
+            secret = self._still(where, account)
+            if secret is None:
+                return 0, False
+            self._refuse(secret)
+            secret.tries += 1
+            lasting = self._lasts(secret)
+            secret.unchecked = not lasting
+            return secret.tries, lasting
+
+    def check_failed(self, where: Where, account: Account) -> int:
+        """Note that a check told nothing; return how many did, 0 if there are other keys by now."""
+        with self._lock:
+            secret = self._still(where, account)
+            if secret is None:
+                return 0
+            secret.tries += 1
+            return secret.tries
+
+    def refused_secrets(self) -> int:
+        """Count the Secrets in use whose keys the cloud refused last."""
+        with self._lock:
+            return sum(secret.refusals > 0 for where, secret in self._secrets.items() if self.used(where))
+
+    def _still(self, where: Where, account: Account) -> _Secret | None:
+        """Find a Secret if it still holds these keys. Needs the lock."""
+        secret = self._secrets.get(where)
+        return secret if secret and secret.keys == account.keys else None
+
+    def _refuse(self, secret: _Secret) -> None:
+        """Count a refusal. Needs the lock."""
+        secret.tried_at, secret.doubted = self._boot(), True
+        secret.refused_at = secret.refused_at if secret.refusals else secret.tried_at
+        secret.refusals += 1
+
+    def _lasts(self, secret: _Secret) -> bool:
+        return secret.refusals >= REFUSALS and self._boot() - secret.refused_at >= REFUSED_FOR
+
+    def _take_back(self, where: Where, secret: _Secret) -> None:
+        """Take back what users were told of refused or missing keys. Must not have the lock: it wakes them."""
+        with self._lock:
+            doubted, secret.doubted, secret.refusals = secret.doubted, False, 0
+        if doubted:
+            self.recovered(where)
 
     def forget(self, where: Where) -> None:
         """Forget a Secret that no object names any more; of what the watch tells, only what it was used for."""
@@ -192,7 +278,7 @@ class Credentials:
                 self._lent.add((resource.metadata.namespace, account.name))
             if not secret.refusals or self._boot() - secret.tried_at >= TRY_AGAIN:
                 return Access(account, own=own)
-            lasting = secret.refusals >= REFUSALS and self._boot() - secret.refused_at >= REFUSED_FOR
+            lasting = self._lasts(secret)
             whose = f"keys in Secret {where[1]}" if own else "operator's own keys"
             why = Why(Reason.CREDENTIALS_INVALID, f"The cloud refuses the {whose}; correct them.")
             return Access(account, Trouble.STALL if lasting else Trouble.WAIT, why, own=own)
@@ -226,10 +312,8 @@ class Credentials:
     def refused(self, resource: Resource, account: Account) -> None:
         """Note that the cloud refused the keys of this object."""
         with self._lock:
-            if secret := self._source_of(resource, account):
-                secret.tried_at = self._boot()
-                secret.refused_at = secret.refused_at if secret.refusals else secret.tried_at
-                secret.refusals += 1
+            if found := self._source_of(resource, account):
+                self._refuse(found[1])
                 return
             for source in self.sources(resource):  # keys that no Secret holds any more are kept only while they work
                 if self._last.get(source) is account:
@@ -238,23 +322,24 @@ class Credentials:
     def accepted(self, resource: Resource, account: Account) -> None:
         """Note that the cloud answered with these keys; what was recorded under another key is of the same account."""
         with self._lock:
-            if secret := self._source_of(resource, account):
-                secret.refusals = 0
+            found = self._source_of(resource, account)
             if resource.status.account and resource.status.account != account.name:
                 same = frozenset((resource.status.account, account.name))
                 self._same.pop(same, None)
                 self._same[same] = None
                 if len(self._same) > _REMEMBERED:
                     del self._same[next(iter(self._same))]
+        if found and (found[1].refusals or found[1].doubted):
+            self._take_back(*found)
 
     def same_account(self, recorded: str | None, account: Account) -> bool:
         """Say whether what was recorded under one key is known to be seen by this one (design 5.10)."""
         return recorded in {None, account.name} or frozenset((recorded or "", account.name)) in self._same
 
-    def _source_of(self, resource: Resource, account: Account) -> _Secret | None:
+    def _source_of(self, resource: Resource, account: Account) -> tuple[Where, _Secret] | None:
         """Find the Secret that holds these keys now; None if it has got others since the pass began."""
-        secrets = filter(None, map(self._secrets.get, self.sources(resource)))
-        return next((secret for secret in secrets if secret.keys == account.keys), None)
+        secrets = ((where, self._still(where, account)) for where in self.sources(resource))
+        return next(((where, secret) for where, secret in secrets if secret), None)
 
     def _find(self, resource: Resource) -> tuple[Where, _Secret, _Labels | None]:
         """Find the Secret that counts; if that is the default, with what the labels of the namespace say."""
@@ -313,6 +398,10 @@ class Credentials:
                 watched = where[1] == SECRET_NAME
                 if watched or self._boot() - known.read_at < REREAD:
                     return known
+        return self._fetched(where)
+
+    def _fetched(self, where: Where) -> _Secret:
+        """Read a Secret from the API server; raises KubeError."""
         try:
             data: Sealed | None = self._kube.secret(*where)
             forbidden = False
@@ -331,6 +420,12 @@ class Credentials:
             return known
         never = known is None and data is None  # what was there until now was seen now
         secret = _Secret(data, self._boot(), None if never else self._boot(), told=known is None)
+        if known is not None:
+            lacked = known.keys is None
+            secret.unchecked, secret.doubted = (
+                True,
+                known.doubted or known.refusals > 0 or lacked or secret.keys is None,
+            )
         self._secrets[where] = secret
         return secret
 

@@ -23,6 +23,7 @@ from qianfan_operator.decide import CHANGES, Action, Decision, Facts, Trouble, W
 from qianfan_operator.events import Events
 from qianfan_operator.external import Adopt, Hold, Kind, Pay, Plan, Record, Step, World
 from qianfan_operator.gather import Gatherer, Unsure, hears
+from qianfan_operator.key_checks import SECRETS, KeyChecks
 from qianfan_operator.keys import Key
 from qianfan_operator.kube import Conflict, Forbidden, Invalid, Kube, KubeError, NotFound, Outrun
 from qianfan_operator.protocol import Protocol, Unfinished
@@ -52,7 +53,7 @@ class Engine:
     def __init__(
         self, *, kinds: Mapping[str, Kind[Any]], kube: Kube, credentials: Credentials, store: Store, schedule: Schedule,
         protocol: Protocol, events: Events, clocks: Clocks, cluster: str, grace: float, listed: Callable[[], bool],
-        leading: Callable[[], bool], adopt: str = "", limits: budget.Limits = budget.LIMITS,
+        leading: Callable[[], bool], checks: KeyChecks, adopt: str = "", limits: budget.Limits = budget.LIMITS,
     ) -> None:  # fmt: skip
         self._kinds, self._kube, self._credentials, self._store = kinds, kube, credentials, store
         self._schedule, self._protocol, self._events, self._clocks = schedule, protocol, events, clocks
@@ -63,11 +64,14 @@ class Engine:
         self._gatherer = Gatherer(credentials, self._claims, protocol.guard)
         self._cluster, self._grace, self._listed, self._leading = cluster, grace, listed, leading
         self._adopt = Adopt(adopt) if adopt else None  # None: it depends on whose keys they are
-        self._limits = limits
+        self._limits, self._checks = limits, checks
 
     def reconcile(self, key: Key) -> Again:
-        """Make one pass over an object; never raises, so that no key is ever lost."""
-        return self._safely(self._turn, key)
+        """Make one pass over an object, or check a Secret; never raises, so that no key is ever lost."""
+        return self._safely(self._check if key.plural == SECRETS else self._turn, key)
+
+    def _check(self, key: Key) -> Again:
+        return Again(self._checks.check(key))
 
     def flush(self, within: float = math.inf) -> None:
         """Write the ids that only this process knows, for so many seconds, and begin nothing; for its end."""

@@ -1,6 +1,7 @@
 """Whose work a key is, and where its calls go: what the work queue is fair by."""
 
 from qianfan_operator.credentials import Credentials
+from qianfan_operator.key_checks import SECRETS
 from qianfan_operator.keys import Key
 from qianfan_operator.store import Store
 
@@ -21,6 +22,8 @@ class Flows:
 
     def account(self, key: Key) -> str | None:
         """Name the account of a key as `status.account` does; None if it is not known."""
+        if key.plural == SECRETS:
+            return self._credentials.known_account([(key.namespace, key.name)])
         record = self._store.get(key)
         if record is None:
             return None

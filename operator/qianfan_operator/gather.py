@@ -96,7 +96,7 @@ class Gatherer:
             facts = replace(facts, trouble_why=plan.why)
         plan = plan or _plan(subject, world)
         seen, updates = kind.recall(resource), dict[str, Any]()
-        if access.account and not facts.intent:
+        if access.account and not facts.intent and access.trouble is Trouble.NONE:  # a moment ago they were refused
             try:
                 seen = kind.observe(world, access.account, resource)
             except CloudError as error:
@@ -107,8 +107,6 @@ class Gatherer:
                 updates = self._looked(subject, access.account, seen)
                 if seen.warning and world.first_sight(("warned", seen.warning)) >= world.boot:
                     subject.warn(seen.warning)
-                if seen.looked and access.trouble is not Trouble.NONE:
-                    facts = replace(facts, trouble=Trouble.NONE)
         unseen = seen.others_working and not seen.looked and facts.trouble is Trouble.NONE
         facts = self._same_account(facts, subject, access.account, Phase.GONE if unseen else seen.phase)
         return _with(facts, plan, seen), plan, {**plan.updates, **updates}

@@ -12,6 +12,7 @@ from qianfan_operator.api.common import Unreadable
 from qianfan_operator.credentials import Credentials
 from qianfan_operator.decoder import UNREADABLE, readable
 from qianfan_operator.external import Kind
+from qianfan_operator.key_checks import KeyChecks
 from qianfan_operator.keys import Key
 from qianfan_operator.schedule import LONG_WATCHED, Schedule
 from qianfan_operator.sealed import Sealed
@@ -22,7 +23,6 @@ from qianfan_operator.workqueue import Lane, WorkQueue
 log = logging.getLogger(__name__)
 _AT_ONCE, _PAUSE, _SPREAD = 10, 0.02, 30.0  # how many are woken at once, seconds between the others, and at most in all
 _ALTERED = 1.0  # seconds in which several changes of a status by somebody else are dealt with by one reconcile
-_REPLACED = 5.0  # seconds in which a Secret that went is mostly there again; nobody gains by hearing of it at once
 
 
 class Intake:
@@ -35,10 +35,11 @@ class Intake:
         queue: WorkQueue[Key],
         schedule: Schedule,
         credentials: Credentials,
+        checks: KeyChecks,
         unwritten: Callable[[], Collection[Key]],
     ) -> None:
         self._kinds, self._store, self._queue, self._schedule = kinds, store, queue, schedule
-        self._credentials, self._unwritten = credentials, unwritten
+        self._credentials, self._checks, self._unwritten = credentials, checks, unwritten
         self._leading = False
         self._unreadable_secrets: set[tuple[str, str]] = set()
 
@@ -48,6 +49,8 @@ class Intake:
         for key in self._store.known():
             if record := self._store.get(key):
                 self._resume(key, record)
+                for where in record.secrets:
+                    self._checks.follow(where)
                 if record.body is not None and record.refers:  # what it waits for may have come meanwhile
                     self._queue.add(key, 0.0, Lane.RETRY)
 
@@ -85,7 +88,8 @@ class Intake:
             record.altered = 0  # it is the leader that writes
         cured = self._note(key, record, raw.get(UNREADABLE, ""))
         self._store.refer(key, kind.references(resource))
-        self._store.keyed_by(key, self._credentials.sources(resource))
+        sources = self._credentials.sources(resource)
+        self._store.keyed_by(key, sources)
         note(self._store, record, kind, resource)
         signal = signal_of(kind, resource)
         if signal != record.signal:
@@ -94,6 +98,8 @@ class Intake:
         anew, record.handled = set(wishes) - set(record.handled), wishes
         if not self._leading:
             return
+        for where in sources:
+            self._checks.follow(where)
         if first:
             self._resume(key, record)
         elif anew or cured:
@@ -136,18 +142,13 @@ class Intake:
             self._queue.add(key, self._schedule.after_restart(self._schedule.resync), Lane.POLL)
 
     def secret_seen(self, event: str | None, raw: Mapping[str, Any], data: Sealed) -> None:
-        """Take an event of a Secret: who uses it is woken when its keys changed."""
+        """Take an event of a Secret: when its keys changed they are checked, and who uses them is woken."""
         where = raw["metadata"]["namespace"], raw["metadata"]["name"]
         gone = event == "DELETED"
         self._note_secret(where, "" if gone else raw.get(UNREADABLE, ""))
         changed = self._credentials.changed(*where, None if gone else data, listed=event is None)
-        if not changed or not self._leading:
-            return
-        for index, key in enumerate(self._store.users_of(where)):
-            record = self._store.get(key)
-            if record and (record.body is not None or record.failures):
-                record.failures = 0
-                self._queue.add(key, (_REPLACED if gone else 0.0) + index * 0.002, Lane.RETRY)
+        if changed and self._leading:
+            self._checks.changed(where, gone=gone)
 
     def _note_secret(self, where: tuple[str, str], what: str) -> None:
         if what and where not in self._unreadable_secrets:

@@ -55,6 +55,16 @@ INSECURE = Gauge(
     "1 for each reason for which others can read and change what is said with the cloud (http, unverified), else 0.",
     ["cause"], registry=REGISTRY,
 )  # fmt: skip
+KEY_CHECKS = Counter(
+    "qianfan_credentials_checks_total",
+    "Checks of changed Secrets by result (valid, refused, unknown: the cloud did not tell).",
+    ["result"],
+    registry=REGISTRY,
+)
+REFUSED_SECRETS = Gauge(
+    "qianfan_refused_credentials", "Secrets in use whose keys the cloud refused last; the log names them.",
+    registry=REGISTRY,
+)  # fmt: skip
 BUILD = Gauge("qianfan_build_info", "1, with the version of the operator.", ["version"], registry=REGISTRY)
 
 

@@ -25,6 +25,7 @@ from qianfan_operator.engine import Engine
 from qianfan_operator.events import Events
 from qianfan_operator.flows import Flows
 from qianfan_operator.intake import Intake
+from qianfan_operator.key_checks import KeyChecks
 from qianfan_operator.keys import Key
 from qianfan_operator.kinds import BY_PLURAL
 from qianfan_operator.listing import Listing
@@ -163,15 +164,16 @@ class World:
         self.schedule = Schedule(jitter=0.0, random=lambda: 0.5)
         self.credentials = Credentials(self.kube, self._connect, 120.0, clock.boottime, self._default)
         self.queue = Queue(clock, Flows(self.store, self.credentials))
+        checks = KeyChecks(self.credentials, self.store, self.queue, self.schedule)
         self.protocol = Protocol(lambda: self.leading, lambda: f"nonce-{next(self._nonces)}")
         self.engine = Engine(
             kinds=BY_PLURAL, kube=self.kube, credentials=self.credentials, store=self.store, schedule=self.schedule,
             protocol=self.protocol, events=Events(self.kube, clock.now),
             clocks=Clocks(clock.boottime, clock.now, clock.advance), cluster=self.kube.cluster_uid(), grace=GRACE,
-            listed=self.listing.read, leading=self.leads, adopt=self.adopt,
+            listed=self.listing.read, leading=self.leads, checks=checks, adopt=self.adopt,
         )  # fmt: skip
         self.intake = Intake(
-            BY_PLURAL, self.store, self.queue, self.schedule, self.credentials, self.protocol.unwritten
+            BY_PLURAL, self.store, self.queue, self.schedule, self.credentials, checks, self.protocol.unwritten
         )
         self.intake.lead()
         for (namespace, name), data in self.kube.secrets.items():

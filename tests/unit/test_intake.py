@@ -7,6 +7,7 @@ import pytest
 
 from qianfan_operator.api.common import RECONCILE_ANNOTATION
 from qianfan_operator.intake import Intake
+from qianfan_operator.key_checks import SECRETS, KeyChecks
 from qianfan_operator.keys import Key
 from qianfan_operator.kinds import BY_PLURAL
 from qianfan_operator.schedule import Schedule
@@ -38,7 +39,8 @@ class Desk:
         self.store = Store()
         self.queue: WorkQueue[Key] = WorkQueue(16, lambda: self.now, lambda key: key.namespace)
         schedule = Schedule(jitter=0.0, random=lambda: 0.5)
-        self.intake = Intake(BY_PLURAL, self.store, self.queue, schedule, self, lambda: self.unwritten)
+        checks = KeyChecks(self, self.store, self.queue, schedule)
+        self.intake = Intake(BY_PLURAL, self.store, self.queue, schedule, self, checks, lambda: self.unwritten)
         if self.leading:
             self.intake.lead()
 
@@ -46,6 +48,10 @@ class Desk:
         """As the credentials do, say whether these are other keys."""
         self.seen_keys.append(seen)
         return self.keys_changed and not listed
+
+    def has_keys(self, _: object) -> bool:
+        """As the credentials do, say whether the Secret holds keys now."""
+        return bool(self.seen_keys[-1][2])
 
     def sources(self, resource: Any) -> tuple[tuple[str, str], ...]:
         """As the credentials do, name the Secrets of an object."""
@@ -60,7 +66,7 @@ class Desk:
         """Take an event of a Secret; return the keys that are due within a second."""
         self.intake.secret_seen(event, secret, data)
         self.now += 1.0
-        return self.due()
+        return [key for key in self.due() if key.plural != SECRETS]
 
     def due(self) -> list[Key]:
         """Make a pass over everything that is due, and name it."""
@@ -324,6 +330,19 @@ def test_new_keys_wake_who_waits_for_them(desk: Desk, status: Raw) -> None:
     desk.see(SERVICE, "ADDED", version=2, **HELD, status=SERVING)
     assert desk.see_secret("MODIFIED", QIANFAN_ACCESS_KEY="a") == [JOB]
     assert desk.seen_keys == [("team", "qianfan-credentials", {"QIANFAN_ACCESS_KEY": "a"})]
+
+
+def test_keys_that_went_are_heard_of_by_all_one_after_the_other(desk: Desk) -> None:
+    """Also by what is Ready, and never by a thousand at once; what is finished needs no keys."""
+    desk.see(JOB, "ADDED", version=2, **HELD, status=FINISHED)
+    keys = [Key(SERVICE.plural, "team", f"faq-{number}") for number in range(1000)]
+    for number, key in enumerate(keys):
+        desk.see(key, "ADDED", version=number + 3, **HELD, status=SERVING)
+    desk.due()
+    assert len(desk.see_secret("MODIFIED")) < 100
+    desk.now += 30.0
+    assert len(desk.due()) > 900
+    assert JOB not in desk.due()
 
 
 def test_a_secret_wakes_nobody_else(desk: Desk) -> None:

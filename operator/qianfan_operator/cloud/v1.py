@@ -70,6 +70,10 @@ class V1Calls(Calls):
         """Read one version, by number or "amv-..." [wire 2.6]."""
         return self._call(endpoints.MODEL_VERSION_DETAIL, {"modelVersionId": version_id}, ModelVersion.parse)
 
+    def check_keys(self) -> None:
+        """Make one cheap signed read, whose answer tells whether the cloud takes the keys."""
+        self._call(endpoints.USER_LIST, {"pageNo": 1, "pageSize": 1}, lambda _: None)
+
     def user_models(self, name_filter: str = "") -> tuple[ModelSummary, ...]:
         """Read all of the account's own models, page by page; `name_filter` may match more than equal names.
 

@@ -84,10 +84,10 @@ def test_a_new_run():
 
 
 def test_a_stopped_v1_run():
-    """A real reply of a stopped run: its finish time is zero, hence none, and its times are Beijing's."""
+    """A real reply of a stopped run: its finish time is zero, hence none, and its times come from Beijing and are told in UTC."""
     run = Run.parse(STOPPED_RUN)
     assert (run.task_id, run.job_id, run.status, run.progress) == (12102, 11, "STOP", 0)
-    assert run.start_time == "2023-10-23T20:26:46+08:00"
+    assert run.start_time == "2023-10-23T12:26:46Z"
     assert run.finish_time is None
     assert (run.run_time_seconds, run.train_time_seconds, run.version) == (267452, 0, 1)
     assert run.vdl_link.startswith("https://console.bce.baidu.com/")
@@ -136,7 +136,7 @@ def test_a_model_version_knows_its_run():
     assert (version.version_id, version.version_id_str) == (21331, "amv-avbt5d6q6xb4")
     assert (version.task_id, version.task_uuid) == (12, "job-aaaaaaaaaaaa")
     assert (version.job_id, version.job_uuid) == (34, "task-bbbbbbbbbbbb")
-    assert version.create_time == "2024-01-26T20:26:46+08:00"
+    assert version.create_time == "2024-01-26T12:26:46Z"
 
 
 @pytest.mark.parametrize("source", [{}, None, {"trainSourceExtra": None}, []])
@@ -228,7 +228,7 @@ def test_a_new_service():
                 "url": URL,
                 "replicas": None,
                 "online_time": None,
-                "create_time": "2024-01-26T20:26:46+08:00",
+                "create_time": "2024-01-26T12:26:46Z",
             },
             id="2024",
         ),
@@ -346,9 +346,10 @@ def test_percentages(value, expected):
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
-        ("2023-10-23 20:26:46", "2023-10-23T20:26:46+08:00"),
+        ("2023-10-23 20:26:46", "2023-10-23T12:26:46Z"),
         ("2024-03-01T08:00:00Z", "2024-03-01T08:00:00Z"),
-        ("2024-01-26T20:26:46.123456789+08:00", "2024-01-26T20:26:46.123456789+08:00"),
+        ("2024-01-26T20:26:46.123456789+08:00", "2024-01-26T12:26:46Z"),
+        ("0001-01-01T00:00:00+08:00", None),
         (1698067606, "2023-10-23T13:26:46Z"),
         ("0000-00-00 00:00:00", None),
         ("0000-00-00T00:00:00Z", None),
@@ -361,7 +362,7 @@ def test_percentages(value, expected):
     ],
 )
 def test_times(value, expected):
-    """Every form of a time becomes RFC 3339, and what is no time becomes none."""
+    """Every form of a time becomes RFC 3339 in UTC, and what is no time becomes none."""
     assert fields.moment({"t": value}, "t") == expected
 
 

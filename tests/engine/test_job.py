@@ -26,7 +26,7 @@ def test_a_job_trains_once_and_succeeds(world: World) -> None:
     assert (status["taskName"], status["taskId"], status["taskUuid"]) == ("task_name", run.task.id, run.task.uid)
     assert (status["jobId"], status["jobUuid"], status["trainStatus"]) == (run.id, run.uid, "FINISH")
     assert (status["attempt"], status["highestAttempt"], status["runTimeSeconds"]) == (1, 1, 600)
-    assert status["finishTime"] == "2024-03-01T16:10:00+08:00"
+    assert status["finishTime"] == "2024-03-01T08:10:00Z"
     assert "pending" not in status
     assert len(world.calls("createTask")) == len(world.calls("createJob")) == 1
     assert run.task.description.endswith(" task_desc")

@@ -94,13 +94,14 @@ def percent(reply: Object, *keys: str) -> int | None:
 
 
 def moment(reply: Object, *keys: str) -> str | None:
-    """Return the first of `keys` that holds a time, as RFC 3339; zero dates are no times [wire trap 10]."""
-    return next((time for key in keys if (time := _moment(reply.get(key))) is not None), None)
+    """Return the first of `keys` that holds a time, as RFC 3339 in UTC; zero dates are no times [wire trap 10]."""
+    return next((time for key in keys if (time := as_utc(reply.get(key))) is not None), None)
 
 
-def _moment(value: object) -> str | None:
+def as_utc(value: object) -> str | None:
+    """Write a time of any form as conditions do: a status has one format for all its times. None: it is no time."""
     if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**32:
-        return datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")  # service/detail of Oct 2023
+        return _utc(datetime.fromtimestamp(value, UTC))  # service/detail of Oct 2023
     if not isinstance(value, str):
         return None
     if match := _V1_TIME.fullmatch(value):
@@ -108,10 +109,13 @@ def _moment(value: object) -> str | None:
     if not _RFC_3339.fullmatch(value):
         return None
     try:
-        datetime.fromisoformat(value)
-    except ValueError:  # no such day, or the year 0
+        return _utc(datetime.fromisoformat(value))
+    except (ValueError, OverflowError):  # no such day, the year 0, or a day that UTC does not have
         return None
-    return value
+
+
+def _utc(time: datetime) -> str:
+    return time.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _number(value: object) -> float | None:

@@ -130,8 +130,8 @@ def facts(run: Run, record: JobStatus | RunRecord) -> Updates:
         "start_time": run.start_time or record.start_time,
         "vdl_link": run.vdl_link or record.vdl_link,
     }
-    progress, before = run.progress, record.progress
-    ended = STATES.get(run.status) in ENDED
+    phase, before = STATES.get(run.status), record.progress
+    progress, ended = 100 if phase is Phase.READY else run.progress, phase in ENDED  # the cloud's last word may be 99
     if progress is not None and (before is None or ended or progress >= before + _STEP):
         updates["progress"] = progress
     if ended:

@@ -7,6 +7,7 @@ from qianfan_operator.api.common import RECONCILE_ANNOTATION
 from qianfan_operator.api.model import ModelAdopt, ModelStatus, ModelVersion, PublishedFrom, QianfanModel
 from qianfan_operator.cloud import views
 from qianfan_operator.cloud.errors import CloudError, Fate
+from qianfan_operator.cloud.fields import as_utc
 from qianfan_operator.conditions import READY, find
 from qianfan_operator.credentials import Account
 from qianfan_operator.decide import Phase, Why
@@ -204,9 +205,10 @@ def is_read(account: Account, status: ModelStatus, number: object) -> bool:
 
 def is_another(version: views.ModelVersion, status: ModelStatus) -> bool:
     """Say whether a version that was read is surely not the recorded one, though it bears the same integer."""
+    recorded = as_utc(status.create_time) or status.create_time  # an older operator wrote the cloud's own zone
     pairs = (
         (version.version_id_str, status.model_version_id_str), (version.model_id_str, status.model_id_str),
-        (version.create_time, status.create_time),
+        (version.create_time, recorded),
     )  # fmt: skip
     return any(now and before and now != before for now, before in pairs)
 

@@ -60,13 +60,17 @@ def _version(kind: type[Resource]) -> dict[str, Any]:
 
 
 def _columns(kind: type[Resource]) -> list[dict[str, Any]]:
-    """Frame a kind's own columns by those that every kind has: Ready, Reason, ..., Age."""
-    ready = '.status.conditions[?(@.type=="Ready")]'
+    """Frame a kind's own columns by those that every kind has: Ready, Reason, Synced, ..., Age.
+
+    The message is that of Synced: it is Ready's, but for an error that Ready does not show, which it shows then.
+    """
+    ready, synced = (f'.status.conditions[?(@.type=="{condition}")]' for condition in ("Ready", "Synced"))
     columns = (
         Column(name="Ready", json_path=f"{ready}.status"),
         Column(name="Reason", json_path=f"{ready}.reason"),
+        Column(name="Synced", json_path=f"{synced}.status"),
         *kind.columns,
-        Column(name="Message", json_path=f"{ready}.message", wide=True),
+        Column(name="Message", json_path=f"{synced}.message", wide=True),
         Column(name="Age", json_path=".metadata.creationTimestamp", type="date"),
     )
     return [

@@ -270,7 +270,7 @@ class Subject:
             return verdict
         said = "status.objectUid belongs to another object (a copy or a restore)"
         looking = "Looking in the cloud for resources marked for this object"
-        return replace(verdict, message=f"{verdict.message} {said}. {looking}.")
+        return _saying(verdict, f"{verdict.message} {said}. {looking}.")
 
     def _with_way_out(self, verdict: Verdict) -> Verdict:
         """Tell with every block of a deletion how to let the object go all the same (design 6)."""
@@ -281,7 +281,7 @@ class Subject:
         first = "first stop billable resources in the console"
         leave = f". To delete this object without contacting the cloud, {first}, then run: {way}"
         said = clean(verdict.message.removesuffix("."), MESSAGE_LIMIT - len(leave))  # the way out is never cut off
-        return replace(verdict, message=said + leave)
+        return _saying(verdict, said + leave)
 
     def _unanswered(self, verdict: Verdict) -> Verdict:
         """Keep Ready's reason until a pass gets to what it invites to ask for: nothing else remembers that."""
@@ -335,6 +335,12 @@ class Subject:
     def _show(self, updates: Updates) -> None:
         status = self.resource.status.model_copy(update=dict(updates))
         self.resource = self.resource.model_copy(update={"status": status})
+
+
+def _saying(verdict: Verdict, message: str) -> Verdict:
+    """Say this in every condition: `kubectl get` shows the message of Synced."""
+    synced = replace(verdict.synced, message=message) if verdict.synced.message else verdict.synced
+    return replace(verdict, message=message, synced=synced)
 
 
 def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import pytest
 
 from qianfan_devcluster.cluster import Cluster
 from qianfan_operator.api import KINDS, QianfanJob, Resource
+from qianfan_operator.reasons import Reason
 
 ADOPTING = {
     "QianfanJob": {"adopt": {"taskId": 1, "jobId": 2}},
@@ -73,8 +74,10 @@ def test_the_tables_of_get(cluster: Cluster, place: str) -> None:
     """The short names and the category work, and a row answers Ready, Reason and what matters of the kind."""
     for kind in KINDS:
         create(cluster, place, kind, "shown")
+    trouble = "serviceDetail: The cloud did not answer in time. (Timeout)"
     ready = {"type": "Ready", "status": "True", "reason": "Available", "message": "Serves."}
-    status = {"conditions": [ready], "url": "https://example.test/chat/x", "serviceStatus": "Done"}
+    synced = {"type": "Synced", "status": "Unknown", "reason": "CloudUnavailable", "message": trouble}
+    status = {"conditions": [ready, synced], "url": "https://example.test/chat/x", "serviceStatus": "Done"}
     patch = json.dumps({"status": status})
     cluster.kubectl("patch", "-n", place, "qfs", "shown", "--subresource=status", "--type=merge", "-p", patch)
 
@@ -86,10 +89,34 @@ def test_the_tables_of_get(cluster: Cluster, place: str) -> None:
     for kind in KINDS:
         assert f"{kind.singular}.qianfan.dev/shown" in short
         assert f"{kind.singular}.qianfan.dev/shown" in category
-    assert table[0].split() == ["NAME", "READY", "REASON", "STATE", "URL", "AGE"]
-    assert table[1].split()[:5] == ["shown", "True", "Available", "Done", "https://example.test/chat/x"]
-    assert "MESSAGE" in wide[0]
-    assert "Serves." in wide[1]
+    assert table[0].split() == ["NAME", "READY", "REASON", "SYNCED", "STATE", "AGE"]
+    assert table[1].split()[:5] == ["shown", "True", "Available", "Unknown", "Done"]
+    assert {"URL", "MESSAGE"} <= set(wide[0].split())
+    assert "https://example.test/chat/x" in wide[1]
+    assert trouble in wide[1]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_table_fits_into_a_terminal(cluster: Cluster, place: str, kind: type[Resource]) -> None:
+    """80 characters hold a name of usual length, the longest reason and the longest words of the cloud."""
+    create(cluster, place, kind, "essay-a")
+    reason = max(Reason, key=len)
+    ready = {"type": "Ready", "status": "False", "reason": reason, "message": "Long. " * 50}
+    synced = {**ready, "type": "Synced", "status": "Unknown"}
+    words = {"trainStatus": "RUNNING", "serviceStatus": "Deploying", "state": "Creating", "version": "12"}
+    numbers = {"attempt": 12, "progress": 100, "jobId": 2**31, "serviceId": 2**31, "url": f"https://{'x' * 80}/y"}
+    known = {name: value for name, value in (words | numbers).items() if name in _status_fields(kind)}
+    patch = json.dumps({"status": {"conditions": [ready, synced], **known}})
+    cluster.kubectl("patch", "-n", place, kind.plural, "essay-a", "--subresource=status", "--type=merge", "-p", patch)
+
+    table = cluster.kubectl("get", "-n", place, kind.plural, "essay-a").stdout.splitlines()
+
+    assert all(str(known[name]) in table[1] for name in ("progress", "serviceStatus", "state") if name in known)
+    assert max(len(line.rstrip()) for line in table) <= 80
+
+
+def _status_fields(kind: type[Resource]) -> set[str]:
+    return {field.alias or "" for field in kind.model_fields["status"].annotation.model_fields.values()}  # type: ignore[union-attr]
 
 
 def test_explain_reads_like_documentation(cluster: Cluster, place: str) -> None:

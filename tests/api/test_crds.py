@@ -152,12 +152,12 @@ def test_the_frame_of_a_kind(kind: type[Resource]) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_columns_answer_whether_it_can_be_used_first(kind: type[Resource]) -> None:
-    """Every kind shows Ready and Reason first and Age last; the narrow table stays narrow."""
+    """Every kind shows Ready, Reason and Synced first and Age last; the narrow table stays narrow."""
     (version,) = definition(kind)["spec"]["versions"]
     columns = version["additionalPrinterColumns"]
     narrow = [column["name"] for column in columns if "priority" not in column]
 
-    assert narrow[:2] == ["Ready", "Reason"]
+    assert narrow[:3] == ["Ready", "Reason", "Synced"]
     assert narrow[-1] == "Age"
     assert len(narrow) <= 6
 

@@ -84,7 +84,7 @@ def test_a_new_run():
 
 
 def test_a_stopped_v1_run():
-    """A real reply of a stopped run: its finish time is zero, hence none, and its times come from Beijing and are told in UTC."""
+    """A real reply of a stopped run: its finish time is zero, hence none, and its times are told in UTC."""
     run = Run.parse(STOPPED_RUN)
     assert (run.task_id, run.job_id, run.status, run.progress) == (12102, 11, "STOP", 0)
     assert run.start_time == "2023-10-23T12:26:46Z"

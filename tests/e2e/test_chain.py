@@ -11,7 +11,7 @@ def test_three_manifests_become_an_endpoint(place: Place) -> None:
     url = place.until_ready(SERVICE)["status"]["url"]
     assert url.endswith("_essay")
     assert place.paid() == {"createTask": 1, "createJob": 1, "publishTrainModel": 1, "apply": 1}
-    seen = place.kubectl("get", "qfj,qfm,qfs")
+    seen = place.kubectl("get", "qfj,qfm,qfs", "-o", "wide")
     assert url in seen
     assert [line.split()[:3] for line in seen.splitlines() if line.startswith("qianfan")] == [
         ["qianfanjob.qianfan.dev/essay", "True", "Succeeded"],

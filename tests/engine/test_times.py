@@ -1,4 +1,4 @@
-"""Times of the cloud in a status: all in UTC, as those of conditions; and what an older operator wrote is still read."""
+"""Times of the cloud in a status: all in UTC, as those of conditions; what an older operator wrote is still read."""
 
 import re
 from datetime import datetime, timedelta, timezone

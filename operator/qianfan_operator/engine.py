@@ -26,6 +26,7 @@ from qianfan_operator.gather import Gatherer, Unsure, hears
 from qianfan_operator.key_checks import SECRETS, KeyChecks
 from qianfan_operator.keys import Key
 from qianfan_operator.kube import Conflict, Forbidden, Invalid, Kube, KubeError, NotFound, Outrun
+from qianfan_operator.outages import LASTING, Outages
 from qianfan_operator.protocol import Protocol, Unfinished
 from qianfan_operator.reasons import Reason
 from qianfan_operator.schedule import Clocks, Schedule
@@ -54,6 +55,7 @@ class Engine:
         self, *, kinds: Mapping[str, Kind[Any]], kube: Kube, credentials: Credentials, store: Store, schedule: Schedule,
         protocol: Protocol, events: Events, clocks: Clocks, cluster: str, grace: float, listed: Callable[[], bool],
         leading: Callable[[], bool], checks: KeyChecks, adopt: str = "", limits: budget.Limits = budget.LIMITS,
+        lasting: float = LASTING,
     ) -> None:  # fmt: skip
         self._kinds, self._kube, self._credentials, self._store = kinds, kube, credentials, store
         self._schedule, self._protocol, self._events, self._clocks = schedule, protocol, events, clocks
@@ -65,6 +67,7 @@ class Engine:
         self._cluster, self._grace, self._listed, self._leading = cluster, grace, listed, leading
         self._adopt = Adopt(adopt) if adopt else None  # None: it depends on whose keys they are
         self._limits, self._checks = limits, checks
+        self._outages = Outages(events, clocks.boot, lasting)
 
     def reconcile(self, key: Key) -> Again:
         """Make one pass over an object, or check a Secret; never raises, so that no key is ever lost."""
@@ -112,8 +115,9 @@ class Engine:
             return Again(self._schedule.retry(1), Lane.RETRY, "conflict")
         except Conflict:
             result = "conflict"
-        except Unsure:
-            pass  # logged, and told if it happens again
+        except Unsure:  # logged, and told if it happens again
+            if record := self._store.get(key):
+                self._outages.begin(record)
         except NotFound:
             return self._gone(key)
         except Unfinished:
@@ -312,7 +316,7 @@ class Engine:
         verdict = decision.verdict if isinstance(step, Record) else step.verdict
         if decision.action in CHANGES:
             verdict = replace(verdict, available=decision.verdict.available)
-        before = subject.writes
+        before, told = subject.writes, subject.told
         subject.write(step.updates, verdict)
         record = self._store.get(subject.key)
         if record is None:
@@ -320,6 +324,7 @@ class Engine:
         resource = subject.resource
         if record.altered == altered and facts.trouble is Trouble.NONE:
             record.altered = 0
+        self._outages.note(record, resource, told, subject.now)
         note(self._store, record, subject.kind, resource)
         if record.altered > altered:  # meanwhile; the watch has left it to us to come again
             return Again(self._schedule.retry(1), Lane.RETRY)

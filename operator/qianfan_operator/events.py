@@ -21,6 +21,8 @@ NOTE_LIMIT = 1024  # bytes, the API's own limit
 REMEMBERED = 1000  # events that are counted up instead of posted again; more are only told less tersely
 UNREADABLE = "Unreadable"
 """The reason of an event about an object that cannot be read in full; no condition has it."""
+RECOVERED = "Recovered"
+"""The reason of an event about the end of what a condition said; no condition has it."""
 _WANTED = frozenset({Reason.PAYMENT_REQUIRED, Reason.ACCOUNT_CHANGED, Reason.UNKNOWN_STATE, Reason.ORPHANED})
 """What is not Stalled, for it may end without us, and yet waits for a person."""
 
@@ -47,7 +49,7 @@ class Events:
     def transition(self, resource: Resource, before: Sequence[Condition]) -> None:
         """Post what the conditions of an object say and did not say `before`; nothing if that is nothing.
 
-        It goes by Ready and Stalled; of an object that stays usable, by Synced turning False.
+        It goes by Ready and Stalled; of an object that stays usable, by Synced turning False, and True again.
         """
         now = resource.status.conditions
         ready, synced = find(now, READY), find(now, SYNCED)
@@ -57,6 +59,12 @@ class Events:
             self._tell(resource, ready, warning=is_true(now, STALLED) or ready.reason in _WANTED)
         elif ready.status == "True" and synced.status == "False" and _gist(now, SYNCED) != _gist(before, SYNCED):
             self._tell(resource, synced, warning=True)
+        elif ready.status == synced.status == "True" and (_gist(before, SYNCED) or ("", ""))[0] == "False":
+            self.recovered(resource, synced)
+
+    def recovered(self, resource: Resource, synced: Condition) -> None:
+        """Post that an error which was told is over."""
+        self.post(resource, "Normal", RECOVERED, f"The error that was reported earlier is over. {synced.message}")
 
     def _tell(self, resource: Resource, condition: Condition, *, warning: bool) -> None:
         self.post(resource, "Warning" if warning else "Normal", condition.reason, condition.message)

@@ -108,6 +108,10 @@ class Entry:
     unbound: bool = False
     """Whether older definitions of the resources drop the uid from its status."""
     account: str | None = None
+    outage: float | None = None
+    """Since when the cloud cannot be asked for it."""
+    outage_told: bool = False
+    """Whether its users were told of that."""
     failures: int = 0
     looks: int = 0
     interval: float | None = None

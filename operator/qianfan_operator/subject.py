@@ -85,6 +85,11 @@ class Subject:
         kept = FINALIZER in metadata.finalizers or metadata.deletion_timestamp is not None
         return not kept and (self.resource.is_foreign or status.pending is not None or status.account is not None)
 
+    @property
+    def told(self) -> tuple[Condition, ...]:
+        """The conditions as the object has them."""
+        return self._written.conditions
+
     def reload(self) -> None:
         """Read the object as it is now; raises NotFound."""
         self._take(self._kube.get(self.key))

@@ -74,11 +74,15 @@ def test_what_is_left_to_a_person_is_a_warning(kube: FakeKube, events: Events) -
 
 
 def test_what_is_usable_warns_of_what_a_person_must_mend(kube: FakeKube, events: Events) -> None:
-    """Ready stays, and so Synced is what tells that the keys are refused; that they are good again is no news."""
+    """Ready stays, and so Synced is what tells that the keys are refused, and good again."""
+    words = FINISHED.message
     refused = replace(BLIND, synced=Synced("False", Reason.CREDENTIALS_INVALID, "Correct them."))
     pass_over(events, FINISHED, refused, refused, FINISHED)
-    assert told(kube) == [("Normal", "Succeeded"), ("Warning", "CredentialsInvalid")]
-    assert kube.events[-1]["note"] == "Correct them."
+    assert told(kube) == [("Normal", "Succeeded"), ("Warning", "CredentialsInvalid"), ("Normal", "Recovered")]
+    assert [event["note"] for event in kube.events[1:]] == [
+        "Correct them.",
+        f"The error that was reported earlier is over. {words}",
+    ]
 
 
 def test_what_comes_again_is_counted_up(kube: FakeKube, events: Events) -> None:

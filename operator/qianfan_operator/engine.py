@@ -37,6 +37,9 @@ from qianfan_operator.workqueue import Lane
 
 log = logging.getLogger(__name__)
 FAILING = frozenset({Trouble.RETRY, Trouble.WAIT})
+FOLLOWED = frozenset(
+    {Action.STOP, Action.STOP_OTHER, Action.RELEASE, Action.SWITCH, Action.CONFIRM, Action.SURVEY}
+)  # what changes the cloud or looks for a change: its next look goes before the polls
 
 
 @dataclass(frozen=True)
@@ -220,6 +223,7 @@ class Engine:
             fetch=fetch,
             chain=store.chain,
             first_sight=lambda what: store.first_sight(key, what, self._clocks.boot()),
+            ask_once=lambda what, state, send: store.ask_once(key, what, state, boot, send),
             touched=record.foreign_version if record else 0,
             claims=store.claims(key),
             users_of=store.referrers,
@@ -273,7 +277,7 @@ class Engine:
             return self._release(subject, account, world, verdict)
         if action in {Action.STOP, Action.STOP_OTHER}:
             subject.confirm()
-            first = kind.stop(account, subject.resource, selected=action is Action.STOP)
+            first = kind.stop(world, account, subject.resource, selected=action is Action.STOP)
             return Record(first) if first else Hold(verdict)
         subject.begin(account.name, verdict, world, first=not (account.lists_show_v1 or world.witness(account.name)))
         act = {
@@ -337,9 +341,11 @@ class Engine:
             return Again(0.0, Lane.DELETION if facts.deleting else Lane.URGENT)
         if facts.trouble not in FAILING:  # a look that failed says nothing of how closely to look
             record.looks = 0 if subject.writes > before else record.looks + 1
-        return self._again(record, facts, step, over=is_finished(resource) and not facts.others_working)
+        over = is_finished(resource) and not facts.others_working
+        followed = facts.deleting or decision.action in FOLLOWED
+        return self._again(record, facts, step, over=over, followed=followed)
 
-    def _again(self, record: Entry, facts: Facts, step: Hold, *, over: bool) -> Again:
+    def _again(self, record: Entry, facts: Facts, step: Hold, *, over: bool, followed: bool) -> Again:
         verdict, schedule = step.verdict, self._schedule
         failing = facts.trouble in FAILING
         record.failures = record.failures + 1 if failing else 0
@@ -352,7 +358,10 @@ class Engine:
         if verdict.ready or (facts.want is Want.WAIT and not facts.others_working):
             return Again(schedule.settled())
         if verdict.stalled or verdict.reason is Reason.PAUSED:
-            return Again(schedule.stalled())
+            return Again(schedule.stalled(), Lane.RETRY if followed else Lane.POLL)
+        if followed:  # what waits for another object is woken by it
+            waits = verdict.reason is Reason.IN_USE
+            return Again(schedule.poll(record.looks) if waits else schedule.follow(record.looks), Lane.RETRY)
         return Again(schedule.poll(record.looks))
 
     def _interval(self, resource: Resource, looks: int) -> float:

@@ -146,6 +146,8 @@ class World:
         [Key], Iterator[Key]
     ]  # an object, what it waits for, what that waits for ...: from memory, may cycle
     first_sight: Callable[[Hashable], float]  # when this process first saw a thing of this object (boot time)
+    ask_once: Callable[[Hashable, Hashable, Callable[[], bool]], bool]
+    """Sends a request to end a thing that is in a state, unless the cloud has accepted it; says whether it does."""
     touched: int  # the last version in which others may have changed more than annotations and labels
     claims: dict[Hashable, Any]  # what this process has made for it for free, and announced nothing paid for since
     users_of: Callable[[Key], tuple[Key, ...]]  # the objects that refer to a key
@@ -305,7 +307,7 @@ class Kind(ABC, Generic[R]):
     def release(self, world: World, account: Account, resource: R) -> Released:
         """Stop or delete in the cloud what deleting the object must not leave behind; asking twice is harmless."""
 
-    def stop(self, account: Account, resource: R, *, selected: bool) -> Updates:
+    def stop(self, world: World, account: Account, resource: R, *, selected: bool) -> Updates:
         """Stop what the spec selects, or what it does not and that works, or say what to record first; jobs only."""
         raise AssertionError(f"a {resource.kind} cannot be stopped")
 

@@ -135,6 +135,8 @@ class Intake:
         """Ask for the first pass of this process over an object; what has no body is settled."""
         if record.handled or record.unreadable != record.reported:
             self._queue.add(key, 0.0, _lane(record.handled))
+        elif record.body is not None and record.following:
+            self._queue.add(key, self._schedule.after_restart(self._schedule.poll_min), Lane.RETRY)
         elif record.body is not None:
             record.looks = LONG_WATCHED  # else every restart would be followed by minutes of close looks at everything
             self._queue.add(key, self._schedule.after_restart(self._schedule.poll_max), Lane.POLL)

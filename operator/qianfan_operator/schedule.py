@@ -22,8 +22,9 @@ class Clocks:
 class Schedule:
     """How often the cloud is asked.
 
-    A working thing is looked at closely at first (`poll_min`), then ever wider (x1.5) up to `poll_max`. `resync` is for
-    what is settled, `probe` for what waits for a person. `jitter` spreads each wait by up to that share of it.
+    A working thing is looked at closely at first (`poll_min`, or `retry_min` if the cloud was asked to change it), then
+    ever wider (x1.5) up to `poll_max`. `resync` is for what is settled, `probe` for what waits for a person. `jitter`
+    spreads each wait by up to that share of it.
     """
 
     poll_min: float = 10.0
@@ -38,6 +39,10 @@ class Schedule:
     def poll(self, looks: int) -> float:
         """Wait before the next look, after `looks` looks that found nothing new."""
         return self._spread(min(self.poll_max, self.poll_min * 1.5 ** min(looks, LONG_WATCHED)))
+
+    def follow(self, looks: int) -> float:
+        """Wait before the next look at what the cloud was asked to change: sooner at first than at what just works."""
+        return self._spread(min(self.poll_max, self.retry_min * 1.5 ** min(looks, LONG_WATCHED)))
 
     def retry(self, failures: int) -> float:
         """Wait after the `failures`-th failure in a row (1 is the first)."""

@@ -8,7 +8,11 @@ from qianfan_operator.conditions import READY, STALLED, SUCCEEDED, SYNCED, find,
 from qianfan_operator.decide import Phase
 from qianfan_operator.external import Kind
 from qianfan_operator.keys import Key
+from qianfan_operator.reasons import Reason
 from qianfan_operator.store import Entry, Store
+
+_FOLLOWED = frozenset({Reason.STOPPING, Reason.UPDATING, Reason.CONFIRMING})
+"""What a change that is under way in the cloud is told by; a deletion is known by its timestamp."""
 
 
 def todo(resource: Resource) -> tuple[Hashable, ...]:
@@ -72,6 +76,8 @@ def note(store: Store, record: Entry, kind: Kind[Any], resource: Resource) -> No
     status, metadata = resource.status, resource.metadata
     record.account, record.finished = status.account, is_finished(resource)
     record.waits = not record.finished and not is_true(status.conditions, READY)
+    ready = find(status.conditions, READY)
+    record.following = ready is not None and ready.reason in _FOLLOWED
     record.serves = kind.serves(resource)
     record.created = metadata.creation_timestamp.timestamp() if metadata.creation_timestamp else 0.0
     key = Key(resource.plural, metadata.namespace, metadata.name)

@@ -18,6 +18,7 @@ from qianfan_operator.keys import Key, Thing
 
 T = TypeVar("T", bound=Hashable)
 
+REPEAT_AFTER = 120.0  # seconds after which a request that the cloud has accepted and that changed nothing is repeated
 REMEMBERED = 100  # names of a kind in a namespace whose objects went
 REMEMBERED_IN_ALL = 4_000  # such names; those of namespaces that have not been heard of for the longest go first
 _LARGEST = 32768  # bytes of a packed body; what packs larger is read anew instead, so that many such cost no memory
@@ -25,6 +26,7 @@ _LONGEST = 8 * _LARGEST  # characters of an object as JSON that packing is tried
 _OWN = 64  # versions of an object that we wrote and the watch has not brought yet
 _SIGHTS = 64  # of one object; each is a moment since which something is waited for
 _AWAITED = 16  # objects that one may wait for besides those that it refers to; of more the newest
+_ACCEPTED = 64  # requests of one object; what is remembered no more is asked for again
 _CLAIMS = 64  # of one object; what was made for free and is remembered no more is met again by its name
 
 Where = tuple[str, str]
@@ -119,6 +121,10 @@ class Entry:
     sights: dict[Hashable, float] = field(default_factory=dict)
     claims: dict[Hashable, Any] = field(default_factory=dict)
     """What this process has made for free and announced nothing paid for yet."""
+    accepted: dict[Hashable, tuple[Hashable, float]] = field(default_factory=dict)
+    """The requests to end something that the cloud has accepted last: in which state of the thing, and when."""
+    following: bool = False
+    """Whether a change is under way in the cloud whose end is waited for."""
     handled: tuple[Hashable, ...] = ()
     """What was already enqueued for it: generation, deletion, annotation."""
     finished: bool = False
@@ -358,6 +364,24 @@ class Store:
         if what not in record.sights and len(record.sights) >= _SIGHTS:
             del record.sights[next(iter(record.sights))]  # whoever still waits for it waits a little longer
         return record.sights.setdefault(what, now)
+
+    def ask_once(self, key: Key, what: Hashable, state: Hashable, now: float, send: Callable[[], bool]) -> bool:
+        """Send a request to end something, unless the cloud has accepted it; say whether it accepts it.
+
+        It is sent again when the cloud shows another `state`, when REPEAT_AFTER seconds have passed, and by another
+        process, which does not know of it: the cloud may have lost it.
+        """
+        record = self._records.get(key)
+        known = record.accepted.get(what) if record else None
+        if known and known[0] == state and now - known[1] < REPEAT_AFTER:
+            return True
+        accepts = send()
+        if record and accepts:
+            record.accepted.pop(what, None)
+            record.accepted[what] = state, now
+            if len(record.accepted) > _ACCEPTED:
+                del record.accepted[next(iter(record.accepted))]
+        return accepts
 
     def claims(self, key: Key) -> dict[Hashable, Any]:
         """Return what this process has made of an object for free, to be read and changed by its reconcile."""

@@ -27,7 +27,7 @@ class Lane(enum.IntEnum):
 
     DELETION = 0
     URGENT = 1  # changed specs, new objects
-    RETRY = 2  # also those who are woken because what they refer to has changed
+    RETRY = 2  # also follow-ups of changes, and those who are woken because what they refer to has changed
     POLL = 3
 
 

@@ -15,12 +15,20 @@ def test_looks_become_wider_up_to_a_bound() -> None:
     assert waits == [10.0, 15.0, 22.5, 33.75, 50.625, 60.0, 60.0]
 
 
+def test_what_was_asked_of_the_cloud_is_looked_at_sooner() -> None:
+    """A change that is under way is looked at after a second, and then ever less often, as what works is."""
+    waits = [EVEN.follow(looks) for looks in range(14)]
+    assert waits[:4] == [1.0, 1.5, 2.25, 3.375]
+    assert waits == sorted(waits)
+    assert waits[-1] == EVEN.poll_max
+
+
 def test_retries_double_up_to_a_bound() -> None:
     """The first failure is tried again soon, the tenth in minutes."""
     assert [EVEN.retry(failures) for failures in (1, 2, 3, 9, 10)] == [1.0, 2.0, 4.0, 256.0, 300.0]
 
 
-@pytest.mark.parametrize("wait", [EVEN.poll, EVEN.retry], ids=["poll", "retry"])
+@pytest.mark.parametrize("wait", [EVEN.poll, EVEN.follow, EVEN.retry], ids=["poll", "follow", "retry"])
 def test_counts_may_grow_without_end(wait: object) -> None:
     """A thing that has been watched for years has a wait like any other."""
     assert callable(wait)

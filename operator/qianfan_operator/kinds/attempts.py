@@ -185,14 +185,14 @@ def look_again(world: World, account: Account, record: RunRecord) -> tuple[RunRe
     return record.model_copy(update={**ids, "pending": None}), None
 
 
-def stopping(account: Account, records: Sequence[JobStatus | RunRecord]) -> Why | None:
+def stopping(ask: runs.Ask, account: Account, records: Sequence[JobStatus | RunRecord]) -> Why | None:
     """Have all runs stopped that may work; say what is waited for until none does: their ends, or a person."""
     stopped: list[str] = []
     refused: list[str] = []
     for record in records:
-        phase = look_at(account, record)[1]
-        if phase in MAY_WORK:
-            ends = runs.stop(account, record) or phase is Phase.WORKING
+        run, phase = look_at(account, record)
+        if run and phase in MAY_WORK:
+            ends = runs.stop_once(ask, account, record, run.status) or phase is Phase.WORKING
             (stopped if ends else refused).append(str(record.job_id or record.job_uuid))
     if stopped:
         return Why(Reason.DELETING, f"Stopping run {', '.join(stopped)}.")

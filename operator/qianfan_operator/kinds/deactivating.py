@@ -24,7 +24,7 @@ def release(world: World, account: Account, resource: QianfanService) -> Release
     if uuid is None:
         return _blocked("The cloud gave the service no string id, which its call to take it offline needs.")
     try:
-        taken = account.client.deactivate_service(uuid)
+        taken = world.ask_once(("service", uuid), service.status, lambda: account.client.deactivate_service(uuid))
     except CloudError as error:
         if not error.unsupported:
             raise

@@ -262,14 +262,14 @@ class JobKind(Kind[QianfanJob]):
         """See Kind."""
         return outcomes.look(world, account, resource, pending)
 
-    def stop(self, account: Account, resource: QianfanJob, *, selected: bool) -> Updates:
+    def stop(self, world: World, account: Account, resource: QianfanJob, *, selected: bool) -> Updates:
         """Stop the selected run, or that of the others which has worked for longest."""
         record = resource.status if selected else next(iter(attempts.others(resource)), None)
         if record is None:
             return {}
         marked = attempts.marked(resource, record, selected=selected)
         if not marked:
-            runs.stop(account, record)
+            runs.stop_once(world.ask_once, account, record, record.train_status)
         return marked
 
     def has_left(self, resource: QianfanJob) -> bool:
@@ -299,7 +299,7 @@ class JobKind(Kind[QianfanJob]):
             return Released(False, Why(Reason.DELETING, "Recording runs that were found."), updates=updates)
         recorded: list[JobStatus | RunRecord] = [status, *found_again]
         at_work = [record for record in recorded if runs.may_work(record) and attempts.is_ours(resource, record)]
-        if still := attempts.stopping(account, at_work):
+        if still := attempts.stopping(world.ask_once, account, at_work):
             return Released(False, still, stalled=still.reason is Reason.DELETION_BLOCKED)
         if unknown:
             return Released(False, adopting.advised(resource, unknown), unknown.reason is not Reason.CONFIRMING)
@@ -307,4 +307,4 @@ class JobKind(Kind[QianfanJob]):
 
     def abandon(self, account: Account, resource: QianfanJob, updates: Updates) -> None:
         """Stop a run whose object went while it was being made."""
-        attempts.stopping(account, [resource.status.model_copy(update=dict(updates))])
+        attempts.stopping(runs.always, account, [resource.status.model_copy(update=dict(updates))])

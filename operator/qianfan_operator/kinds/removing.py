@@ -43,7 +43,9 @@ def release(world: World, account: Account, resource: QianfanModel) -> Released:
     if needing := _first(world.needing(needs, lambda theirs: any(_shows(theirs, one) for one in left))):
         return _in_use(resource, needing)
     if left:
-        account.client.delete_model_versions([one.version_id for one in left if one.version_id is not None])
+        numbers = [one.version_id for one in left if one.version_id is not None]
+        state = tuple((one.version_id, one.state) for one in left)
+        world.ask_once("versions", state, lambda: account.client.delete_model_versions(numbers))
         return Released(False, Why(Reason.DELETING, "Deleting the versions that this object published."))
     target = resource.spec.target
     created = target is not None and target.model_name is not None and not status.adopted and bool(mine)

@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -106,6 +106,20 @@ def stop(account: Account, record: JobStatus | RunRecord) -> bool:
     if record.task_id is not None and record.job_id is not None:
         return account.client.stop_job(record.task_id, record.job_id)
     return record.job_uuid is not None and account.client.stop_fine_tuning_task(record.job_uuid)
+
+
+Ask = Callable[[Hashable, Hashable, Callable[[], bool]], bool]
+"""See World.ask_once."""
+
+
+def always(_what: Hashable, _state: Hashable, send: Callable[[], bool]) -> bool:
+    """Send a request of which nothing is remembered, for its object is gone."""
+    return send()
+
+
+def stop_once(ask: Ask, account: Account, record: JobStatus | RunRecord, state: str | None) -> bool:
+    """Ask the cloud to stop a run, once for each state in which it shows it; see `stop`."""
+    return ask(("run", record.job_id, record.job_uuid), state, lambda: stop(account, record))
 
 
 def unlisted(account: Account, record: JobStatus | RunRecord, error: CloudError) -> bool:

@@ -79,14 +79,15 @@ class Forbidden(KubeError):
 
 
 class Invalid(KubeError):
-    """The schema or a rule refuses the body (HTTP 422)."""
+    """The API server does not take the body, and never will (HTTP 400, 413, 422, or 500 for one that is too large)."""
 
 
 class _TooLarge(KubeError):
     """The reply is longer than it may be."""
 
 
-_ERRORS = {403: Forbidden, 404: NotFound, 409: Conflict, 422: Invalid}
+_ERRORS = {400: Invalid, 403: Forbidden, 404: NotFound, 409: Conflict, 413: Invalid, 422: Invalid}
+_TOO_LARGE = ("request is too large", "message larger than max")  # etcd's words, which come with HTTP 500
 
 
 class Kube:
@@ -250,7 +251,7 @@ class Kube:
             self._access.refused()
         if not 200 <= response.status < 300:
             words = _message(data) if data else ""
-            refusal = _ERRORS.get(response.status, KubeError)(f"{method} {path}: {response.status} {words}")
+            refusal = _kind_of(response.status, words)(f"{method} {path}: {response.status} {words}")
             refusal.retry_after = retry_after(response.response.headers.get("Retry-After"))
             raise refusal
         if data is None:
@@ -305,6 +306,13 @@ def decode_secret(raw: Mapping[str, Any]) -> Sealed:
     return Sealed(
         {name: base64.b64decode(data[name]).decode(errors="replace").strip() for name in _KEYS if data.get(name)}
     )
+
+
+def _kind_of(status: int, words: str) -> type[KubeError]:
+    """Say what kind of refusal a status of the API server is; `words` is its message."""
+    if status == 500 and any(sign in words for sign in _TOO_LARGE):
+        return Invalid
+    return _ERRORS.get(status, KubeError)
 
 
 def _listed(plural: str, metadata: Mapping[str, Any]) -> Key:

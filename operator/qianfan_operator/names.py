@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from qianfan_operator.api.common import Metadata, Part
 
-_MARK = re.compile(r"^\[qf1 (\w{8}) (\w{8}) (\d+) (\w{8}) (\w{8})\]")
+_MARK = re.compile(r"^\[qf1 (\w{8}) (\w{8}) ([0-9]{1,10}) (\w{8}) (\w{8})\]")
+_ATTEMPTS = 2**31  # an attempt is an int32
 _NOT_A_NAME = re.compile(r"[^a-z0-9_]+")
 _HEAD = 11  # of the object's name: 11 + "_" + 8 fit the cloud's 20 characters [wire 2.1]
 
@@ -55,7 +56,7 @@ class Mark:
         if not (found := _MARK.match(description or "")):
             return None
         cluster, owner, attempt, inputs, uid = found.groups()
-        return cls(cluster, owner, int(attempt), inputs, uid)
+        return cls(cluster, owner, int(attempt), inputs, uid) if int(attempt) < _ATTEMPTS else None
 
     def same_object(self, other: "Mark | None") -> bool:
         """Say whether both stand for one object of one cluster, whatever the attempt."""

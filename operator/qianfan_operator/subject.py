@@ -55,6 +55,9 @@ _INVITING = frozenset(
     }
 )  # what a change of the annotation has tried again or undone, and what is only known when the cloud can be asked
 
+_SHOWN = ("vdl_link", "console_url", "url", "train_type", "versions", "version_count")
+"""Fields of a status that only show something: no decision is made by them."""
+
 _TRIES = 5  # of a write, while others write annotations or labels
 _LOOKING = frozenset({Reason.CONFIRMING, Reason.CREATE_OUTCOME_UNKNOWN, Reason.ACCOUNT_CHANGED})
 
@@ -239,17 +242,30 @@ class Subject:
             return
         try:
             raw = self._guarded(lambda version: self._kube.patch_status(self.key, version, patch))
-        except Invalid:
-            # Never may a surprising word of the cloud keep an id from landing: the rest is tried without the verdict.
-            log.exception("The status was refused; writing the ids alone", extra={"object": str(self.key)})
-            ids = difference(before.to_dict(), recorded.to_dict())
-            raw = self._guarded(lambda version: self._kube.patch_status(self.key, version, ids))
+        except (Forbidden, Invalid) as error:
+            raw = self._write_less(error, before, recorded)
         self.writes += 1
         self._noted.clear()
         self._take(raw, Source.OURS)
         if (record := self._store.get(self.key)) is not None:
             record.unbound = self._written.records and self._written.object_uid is None
         self._events.transition(self.resource, before.conditions)
+
+    def _write_less(self, error: KubeError, before: CommonStatus, recorded: CommonStatus) -> Mapping[str, Any]:
+        """Write what is recorded although the API server refuses the status as a whole; ids must always land.
+
+        First without the conditions, then also without the fields that only show something. Raises the last refusal.
+        """
+        shown = {name: getattr(before, name) for name in _SHOWN if hasattr(before, name)}
+        for less in (recorded, recorded.model_copy(update=shown)):
+            about = {"object": str(self.key), "error": clean(str(error), _WORDS)}
+            log.warning("The API server refused the status. Writing less of it", extra=about)
+            patch = difference(before.to_dict(), less.to_dict())
+            try:
+                return self._guarded(lambda version, patch=patch: self._kube.patch_status(self.key, version, patch))  # type: ignore[misc]
+            except (Forbidden, Invalid) as again:
+                error = again
+        raise error
 
     def _bound(self, before: CommonStatus, changes: Updates) -> CommonStatus:
         """Return the status with the changes, and bound to this object by its uid as soon as it records anything.

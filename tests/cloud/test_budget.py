@@ -42,7 +42,7 @@ def test_time_runs_out(client, server, clock):
 
 def test_a_scan_that_is_cut_off_shows_nothing(client, server, clock):
     """What was read until then is not handed out as the list."""
-    server.results({"total": 101, "items": [{"modelId": number} for number in range(100)]})
+    server.results({"total": 101, "items": [{"modelId": number} for number in range(1, 101)]})
     with budget.within(Budget(Limits(calls=1), clock.boottime)), pytest.raises(CloudError, match="BudgetSpent"):
         client.user_models()
 

@@ -203,13 +203,13 @@ def test_a_failing_page_fails_the_scan(client, server):
 
 
 def models(*ids, total):
-    return {"total": total, "items": [{"modelId": one} for one in ids]}
+    return {"total": total, "items": [{"modelId": one + 1} for one in ids]}
 
 
 def test_models_are_read_page_by_page(client, server):
     """The list of models is read until it is as long as it says."""
     server.results(models(*range(100), total=101), models(100, total=101))
-    assert [model.model_id for model in client.user_models()] == [*range(101)]
+    assert [model.model_id for model in client.user_models()] == [*range(1, 102)]
     assert [(seen.body["pageNo"], seen.body["pageSize"]) for seen in server.seen] == [(1, 100), (2, 100)]
 
 
@@ -221,7 +221,7 @@ def test_who_does_not_give_large_pages_is_asked_for_small_ones(client, server, f
     else:
         server.results(first)
     server.results(models(*range(20), total=21), models(20, total=21), models(1, total=1))
-    assert [model.model_id for model in client.user_models()] == [*range(21)]
+    assert [model.model_id for model in client.user_models()] == [*range(1, 22)]
     client.user_models()
     pages = [(seen.body["pageNo"], seen.body["pageSize"]) for seen in server.seen]
     assert pages == [(1, 100), (1, 20), (2, 20), (1, 20)]

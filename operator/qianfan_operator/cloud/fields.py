@@ -3,12 +3,18 @@
 Integers come as strings and as floats, dates in three shapes and as zeros, lists as null, and one key holds different
 things in different years [wire 6]. A reader here returns None or an empty value for what it cannot read; `required`
 and `listed` raise MalformedError for what a reply must not lack.
+
+Nothing leaves this module as the cloud wrote it. Texts are cleaned and bounded, so that a status takes them and reads
+back the same. An id is taken whole or not at all: a cut one could be another valid id, so one that cannot be an id
+raises MalformedError.
 """
 
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
+
+from qianfan_operator.text import clean
 
 Object = Mapping[str, object]
 
@@ -17,8 +23,27 @@ V1_ZONE: Final = "+08:00"
 
 _64_BITS: Final = 2**63  # a definition's int64 holds no more; a status with a larger number is refused
 
-_V1_TIME: Final = re.compile(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)")
-_RFC_3339: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
+_EXACT: Final = 2**53  # beyond it, a float stands for several integers
+
+WORD_LIMIT: Final = 64
+"""Characters of a state, a type or a version."""
+NAME_LIMIT: Final = 256
+"""Characters of a name; as many as `spec.target.modelName` may have."""
+TEXT_LIMIT: Final = 512
+"""Characters of a description; the cloud takes 500."""
+ADDRESS_LIMIT: Final = 2048
+"""Characters of a URL."""
+MARKER_LIMIT: Final = 1024
+"""Characters of the marker of a page, which is sent back as it came."""
+
+_DIGITS: Final = re.compile(r"-?[0-9]+")
+_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_ADDRESS: Final = re.compile(r"https?://[!-~]+")
+_MARKER: Final = re.compile(r"[ -~]+")
+_V1_TIME: Final = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}) ([0-9]{2}:[0-9]{2}:[0-9]{2})")
+_RFC_3339: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})"
+)
 
 
 class MalformedError(Exception):
@@ -52,12 +77,30 @@ def listed(reply: Object, key: str) -> Sequence[Object]:
 
 
 def word(reply: Object, *keys: str) -> str:
-    """Return the first of `keys` that holds a word or a number, as text and otherwise as it is; else ""."""
-    for key in keys:
-        value = reply.get(key)
-        if isinstance(value, str | int) and not isinstance(value, bool) and value != "":
-            return str(value)
-    return ""
+    """Return the first of `keys` that holds a short word or a number, as text; else ""."""
+    return _text(reply, WORD_LIMIT, keys)
+
+
+def name(reply: Object, *keys: str) -> str:
+    """Return the first of `keys` that holds a name; else "". Compare it with `as_told` of another name."""
+    return _text(reply, NAME_LIMIT, keys)
+
+
+def as_told(wanted: str) -> str:
+    """Return a name in the form in which `name` returns it from a reply."""
+    return clean(wanted, NAME_LIMIT)
+
+
+def description(reply: Object, key: str) -> str:
+    """Return a description; a mark at its beginning stays readable, because only the end is cut."""
+    return _text(reply, TEXT_LIMIT, (key,))
+
+
+def address(reply: Object, key: str) -> str:
+    """Return a URL; "" for one that is too long or odd, because a cut URL leads elsewhere."""
+    value = reply.get(key)
+    usable = isinstance(value, str) and len(value) <= ADDRESS_LIMIT and _ADDRESS.fullmatch(value)
+    return str(value) if usable else ""
 
 
 def integer(reply: Object, *keys: str) -> int | None:
@@ -65,10 +108,49 @@ def integer(reply: Object, *keys: str) -> int | None:
     return next((number for key in keys if (number := whole(reply.get(key))) is not None), None)
 
 
+def count(reply: Object, *keys: str) -> int | None:
+    """Return the first of `keys` that holds a number of things: 0 or more, in 31 bits."""
+    numbers = (whole(reply.get(key)) for key in keys)
+    return next((number for number in numbers if number is not None and 0 <= number < 2**31), None)
+
+
+def integer_id(reply: Object, *keys: str) -> int | None:
+    """Return the first of `keys` that holds an integer id; 0 is how a Go server writes none.
+
+    Raises MalformedError for a number that cannot be an id. A key may hold a string id instead: see `prefixed`.
+    """
+    for key in keys:
+        value = reply.get(key)
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not is_number and not (isinstance(value, str) and _DIGITS.fullmatch(value)):
+            continue
+        found = whole(value)
+        if found is None or found < 0:
+            raise MalformedError(f"`{key}` is not an id.")
+        if found:
+            return found
+    return None
+
+
 def prefixed(reply: Object, prefix: str, *keys: str) -> str | None:
-    """Return the first of `keys` whose string begins with `prefix`: what an id is, its prefix tells [wire 3.3]."""
-    values = (reply.get(key) for key in keys)
-    return next((value for value in values if isinstance(value, str) and value.startswith(prefix)), None)
+    """Return the first of `keys` whose string begins with `prefix`: what an id is, its prefix tells [wire 3.3].
+
+    Raises MalformedError if what follows the prefix is too long for an id or has other characters.
+    """
+    for key in keys:
+        value = reply.get(key)
+        if isinstance(value, str) and value.startswith(prefix):
+            if not _ID.fullmatch(value.removeprefix(prefix)):
+                raise MalformedError(f"`{key}` is not an id.")
+            return value
+    return None
+
+
+def marker(reply: Object, key: str) -> str | None:
+    """Return the marker of a page; None for what cannot be sent back as it came."""
+    value = reply.get(key)
+    usable = isinstance(value, str) and len(value) <= MARKER_LIMIT and _MARKER.fullmatch(value)
+    return str(value) if usable else None
 
 
 def whole(value: object) -> int | None:
@@ -77,7 +159,7 @@ def whole(value: object) -> int | None:
     if isinstance(value, int) and not isinstance(value, bool):
         number = value
     elif (isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,19}", value)) or (
-        isinstance(value, float) and value.is_integer()
+        isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT
     ):
         number = int(value)
     return number if number is not None and -_64_BITS <= number < _64_BITS else None
@@ -96,6 +178,14 @@ def percent(reply: Object, *keys: str) -> int | None:
 def moment(reply: Object, *keys: str) -> str | None:
     """Return the first of `keys` that holds a time, as RFC 3339 in UTC; zero dates are no times [wire trap 10]."""
     return next((time for key in keys if (time := as_utc(reply.get(key))) is not None), None)
+
+
+def _text(reply: Object, limit: int, keys: Sequence[str]) -> str:
+    for key in keys:
+        value = reply.get(key)
+        if isinstance(value, str | int) and not isinstance(value, bool) and value != "":
+            return clean(str(value), limit)
+    return ""
 
 
 def as_utc(value: object) -> str | None:

@@ -6,7 +6,7 @@ from typing import Any, Final
 from qianfan_operator.cloud import endpoints
 from qianfan_operator.cloud.calls import PAGE_LIMIT, Calls, is_true
 from qianfan_operator.cloud.errors import CloudError
-from qianfan_operator.cloud.fields import MalformedError, integer, listed, required
+from qianfan_operator.cloud.fields import MalformedError, count, listed, required
 from qianfan_operator.cloud.transport import Prepared
 from qianfan_operator.cloud.views import (
     Applied,
@@ -135,7 +135,7 @@ def _is_not_false(result: object) -> bool:
 
 def _page(result: object) -> tuple[int, list[ModelSummary]]:
     reply = required(result)
-    total = integer(reply, "total")
+    total = count(reply, "total")
     if total is None:
         raise MalformedError("The list does not say how long it is.")
     return total, [ModelSummary.parse(item) for item in listed(reply, "items")]

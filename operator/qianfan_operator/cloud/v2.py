@@ -11,7 +11,7 @@ from qianfan_operator.cloud import endpoints
 from qianfan_operator.cloud.calls import PAGE_LIMIT, Calls, is_true
 from qianfan_operator.cloud.endpoints import Endpoint
 from qianfan_operator.cloud.errors import CloudError
-from qianfan_operator.cloud.fields import MalformedError, listed, required
+from qianfan_operator.cloud.fields import MalformedError, listed, marker, required
 from qianfan_operator.cloud.views import Run, RunItem, Service, TaskItem
 
 T = TypeVar("T")
@@ -68,25 +68,25 @@ class V2Calls(Calls):
         markers: set[str] = set()
         request: dict[str, Any] = {**body, "maxKeys": MAX_KEYS}
         for _ in range(PAGE_LIMIT):
-            items, marker = self._call(endpoint, request, page)
+            items, following = self._call(endpoint, request, page)
             found += items
-            if marker is None:
+            if following is None:
                 return tuple(found)
-            if marker in markers:
+            if following in markers:
                 break
-            markers.add(marker)
-            request["marker"] = marker
+            markers.add(following)
+            request["marker"] = following
         raise CloudError(endpoint.operation, "IncompleteList", "The pages of the list do not come to an end.")
 
 
 def _next_marker(page: Mapping[str, object]) -> str | None:
     """Return where the next page begins, None after the last. Raises MalformedError if the page does not say."""
-    truncated, marker = page.get("isTruncated"), page.get("nextMarker")
+    truncated, following = page.get("isTruncated"), marker(page, "nextMarker")
     if truncated is False:
         return None
-    if truncated is not True or not isinstance(marker, str) or not marker:
+    if truncated is not True or following is None:
         raise MalformedError("`pageInfo` does not say where the list goes on.")
-    return marker
+    return following
 
 
 def _operation(result: object) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from qianfan_operator.api.job import JobAdopt, JobStatus, QianfanJob, RunRecord
+from qianfan_operator.cloud.fields import as_told
 from qianfan_operator.cloud.views import Run
 from qianfan_operator.credentials import Account
 from qianfan_operator.decide import Phase, Why
@@ -114,7 +115,7 @@ def _completed(account: Account, status: JobStatus, run: Run, ids: Mapping[str, 
 
     No call tells a run's integers with its strings. But the name of a task is unique: one task with one run is the one.
     """
-    same = run.task_name == status.task_name
+    same = run.task_name == as_told(status.task_name or "")
     task_uuid = status.task_uuid or ids["task_uuid"]
     if not same or task_uuid is None or len(account.client.fine_tuning_tasks(task_uuid)) != 1:
         held = f"This attempt is run {status.job_id or status.job_uuid} of task {status.task_name}"

@@ -223,7 +223,10 @@ def surveyed(job: QianfanJob, mark: Mark, found: Sequence[tuple[Mark, TaskItem, 
             attempt=theirs.attempt, task_name=item.name, task_uuid=item.task_uuid, job_uuid=run.job_uuid,
             train_status=run.status, inputs_hash=_hash_of(job, mark, theirs),
         )  # fmt: skip
-    return tuple(records[attempt] for attempt in sorted(records, reverse=True))
+    newest = [records[attempt] for attempt in sorted(records, reverse=True)]
+    if len(newest) > runs.MOST:
+        newest.sort(key=runs.may_work, reverse=True)
+    return tuple(newest[: runs.MOST])
 
 
 def unrecorded(status: JobStatus, found: Sequence[tuple[Mark, TaskItem, RunItem]]) -> tuple[RunRecord, ...] | None:
@@ -236,7 +239,8 @@ def unrecorded(status: JobStatus, found: Sequence[tuple[Mark, TaskItem, RunItem]
         for _, item, run in found
         if works(run) and run.job_uuid not in known
     ]
-    return runs.besides(status.runs, working) if working else None
+    all_ = runs.besides(status.runs, working)
+    return all_ if all_ != status.runs else None
 
 
 def _hash_of(job: QianfanJob, mark: Mark, theirs: Mark) -> str | None:

@@ -7,6 +7,7 @@ from typing import Any
 from qianfan_operator.api.common import FINALIZER, RECONCILE_ANNOTATION
 from qianfan_operator.api.service import QianfanService, ServiceStatus, SwitchTarget
 from qianfan_operator.cloud.errors import CloudError
+from qianfan_operator.cloud.fields import as_told
 from qianfan_operator.cloud.views import Service, ServiceItem
 from qianfan_operator.conditions import AVAILABLE, find
 from qianfan_operator.credentials import Account
@@ -95,7 +96,7 @@ def is_read(account: Account, status: ServiceStatus) -> bool:
 
 def is_another(service: Service, status: ServiceStatus) -> bool:
     """Say whether a service that was read is surely not the recorded one, though it bears the same integer."""
-    pairs = ((service.name, status.service_name), (service.service_uuid, status.service_uuid))
+    pairs = ((service.name, as_told(status.service_name or "")), (service.service_uuid, status.service_uuid))
     return any(now and before and now != before for now, before in pairs)
 
 
@@ -138,13 +139,13 @@ def named(account: Account, name: str, *, scans: int = 1) -> list[ServiceItem]:
 
     "None" is believed only after two complete `scans` where something may be on its way (design 5.5).
     """
-    found = [item for _ in range(scans) for item in account.client.services() if item.name == name]
+    found = [item for _ in range(scans) for item in account.client.services() if item.name == as_told(name)]
     return list(dict.fromkeys(found))
 
 
 def bears(item: ServiceItem, uri: object) -> bool:
     """Say whether the address of a service ends with the uri that was asked for."""
-    return item.uri[PREFIX:] == uri
+    return uri is not None and item.uri[PREFIX:] == as_told(str(uri))
 
 
 def is_over(item: ServiceItem) -> bool:

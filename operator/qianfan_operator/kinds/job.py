@@ -7,6 +7,7 @@ from qianfan_operator.api.common import FINALIZER, Pending
 from qianfan_operator.api.job import JobStatus, QianfanJob, RunRecord
 from qianfan_operator.api.training import create_job_body, inputs_hash, training_inputs
 from qianfan_operator.cloud.errors import CloudError, Fate
+from qianfan_operator.cloud.fields import as_told
 from qianfan_operator.conditions import SUCCEEDED
 from qianfan_operator.credentials import Account
 from qianfan_operator.decide import MAY_WORK, Phase, Want, Why
@@ -76,7 +77,7 @@ class JobKind(Kind[QianfanJob]):
     def mark_of(self, account: Account, status: JobStatus, thing: Thing) -> Mark | None:
         """See Kind: of its task."""
         recorded: tuple[JobStatus | RunRecord, ...] = (status, *status.runs)
-        names = {record.task_name for record in recorded if thing in runs.things(record)}
+        names = {as_told(record.task_name or "") for record in recorded if thing in runs.things(record)}
         found = (item for item in account.client.fine_tuning_jobs() if item.name in names)
         return next(filter(None, (Mark.read(item.description) for item in found)), None)
 

@@ -17,6 +17,7 @@ from qianfan_operator.kinds.searching import Unfinished, search
 from qianfan_operator.names import Mark
 from qianfan_operator.reasons import Reason
 
+_MOST = 1000  # versions in a status
 _LOOKING = "Looking for the versions that this object published."
 _NAMED = 5  # users that are read, named and waited for: one is enough to keep the version
 
@@ -71,7 +72,8 @@ def _forgotten(world: World, account: Account, resource: QianfanModel) -> Releas
             return None
         return {
             "account": account.name, "model_id": model.model_id, "model_id_str": model.model_id_str,
-            "model_name": model.model_name, "published": tuple(one.version_id for one in mine if one.version_id),
+            "model_name": model.model_name,
+            "published": tuple(one.version_id for one in mine if one.version_id)[:_MOST],
         }  # fmt: skip
 
     found = search(world, "forgotten", "", 2, lambda: targets.candidates(world, account, resource), look)

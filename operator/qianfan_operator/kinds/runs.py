@@ -1,6 +1,7 @@
 """Runs and tasks: how a QianfanJob reads, finds and stops them, by V1 integers or by V2 strings (design 5, 13)."""
 
 import json
+import logging
 import math
 import re
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
@@ -10,6 +11,7 @@ from typing import Any
 
 from qianfan_operator.api.job import JobStatus, RunRecord
 from qianfan_operator.cloud.errors import CloudError
+from qianfan_operator.cloud.fields import as_told
 from qianfan_operator.cloud.views import Run, RunItem, TaskItem
 from qianfan_operator.credentials import Account
 from qianfan_operator.decide import MAY_WORK, Phase, Why
@@ -17,6 +19,8 @@ from qianfan_operator.external import CannotTell, Found, NotThere, Seen, Updates
 from qianfan_operator.keys import Thing
 from qianfan_operator.names import Mark
 from qianfan_operator.reasons import Reason
+
+log = logging.getLogger(__name__)
 
 # V1's words, and V2's for a queue that V1 does not tell of [wire 4]; anything else is Phase.UNKNOWN and shown as it is.
 STATES = {
@@ -28,6 +32,8 @@ STATES = {
 }
 ENDED = frozenset({Phase.READY, Phase.FAILED, Phase.STOPPED})
 _INPUTS = 16384  # bytes as JSON of what all earlier runs of a status were trained with
+MOST = 100
+"""Records of runs in a status; a list of the cloud that shows more may not keep the status from landing."""
 _STEP = 10  # percent: finer progress is not worth a write
 _CONSOLE = "https://console.bce.baidu.com/qianfan/train/sft"
 _SEGMENT = re.compile(r"[A-Za-z0-9_-]{1,128}")  # an id that stays one segment of the console's address
@@ -64,13 +70,14 @@ def things(record: JobStatus | RunRecord) -> frozenset[Thing]:
     known = [console for console, number in ids.items() if number is not None]
     named = {Thing(("run", ids[console])) for console in known}
     if len(known) == 1 and record.task_name is not None:
-        named.add(Thing(("task", record.task_name), known[0]))
+        named.add(Thing(("task", as_told(record.task_name)), known[0]))
     return frozenset(named)
 
 
 def place(task_id: object, task_uuid: object, task_name: object) -> frozenset[Hashable]:
     """Name a task as the place of a run, by whatever is known of it."""
-    known = {"id": task_id, "uuid": task_uuid, "name": task_name}
+    name = None if task_name is None else as_told(str(task_name))
+    known = {"id": task_id, "uuid": task_uuid, "name": name}
     return frozenset((what, value) for what, value in known.items() if value is not None)
 
 
@@ -89,7 +96,7 @@ def is_read(account: Account, record: JobStatus | RunRecord) -> bool:
 
 def is_another(run: Run, record: JobStatus | RunRecord) -> bool:
     """Say whether a run that was read is surely not the recorded one, though it bears the same integers."""
-    return bool(run.task_name and record.task_name) and run.task_name != record.task_name
+    return bool(run.task_name and record.task_name) and run.task_name != as_told(record.task_name or "")
 
 
 def read(account: Account, record: JobStatus | RunRecord) -> Run | None:
@@ -184,9 +191,17 @@ def record_of(status: JobStatus) -> RunRecord:
 
 
 def besides(recorded: Iterable[RunRecord], made: Iterable[RunRecord]) -> tuple[RunRecord, ...]:
-    """The records, and with them runs that no attempt goes by, each under the next free number below 1."""
+    """The records, and with them runs that no attempt goes by, each under the next free number below 1.
+
+    At most MOST in all: beyond that, ended ones make room, and the rest is recorded when there is room for it.
+    """
     all_ = tuple(recorded)
     for record in made:
+        if len(all_) >= MOST:
+            all_ = tuple(known for known in all_ if known.attempt >= 1 or known.pending or may_work(known))
+        if len(all_) >= MOST:
+            log.warning("The cloud shows more runs than a status records", extra={"task": record.task_name})
+            break
         if phase_of(record) is not Phase.ABSENT:
             number = min([1, *(known.attempt for known in all_)]) - 1
             all_ += (record.model_copy(update={"attempt": number, "pending": None}),)

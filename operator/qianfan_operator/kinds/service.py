@@ -7,6 +7,7 @@ from typing import Any
 from qianfan_operator.api.common import FINALIZER, Pending
 from qianfan_operator.api.service import QianfanService, ServiceStatus
 from qianfan_operator.cloud.errors import CloudError, Fate
+from qianfan_operator.cloud.fields import as_told
 from qianfan_operator.cloud.views import Applied
 from qianfan_operator.conditions import AVAILABLE
 from qianfan_operator.credentials import Account
@@ -66,11 +67,11 @@ class ServiceKind(Kind[QianfanService]):
     def intends(self, status: ServiceStatus) -> frozenset[Hashable]:
         """See Kind: a service of the name."""
         name = status.pending.inputs.get("name") if status.pending else None
-        return frozenset() if name is None else frozenset({name})
+        return frozenset() if name is None else frozenset({as_told(str(name))})
 
     def places(self, status: ServiceStatus, things: Container[Thing]) -> frozenset[Hashable]:
         """See Kind: its name."""
-        return frozenset() if status.service_name is None else frozenset({status.service_name})
+        return frozenset() if status.service_name is None else frozenset({as_told(status.service_name)})
 
     def reads(self, account: Account, status: ServiceStatus, thing: Thing) -> bool:
         """See Kind."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from qianfan_operator.api.job import QianfanJob
 from qianfan_operator.cloud.errors import CloudError
+from qianfan_operator.cloud.fields import as_told
 from qianfan_operator.cloud.views import RunItem, TaskItem
 from qianfan_operator.credentials import Account
 from qianfan_operator.decide import Phase
@@ -108,7 +109,7 @@ def _mine(world: World, account: Account, mark: Mark, theirs: Mark | None, item:
 
 
 def _scan(account: Account, name: str) -> TaskItem | None:
-    return next((item for item in account.client.fine_tuning_jobs() if item.name == name), None)
+    return next((item for item in account.client.fine_tuning_jobs() if item.name == as_told(name)), None)
 
 
 def survey(world: World, account: Account, mark: Mark) -> list[tuple[Mark, TaskItem, RunItem]] | Hold:

@@ -7,7 +7,7 @@ from qianfan_operator.api.common import RECONCILE_ANNOTATION
 from qianfan_operator.api.model import ModelAdopt, ModelStatus, ModelVersion, PublishedFrom, QianfanModel
 from qianfan_operator.cloud import views
 from qianfan_operator.cloud.errors import CloudError, Fate
-from qianfan_operator.cloud.fields import as_utc
+from qianfan_operator.cloud.fields import as_told, as_utc
 from qianfan_operator.conditions import READY, find
 from qianfan_operator.credentials import Account
 from qianfan_operator.decide import Phase, Why
@@ -128,7 +128,7 @@ def is_run(version: views.ModelVersion, inputs: Mapping[str, Any]) -> bool:
 def model_named(account: Account, name: str) -> int | str | None:
     """Find the account's own model of a name."""
     for item in account.client.user_models(name):
-        if item.model_name == name:
+        if item.model_name == as_told(name):
             return item.model_id or item.model_id_str
     return None
 
@@ -187,7 +187,8 @@ def look(account: Account, status: ModelStatus) -> views.ModelVersion | None:
 
 def place(run: Sequence[object], models: Sequence[object]) -> frozenset[Hashable]:
     """Name a version by the run that it is made of and the model that it is in: the cloud has one of these at most."""
-    return frozenset((one, model) for one in run for model in models if one is not None and model is not None)
+    named = [as_told(model) if isinstance(model, str) else model for model in models if model is not None]
+    return frozenset((one, model) for one in run for model in named if one is not None)
 
 
 def is_read(account: Account, status: ModelStatus, number: object) -> bool:
@@ -215,6 +216,7 @@ def is_another(version: views.ModelVersion, status: ModelStatus) -> bool:
 
 def model_facts(model: views.Model) -> dict[str, Any]:
     """What a look at the model adds to the status: its versions, newest first."""
+    listed = {version.version_id: version for version in reversed(model.versions)}  # the list is a map of these ids
     versions = tuple(
         ModelVersion(
             model_version_id=version.version_id, model_version_id_str=version.version_id_str, version=version.version,
@@ -222,7 +224,7 @@ def model_facts(model: views.Model) -> dict[str, Any]:
             train_type=version.train_type or None, task_id=version.task_id, job_id=version.job_id,
             create_time=version.create_time,
         )
-        for version in model.versions[:_LISTED]
+        for version in list(reversed(listed.values()))[:_LISTED]
         if version.version_id is not None
     )  # fmt: skip
     return {"versions": versions, "version_count": len(model.versions), "model_name": model.model_name or None}

@@ -4,10 +4,13 @@ from dataclasses import dataclass
 
 from qianfan_operator.cloud.fields import (
     MalformedError,
-    integer,
+    count,
+    description,
+    integer_id,
     listed,
     mapping,
     moment,
+    name,
     prefixed,
     required,
     whole,
@@ -30,9 +33,9 @@ class Published:
         """Read publishTrainModel's result; only here the key is spelt `modelIDStr` [wire trap 5]."""
         reply = required(result)
         published = cls(
-            model_id=integer(reply, "modelId"),
+            model_id=integer_id(reply, "modelId"),
             model_id_str=prefixed(reply, "am-", "modelIDStr", "modelIdStr", "modelId"),
-            version_id=integer(reply, "versionId"),
+            version_id=integer_id(reply, "versionId"),
             version_id_str=prefixed(reply, "amv-", "versionIdStr", "versionId"),
             version=word(reply, "version"),
         )
@@ -70,19 +73,19 @@ class ModelVersion:
         reply = required(result)
         source = mapping(mapping(reply.get("sourceExtra")).get("trainSourceExtra"))
         version = cls(
-            model_id=integer(reply, "modelId"),
+            model_id=integer_id(reply, "modelId"),
             model_id_str=prefixed(reply, "am-", "modelIdStr", "modelId"),
-            model_name=word(reply, "modelName"),
-            version_id=integer(reply, "modelVersionId", "versionId"),
+            model_name=name(reply, "modelName"),
+            version_id=integer_id(reply, "modelVersionId", "versionId"),
             version_id_str=prefixed(reply, "amv-", "modelVersionIdStr", "versionIdStr", "modelVersionId", "versionId"),
             version=word(reply, "version"),
             state=word(reply, "state"),
-            description=word(reply, "description"),
+            description=description(reply, "description"),
             source_type=word(reply, "sourceType"),
             train_type=word(reply, "trainType"),
-            task_id=integer(source, "taskId"),
+            task_id=integer_id(source, "taskId"),
             task_uuid=prefixed(source, "job-", "taskIdStr", "taskId"),
-            job_id=integer(source, "runId"),
+            job_id=integer_id(source, "runId"),
             job_uuid=prefixed(source, "task-", "runIdStr", "runId"),
             create_time=moment(reply, "createTime"),
         )
@@ -109,12 +112,12 @@ class Model:
         """Read modelDetail's result; that the cloud lists the newest first is inferred, so it is sorted [wire 2.5]."""
         reply = required(result)
         model = cls(
-            model_id=integer(reply, "modelId"),
+            model_id=integer_id(reply, "modelId"),
             model_id_str=prefixed(reply, "am-", "modelIdStr", "modelId"),
-            model_name=word(reply, "modelName"),
+            model_name=name(reply, "modelName"),
             source=word(reply, "source"),
             train_type=word(reply, "trainType"),
-            description=word(reply, "description"),
+            description=description(reply, "description"),
             create_time=moment(reply, "createTime"),
             versions=_newest_first(tuple(map(ModelVersion.parse, listed(reply, "modelVersionList")))),
         )
@@ -141,12 +144,12 @@ class ModelSummary:
         reply = required(item)
         latest = mapping(reply.get("latestVersionInfo"))
         model = cls(
-            model_id=integer(reply, "modelId"),
+            model_id=integer_id(reply, "modelId"),
             model_id_str=prefixed(reply, "am-", "modelIdStr", "modelId"),
-            model_name=word(reply, "modelName"),
+            model_name=name(reply, "modelName"),
             train_type=word(reply, "trainType"),
             create_time=moment(reply, "createTime"),
-            version_count=integer(reply, "versionCount"),
+            version_count=count(reply, "versionCount"),
             latest=ModelVersion.parse(latest) if latest else None,
         )
         if model.model_id is None and model.model_id_str is None:

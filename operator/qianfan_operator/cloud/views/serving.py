@@ -2,7 +2,22 @@
 
 from dataclasses import dataclass
 
-from qianfan_operator.cloud.fields import MalformedError, integer, listed, mapping, moment, prefixed, required, word
+from qianfan_operator.cloud.fields import (
+    MalformedError,
+    Object,
+    address,
+    as_told,
+    count,
+    description,
+    integer_id,
+    listed,
+    mapping,
+    moment,
+    name,
+    prefixed,
+    required,
+    word,
+)
 
 # One thing under the keys of three years; which of them holds it, the type or the prefix tells.
 _MODEL_NUMBERS = ("aiModelId", "modelId")
@@ -22,7 +37,7 @@ class Applied:
     def parse(cls, result: object) -> "Applied":
         """Read service/apply's result [wire 2.9]."""
         reply = required(result)
-        number = integer(reply, "serviceId")
+        number = integer_id(reply, "serviceId")
         if number is None or reply.get("result") is False:
             raise MalformedError("The new service has no id.")
         return cls(service_id=number, service_uuid=prefixed(reply, "svco-", "serviceUuid"))
@@ -59,23 +74,22 @@ class Service:
         reply = required(result)
         if "serviceStatus" not in reply and "runStatus" not in reply:
             raise MalformedError("The service has no status.")
-        url = word(reply, "url")
         return cls(
-            service_id=integer(reply, "id", "serviceId"),
+            service_id=integer_id(reply, "id", "serviceId"),
             service_uuid=prefixed(reply, "svco-", "serviceUuid", "serviceId"),
-            name=word(reply, "name"),
-            uri=word(reply, "uri", "endpoint") or last_segment(url),
-            url=url,
+            name=name(reply, "name"),
+            uri=name(reply, "uri", "endpoint") or _last_segment(reply),
+            url=address(reply, "url"),
             status=word(reply, "serviceStatus", "runStatus"),
-            model_id=integer(reply, *_MODEL_NUMBERS),
-            model_version_id=integer(reply, *_VERSION_NUMBERS),
+            model_id=integer_id(reply, *_MODEL_NUMBERS),
+            model_version_id=integer_id(reply, *_VERSION_NUMBERS),
             model_id_str=prefixed(reply, "am-", *_MODEL_STRINGS),
             model_version_id_str=prefixed(reply, "amv-", *_VERSION_STRINGS),
-            description=word(reply, "description"),
-            replicas=integer(reply, "replicas")
-            or integer(mapping(reply.get("resourceConfig")), "replicasCount")
-            or integer(mapping(reply.get("vmConfig")), "instanceCount"),
-            pool_type=integer(reply, "poolType"),
+            description=description(reply, "description"),
+            replicas=count(reply, "replicas")
+            or count(mapping(reply.get("resourceConfig")), "replicasCount")
+            or count(mapping(reply.get("vmConfig")), "instanceCount"),
+            pool_type=count(reply, "poolType"),
             update_status=word(reply, "updateStatus"),
             charge_status=word(reply, "chargeStatus"),
             online_time=moment(reply, "onlineTime"),
@@ -98,8 +112,8 @@ class ServedVersion:
         """Read one element of a listed service's `versionList` [wire 2.11]."""
         reply = required(item)
         return cls(
-            model_id=integer(reply, *_MODEL_NUMBERS),
-            model_version_id=integer(reply, *_VERSION_NUMBERS),
+            model_id=integer_id(reply, *_MODEL_NUMBERS),
+            model_version_id=integer_id(reply, *_VERSION_NUMBERS),
             model_id_str=prefixed(reply, "am-", *_MODEL_STRINGS),
             model_version_id_str=prefixed(reply, "amv-", *_VERSION_STRINGS),
             status=word(reply, "serviceStatus"),
@@ -123,13 +137,12 @@ class ServiceItem:
     def parse(cls, item: object) -> "ServiceItem":
         """Read one element of service/list's `custom` [wire 2.11]."""
         reply = required(item)
-        url = word(reply, "url")
         service = cls(
-            service_id=integer(reply, "serviceId"),
+            service_id=integer_id(reply, "serviceId"),
             service_uuid=prefixed(reply, "svco-", "serviceUuid", "serviceId"),
-            name=word(reply, "name"),
-            uri=last_segment(url),
-            url=url,
+            name=name(reply, "name"),
+            uri=_last_segment(reply),
+            url=address(reply, "url"),
             charge_status=word(reply, "chargeStatus"),
             versions=tuple(map(ServedVersion.parse, listed({"versionList": None, **reply}, "versionList"))),
         )
@@ -138,6 +151,10 @@ class ServiceItem:
         return service
 
 
-def last_segment(url: str) -> str:
-    """Return what follows the last slash: the endpoint's name [wire 3.3]."""
-    return url.partition("?")[0].rstrip("/").rpartition("/")[2]
+def _last_segment(reply: Object) -> str:
+    """Return what follows the last slash of the URL, the endpoint's name [wire 3.3], also of a URL that is not shown.
+
+    It tells a service of ours from another one, so it is read of every URL.
+    """
+    url = reply.get("url")
+    return as_told(url.partition("?")[0].rstrip("/").rpartition("/")[2]) if isinstance(url, str) else ""

@@ -4,7 +4,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from qianfan_operator.cloud.fields import MalformedError, Object, integer, moment, percent, prefixed, required, word
+from qianfan_operator.cloud.fields import (
+    MalformedError,
+    Object,
+    address,
+    count,
+    description,
+    integer,
+    integer_id,
+    moment,
+    name,
+    percent,
+    prefixed,
+    required,
+    word,
+)
 
 _V1_STATUS: Final[Mapping[str, str]] = {
     "": "Waiting", "Running": "RUNNING", "Done": "FINISH", "Failed": "FAIL", "Stopped": "STOP",
@@ -24,10 +38,10 @@ class Task:
     def parse(cls, result: object) -> "Task":
         """Read createTask's result [wire 2.1]."""
         reply = required(result)
-        number = integer(reply, "id")
+        number = integer_id(reply, "id")
         if number is None:
             raise MalformedError("The new task has no id.")
-        return cls(id=number, uuid=prefixed(reply, "job-", "uuid"), name=word(reply, "name"))
+        return cls(id=number, uuid=prefixed(reply, "job-", "uuid"), name=name(reply, "name"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +55,7 @@ class RunIds:
     def parse(cls, result: object) -> "RunIds":
         """Read createJob's result [wire 2.2]."""
         reply = required(result)
-        number = integer(reply, "id")
+        number = integer_id(reply, "id")
         if number is None:
             raise MalformedError("The new run has no id.")
         return cls(job_id=number, job_uuid=prefixed(reply, "task-", "uuid"))
@@ -79,11 +93,11 @@ class Run:
         if "trainStatus" not in reply:
             raise MalformedError("The run has no `trainStatus`.")
         return cls(
-            task_id=integer(reply, "taskId"),
-            job_id=integer(reply, "id"),
+            task_id=integer_id(reply, "taskId"),
+            job_id=integer_id(reply, "id"),
             task_uuid=prefixed(reply, "job-", "taskUuid", "taskIdStr", "taskId"),
             job_uuid=prefixed(reply, "task-", "uuid", "id"),
-            task_name=word(reply, "taskName"),
+            task_name=name(reply, "taskName"),
             status=word(reply, "trainStatus"),
             peft_type=word(reply, "peftType"),
             progress=percent(reply, "progress"),
@@ -91,9 +105,9 @@ class Run:
             finish_time=moment(reply, "finishTime", "finishtime"),
             run_time_seconds=integer(reply, "runTime"),
             train_time_seconds=integer(reply, "trainTime"),
-            vdl_link=word(reply, "vdlLink"),
-            version=integer(reply, "version"),
-            description=word(reply, "description"),
+            vdl_link=address(reply, "vdlLink"),
+            version=count(reply, "version"),
+            description=description(reply, "description"),
         )
 
     @classmethod
@@ -107,7 +121,7 @@ class Run:
             job_id=None,
             task_uuid=prefixed(reply, "job-", "jobId"),
             job_uuid=prefixed(reply, "task-", "taskId"),
-            task_name=word(reply, "jobName"),
+            task_name=name(reply, "jobName"),
             status=_status(reply),
             peft_type=_V1_PEFT_TYPE.get(word(reply, "parameterScale"), ""),
             progress=percent(reply, "runProgress"),
@@ -115,7 +129,7 @@ class Run:
             finish_time=moment(reply, "finishDate"),
             run_time_seconds=None,
             train_time_seconds=None,
-            vdl_link=word(reply, "vdlLink"),
+            vdl_link=address(reply, "vdlLink"),
             version=None,
             description="",
         )
@@ -139,8 +153,8 @@ class TaskItem:
             raise MalformedError("A listed task has no id.")
         return cls(
             task_uuid=uuid,
-            name=word(reply, "name"),
-            description=word(reply, "description"),
+            name=name(reply, "name"),
+            description=description(reply, "description"),
             create_time=moment(reply, "createDate"),
         )
 

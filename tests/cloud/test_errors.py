@@ -28,6 +28,7 @@ REFUSALS = (
     *("10001", "21002", "70128", "70130", "70131", "4", "17", "18", "19", "HTTP 429", "14", "110", "111", "6", "100"),
     *("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidHTTPAuthHeader", "RequestExpired"),
     *("InappropriateJSON", "MalformedJSON", "ConnectionRefused", "NameResolution", "ConnectTimeout"),
+    *("CertificateUntrusted", "CaBundleUnusable"),
 )
 NO_REFUSALS = (
     *("500000", "1", "2", "13", "336000", "336001", "336003", "336100", "336501", "1000", "70002", "70114", "70115"),

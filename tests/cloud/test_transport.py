@@ -375,3 +375,52 @@ def test_a_refusal_tells_the_time_as_well(transport, server):
     server.answers({"error_code": 500002, "error_msg": "no access", "log_id": "1"})
     client.measure_clock()
     assert client.clock_known()
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "words"),
+    [
+        ({"base_url": "http://127.0.0.1:9"}, "ConnectionRefused", "No connection to 127.0.0.1:9: connection refused."),
+        ({"base_url": "http://[::1]:9"}, "ConnectionRefused", "No connection to [::1]:9: "),
+        ({"base_url": "http://no.invalid"}, "NameResolution", "The host name of no.invalid:80 could not be resolved: "),
+        ({"proxy": "http://u:p@127.0.0.1:9"}, "ProxyFailed", "The proxy 127.0.0.1:9 (QIANFAN_PROXY) failed: connection"),
+        ({"base_url": "https://127.0.0.1:{port}"}, "TLSFailed", "TLS with 127.0.0.1:{port} failed: "),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_trouble_is_told_with_its_place_and_cause(make_transport, server, changes, code, words):
+    """The message names the address, without credentials, and what the operating system, DNS or TLS says."""
+    changes = {name: value.replace("{port}", str(server.port)) for name, value in changes.items()}
+    error = failure(make_transport(**changes))
+    assert error.code == code
+    assert error.message.startswith(words.replace("{port}", str(server.port)))
+    assert "u:p" not in str(error)
+
+
+def test_a_proxy_that_refuses_is_told(make_transport, server):
+    """What a proxy answers to CONNECT is its status line; the request was not sent."""
+    error = failure(make_transport(base_url="https://cloud.example", proxy=server.url))
+    assert error.code == "ProxyFailed"
+    assert "Tunnel connection failed: 501" in error.message
+    assert server.seen == []
+
+
+@pytest.mark.parametrize(
+    ("target", "shown"),
+    [
+        ("https://login.example/a?token=secret#x", "https://login.example/a,"),
+        ("//u:secret@login.example/a", "//login.example/a,"),
+        ("/login?next=secret", "/login,"),
+        ("https://e.example/" + "x" * 5000, "https://e.example/xxxx"),
+        ("https://e.example/\x1b[2J", "https://e.example/\\x1b[2J,"),
+    ],
+)
+def test_a_redirect_is_told_with_its_target(transport, server, target, shown):
+    """The target is bounded, clean, and without what may hold a secret; it is never followed."""
+    server.script.append(server.reply("", 302, {"Location": target}))
+    error = failure(transport)
+    assert error.code == "HTTP 302"
+    assert f"redirect to {shown}" in error.message
+    assert "QIANFAN_CONSOLE_API_BASE_URL" in error.message
+    assert "secret" not in str(error)
+    assert len(server.seen) == 1

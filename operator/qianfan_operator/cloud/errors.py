@@ -6,6 +6,7 @@
         ├── ClockUntrusted nothing may be changed: who told the time is not proven, and the node's clock says another
         ├── BudgetSpent    the reconcile has made all the calls that it may make
         ├── StaleRequest   a paid create was signed too long ago
+        ├── CaBundleUnusable  the certificates to trust cannot be read
         └── SwitchedOff    V2 is switched off by a setting
 
 Everything else that matters is data: (operation, code) is looked up in one table, and callers ask the error for its
@@ -101,12 +102,19 @@ _READS_OF_10001: Final = (
     "versionBatchDelete",
 )
 
+_NEVER_SENT: Final = ("BudgetSpent", "CaBundleUnusable", "CertificateUntrusted", "ClockUnknown", "ClockUntrusted",
+                      "ConnectTimeout", "ConnectionRefused", "NameResolution", "StaleRequest")  # fmt: skip
+_ON_THE_WAY: Final = ("OK", "Aborted", "BadReply", "ConnectionLost", "IncompleteList", "ProxyFailed", "ReplyTooLarge",
+                      "TLSFailed", "Timeout")  # fmt: skip
+OWN_CODES: Final = frozenset({*_NEVER_SENT, *_ON_THE_WAY, "SwitchedOff"})
+"""Our words for what happened on the way. The cloud cannot say them: some of them prove that nothing was sent."""
+
 # (operations, codes, rule); an exact operation wins over "*". Codes are those of [wire 1.5] or our own words for
 # what happened on the way. What is not listed is _TRANSIENT.
 _ROWS: Final[tuple[tuple[Iterable[str], tuple[str, ...], Rule], ...]] = (
-    # Never left, or never got a connection, or came too late for its own signature.
-    (_ANY, ("ClockUnknown", "ClockUntrusted", "BudgetSpent", "StaleRequest", "RequestExpired"), _NOT_EXECUTED),
-    (_ANY, ("ConnectionRefused", "NameResolution", "ConnectTimeout"), _NOT_EXECUTED),
+    # Never left, or never got a connection (a certificate is checked before the request is written), or came too late
+    # for its own signature.
+    (_ANY, (*_NEVER_SENT, "RequestExpired"), _NOT_EXECUTED),
     (_ANY, ("SwitchedOff",), _REFUSED),
     # Limits of rates: requests per second and in total, per day, and the gateway's own word for it; then those of
     # inference, requests and tokens per minute, of which it is not documented what they say about a create.
@@ -140,8 +148,6 @@ _RATE: Final = re.compile(r"TooManyRequests|Throttl|(Rate|Requests?|Calls?|Flow|
 """Words of other gateways for a limit of rates. One of how many things there may be is another matter."""
 _TABLE: Final = {(operation, code): rule for row, codes, rule in _ROWS for operation in row for code in codes}
 
-_ON_THE_WAY: Final = ("OK", "Aborted", "BadReply", "ConnectionLost", "IncompleteList", "ProxyFailed", "ReplyTooLarge",
-                      "TLSFailed", "Timeout")  # fmt: skip
 _STATUSES: Final = (400, 401, 403, 404, 405, 408, 409, 411, 413, 415, 429, 500, 501, 502, 503, 504)
 CODES: Final = frozenset(
     {code for _, codes, _ in _ROWS for code in codes} | {*_ON_THE_WAY, *(f"HTTP {status}" for status in _STATUSES)}
@@ -158,6 +164,8 @@ def counted(code: str) -> str:
 
 _REMEDIES: Final[dict[str | Reason, str]] = {
     Reason.ACCESS_DENIED: "give the user of the access key the right for it in the console's access management",
+    "CaBundleUnusable": "correct the file or the setting; a restart is not needed for the file",
+    "CertificateUntrusted": "set QIANFAN_CA_BUNDLE to a file with the authority that signed it, if that can be trusted",
     "21002": "choose a run that has finished",
     "70128": "choose a model that was not imported, or a new one, in spec.target",
     "70130": "choose a model of the same trainType as the run, or a new one, in spec.target",
@@ -304,6 +312,13 @@ class StaleRequest(NotSent):
 
     def __init__(self, operation: str) -> None:
         super().__init__(operation, "StaleRequest", "The signed request became too old before it could be sent.")
+
+
+class CaBundleUnusable(NotSent):
+    """A call was not made, because the certificates to trust cannot be read."""
+
+    def __init__(self, operation: str, path: str, problem: str) -> None:
+        super().__init__(operation, "CaBundleUnusable", f"The setting for the CA bundle, {path}, {problem}.")
 
 
 class SwitchedOff(NotSent):

@@ -10,8 +10,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from qianfan_operator.cloud.errors import CODE_LIMIT, CloudError, one_line
+from qianfan_operator.cloud.errors import CODE_LIMIT, OWN_CODES, CloudError, one_line
 from qianfan_operator.retry_after import retry_after
+
+_CREDENTIALS: Final = re.compile(r"//[^/]*@")
+_TARGET_LIMIT: Final = 120  # characters of the target of a redirect
 
 DEPTH_LIMIT: Final = 32
 """Levels of nesting in a reply; the deepest known one has seven. Interpreters differ in what they can read."""
@@ -78,16 +81,16 @@ def read_reply(operation: str, answer: Answer, redact: Callable[[str], str]) -> 
 
     if "error_code" in document:
         code, message = _text(document, "error_code"), _text(document, "error_msg")
-        raise error(_iam_code(message) or code or "BadReply", message)
+        raise error(_iam_code(message) or _theirs(code) or "BadReply", message)
     if _text(document, "code") and (answer.status >= 400 or "result" not in document):
         message = _text(document, "message")
-        raise error(_iam_code(message) or _text(document, "code"), message)
+        raise error(_iam_code(message) or _theirs(_text(document, "code")), message)
     if answer.status != 200:
         message = answer.headers.get("x-bce-error-message", "")
         code = answer.headers.get("x-bce-error-code", "")
         if code or message:
-            raise error(_iam_code(message) or code or _denied_code(answer.status, message), message)
-        raise error(f"HTTP {answer.status}", "The answer did not come from the cloud's console interface.")
+            raise error(_iam_code(message) or _theirs(code) or _denied_code(answer.status, message), message)
+        raise error(f"HTTP {answer.status}", _foreign(answer))
     if not document:
         raise error("BadReply", "The answer is not the JSON object that it should be.")
     return Reply(document.get("result"), one_line(redact(request_id), CODE_LIMIT))
@@ -111,6 +114,23 @@ def _text(document: Mapping[str, object], *keys: str) -> str:
         if isinstance(value, str | int) and not isinstance(value, bool):
             return str(value)
     return ""
+
+
+def _foreign(answer: Answer) -> str:
+    """Describe an answer that is not the cloud's; the target of a redirect without what may hold a secret."""
+    location = answer.headers.get("location", "")
+    if not 300 <= answer.status < 400 or not location:
+        return "The answer did not come from the cloud's console interface."
+    target = _CREDENTIALS.sub("//", location.split("?")[0].split("#")[0])
+    return (
+        f"The answer is a redirect to {one_line(target, _TARGET_LIMIT)}, which is not followed."
+        " Correct QIANFAN_CONSOLE_API_BASE_URL, or the proxy that redirects."
+    )
+
+
+def _theirs(code: str) -> str:
+    """Return a code that the cloud gave; one that is our own word, which may prove something, is told apart from it."""
+    return f"reply:{code}" if code in OWN_CODES or code.startswith("HTTP ") else code
 
 
 def _iam_code(message: str) -> str:

@@ -24,6 +24,8 @@ class CloudSettings:
     proxy: str | None = field(default=None, repr=False)
     """A proxy URL, which may hold a password; proxy variables of the environment are never looked at."""
     verify_tls: bool = True
+    ca_bundle: str = ""
+    """A file with the certificate authorities to trust in place of the built-in ones; "" for those."""
     unverified_correction_seconds: float = MAX_CORRECTION_SECONDS
     """How far from the wall clock the cloud's `Date` is believed where nothing proves that the cloud sent it."""
     user_agent: str = "qianfan-operator"

@@ -20,11 +20,13 @@ from requests.structures import CaseInsensitiveDict
 from urllib3.exceptions import DecodeError, HTTPError, NameResolutionError, NewConnectionError, ReadTimeoutError
 from urllib3.util import Retry
 
+from qianfan_operator.ca_bundle import CaBundle
 from qianfan_operator.cloud import budget
 from qianfan_operator.cloud.clock import Clock, CloudClock
 from qianfan_operator.cloud.endpoints import REPLY_LIMIT, USER_LIST, Endpoint
 from qianfan_operator.cloud.errors import (
     CREATES,
+    CaBundleUnusable,
     ClockUnknown,
     ClockUntrusted,
     CloudError,
@@ -39,6 +41,7 @@ from qianfan_operator.cloud.replies import Answer, read_reply
 from qianfan_operator.cloud.sending import pools
 from qianfan_operator.cloud.settings import CloudSettings
 from qianfan_operator.cloud.signing import authorization, timestamp
+from qianfan_operator.network import address, cause, untrusted
 from qianfan_operator.sealed import Sealed
 
 logger = logging.getLogger(__name__)
@@ -56,14 +59,15 @@ _LARGE: Final = threading.BoundedSemaphore(2)
 
 _SENTENCES: Final = {
     "BadReply": "Malformed response from the Qianfan API.",
-    "ConnectTimeout": "The cloud did not accept a connection in time.",
-    "ConnectionLost": "The connection broke before the whole answer had arrived.",
-    "ConnectionRefused": "No connection to the cloud could be made.",
-    "NameResolution": "The cloud's host name could not be resolved.",
-    "ProxyFailed": "The proxy on the way to the cloud failed.",
+    "CertificateUntrusted": "The certificate of {address} is not trusted: {cause}.",
+    "ConnectTimeout": "{address} did not accept a connection in time.",
+    "ConnectionLost": "The connection to {address} broke before the whole answer had arrived.",
+    "ConnectionRefused": "No connection to {address}: {cause}.",
+    "NameResolution": "The host name of {address} could not be resolved: {cause}.",
+    "ProxyFailed": "The proxy {address} (QIANFAN_PROXY) failed: {cause}.",
     "ReplyTooLarge": "The answer is larger than the operator accepts.",
-    "TLSFailed": "The encrypted connection to the cloud failed.",
-    "Timeout": "The cloud did not answer in time.",
+    "TLSFailed": "TLS with {address} failed: {cause}.",
+    "Timeout": "{address} did not answer in time.",
 }
 
 _TROUBLES: Final[tuple[tuple[type[BaseException], str], ...]] = (
@@ -128,6 +132,7 @@ class Transport:
         self.cloud_clock = CloudClock(clock, settings.clock_limit)
         self._clock = clock
         self._on_call = on_call
+        self._ca_bundle = CaBundle(settings.ca_bundle) if settings.verify_tls and settings.ca_bundle else None
         self._adapter = self._new_adapter()
 
     def call(self, endpoint: Endpoint, body: Mapping[str, Any], parse: Callable[[object], T]) -> T:
@@ -230,11 +235,16 @@ class Transport:
     def _receive(self, adapter: HTTPAdapter, request: _Signed, headers: Sealed, large: ExitStack) -> Answer:
         settings = self.settings
         try:
+            if self._ca_bundle:
+                self._ca_bundle.check()
+        except ValueError as error:
+            raise CaBundleUnusable(request.endpoint.operation, settings.ca_bundle, str(error)) from None
+        try:
             with adapter.send(
                 _as_sent(settings.origin, request, headers),
                 timeout=(settings.connect_timeout, settings.read_timeout),
                 proxies={"http": settings.proxy, "https": settings.proxy} if settings.proxy else {},
-                verify=settings.verify_tls,
+                verify=(settings.ca_bundle or True) if settings.verify_tls else False,
                 stream=True,
             ) as response:
                 received = self._clock.boottime()
@@ -243,7 +253,7 @@ class Transport:
         except (OSError, HTTPError) as trouble:
             code = _trouble(trouble)
             # Without the cause: it holds the request, and that holds the signature.
-            raise CloudError(request.endpoint.operation, code, _SENTENCES[code]) from None
+            raise CloudError(request.endpoint.operation, code, _sentence(code, trouble, settings)) from None
         if answer.is_the_clouds:
             self.cloud_clock.learn(answer.headers.get("date"), received)
         return answer
@@ -295,8 +305,16 @@ def _as_sent(origin: str, request: _Signed, headers: Sealed) -> requests.Prepare
     return prepared
 
 
+def _sentence(code: str, trouble: BaseException, settings: CloudSettings) -> str:
+    """Say where and why a connection failed."""
+    at_proxy = settings.proxy if isinstance(trouble, requests.exceptions.ProxyError) else None
+    return _SENTENCES[code].format(address=address(at_proxy or settings.origin), cause=cause(trouble))
+
+
 def _trouble(trouble: BaseException) -> str:
     """Name what went wrong on the way. Only the names that prove that nothing was sent are `refused` (design 5)."""
+    if untrusted(trouble):
+        return "CertificateUntrusted"
     inner = trouble.args[0] if trouble.args else None
     reason = getattr(inner, "reason", inner)  # urllib3 wraps what happened once more, as "too many retries"
     codes = (code for kind, code in _TROUBLES if isinstance(trouble, kind) or isinstance(reason, kind))

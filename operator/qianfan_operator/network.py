@@ -1,0 +1,66 @@
+"""Why a server could not be reached: in the words of the operating system, of DNS, of TLS or of the proxy.
+
+The libraries wrap these words many times over, each in another way, and name themselves instead of the cause.
+"""
+
+import os
+import socket
+import ssl
+from collections.abc import Iterator
+from typing import Final
+from urllib.parse import urlsplit
+
+from qianfan_operator.text import clean
+
+LIMIT: Final = 160
+"""Characters of a cause."""
+
+_DEPTH: Final = 20
+_WRAPPED: Final = ("reason", "os_error", "original_error", "certificate_error", "__cause__")
+_PORTS: Final = {"http": 80, "https": 443}
+
+
+def wrapped(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and those that it wraps, the outer ones first."""
+    level, seen = [error], set[int]()
+    for _ in range(_DEPTH):
+        level = [one for one in level if id(one) not in seen]
+        seen |= {id(one) for one in level}
+        yield from level
+        parts = [part for one in level for part in (*one.args, *(getattr(one, name, None) for name in _WRAPPED))]
+        level = [part for part in parts if isinstance(part, BaseException)]
+
+
+def untrusted(error: BaseException) -> bool:
+    """Tell whether the certificate of the other side was not accepted, which is before anything is sent to it."""
+    return any(isinstance(one, ssl.SSLCertVerificationError) for one in wrapped(error))
+
+
+def cause(error: BaseException) -> str:
+    """Say in a few words what went wrong; the innermost error that says something counts."""
+    words = next((said for one in reversed(list(wrapped(error))) if (said := _said(one))), type(error).__name__)
+    return clean(words, LIMIT)
+
+
+def address(url: str) -> str:
+    """Name the server of a URL by host and port, without credentials."""
+    parts = urlsplit(url)
+    host = f"[{parts.hostname}]" if parts.hostname and ":" in parts.hostname else parts.hostname or ""
+    return f"{host}:{parts.port or _PORTS.get(parts.scheme, 0)}"
+
+
+def _said(error: BaseException) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return error.verify_message or "certificate verify failed"
+    if isinstance(error, ssl.SSLError):
+        return (error.reason or "").replace("_", " ").lower()
+    if isinstance(error, socket.gaierror):
+        return (error.strerror or "").lower()
+    if isinstance(error, TimeoutError):
+        return "timed out"
+    if isinstance(error, OSError):
+        if error.errno and error.errno > 0:
+            return os.strerror(error.errno).lower()
+        only = error.args[0] if len(error.args) == 1 else None
+        return only if isinstance(only, str) else ""  # such as: Tunnel connection failed: 407
+    return ""

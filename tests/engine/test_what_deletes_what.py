@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.manifests import job
+from engine.manifests import job, model, service
 from engine.stories import PUBLISH, published, serving
 from engine.world import World
 from qianfan_operator.keys import Key
@@ -14,8 +14,16 @@ from qianfan_simulator import AfterSeconds
 
 DAY = 86400
 PAGE = (Path(__file__).parents[2] / "docs/uninstall.md").read_text(encoding="utf-8")
-(TABLE,) = re.findall(r"<!-- deletions -->\n\n(.*?)\n\n<!-- end of deletions -->", PAGE, re.DOTALL)
-ROWS = {cells[0]: cells[1:3] for line in TABLE.splitlines()[2:] if (cells := line.strip("| ").split(" | "))}
+
+
+def table(name: str) -> dict[str, list[str]]:
+    """Read a table of the page: the other cells by the first one of each row."""
+    (text,) = re.findall(rf"<!-- {name} -->\n\n(.*?)\n\n<!-- end of {name} -->", PAGE, re.DOTALL)
+    rows = [line.strip("| ").split(" | ") for line in text.splitlines()[2:]]
+    return {first: rest for first, *rest in rows}
+
+
+ROWS, AGAIN = table("deletions"), table("applied again")
 ON_A_CLUSTER = {
     "a namespace": "test_a_namespace_ends_what_it_holds_while_the_operator_runs",
     "a namespace while no operator runs": "test_a_namespace_that_no_operator_lets_go_gets_free",
@@ -75,6 +83,102 @@ def delete_crd(world: World, key: Key) -> None:
     world.kube.delete(key)
 
 
+def stopped(world: World) -> Key:
+    """A job whose run was stopped in the console."""
+    key = training(world)
+    world.sim.stop_run(world.status(key)["jobId"])
+    world.until(key, "StoppedExternally")
+    return key
+
+
+def failed(world: World) -> Key:
+    """A job whose run has failed."""
+    key = training(world)
+    world.sim.fail(world.status(key)["jobId"])
+    world.until(key, "TrainingFailed")
+    return key
+
+
+def fails_to_publish(world: World) -> Key:
+    """A model whose version has failed."""
+    world.until(world.kube.apply(job()), "Succeeded")
+    world.kube.apply(model())
+    world.until(PUBLISH, "Publishing")
+    world.sim.fail(world.status(PUBLISH)["modelVersionId"])
+    world.until(PUBLISH, "PublishingFailed")
+    return PUBLISH
+
+
+def unpaid(world: World) -> Key:
+    """A service that nobody has paid for."""
+    published(world)
+    key = world.kube.apply(service())
+    world.until(key, "PaymentRequired")
+    return key
+
+
+def fails_to_serve(world: World) -> Key:
+    """A service that was paid for and failed."""
+    key = unpaid(world)
+    world.sim.pay()
+    world.until(key, "Deploying")
+    world.sim.fail(world.status(key)["serviceId"])
+    world.until(key, "DeployingFailed")
+    return key
+
+
+def expired(world: World) -> Key:
+    """A service whose paid time has run out."""
+    key = serves(world)
+    world.sim.expire(world.status(key)["serviceId"])
+    world.until(key, "ServiceStopped")
+    return key
+
+
+MADE_AGAIN: dict[str, tuple[Callable[[World], Key], str]] = {
+    "a run that works": (training, ""),
+    "a run that has finished": (finished, ""),
+    "a run that failed": (failed, "createJob"),
+    "a run that was stopped": (stopped, "createJob"),
+    "a version that was published": (publishes, ""),
+    "a version that failed": (fails_to_publish, ""),
+    "a service that serves": (serves, ""),
+    "a service that waits for its payment": (unpaid, ""),
+    "a service that failed": (fails_to_serve, "apply"),
+    "a service that was stopped": (expired, "apply"),
+}
+WORDS = {
+    "": "find it",
+    "createJob": "**train and pay again**",
+    "apply": "apply for a new service, which waits for its payment",
+}
+"""What each call that creates something is in the page."""
+CREATES = ("createTask", "createJob", "publishTrainModel", "apply")
+
+
+@pytest.mark.parametrize("paused", [False, True])
+@pytest.mark.parametrize("row", AGAIN)
+def test_what_is_applied_again_is_found_or_made_again(world: World, row: str, paused: bool) -> None:
+    """The object goes with its CRD; what it creates when both are back is what the row says, and paused nothing."""
+    make, call = MADE_AGAIN[row]
+    assert AGAIN[row] == [WORDS[call]]
+    key = make(world)
+    spec = world.kube.get(key)["spec"]
+    delete_crd(world, key)
+    world.until_gone(key)
+    world.kube.crds.clear()
+    world.restart()
+    before = len(world.calls(*CREATES))
+    kind = {"qianfanjobs": "QianfanJob", "qianfanmodels": "QianfanModel", "qianfanservices": "QianfanService"}[
+        key.plural
+    ]
+    again = {**spec, "paused": True} if paused else spec
+    world.kube.apply({"kind": kind, "metadata": {"name": key.name}, "spec": again})
+    world.rest(3600)
+    made = [one.operation for one in world.calls(*CREATES)[before:]]
+    assert [name for name in made if name != "createTask"] == ([] if paused or not call else [call])
+
+
 def delete_secret(world: World, key: Key) -> None:
     """Delete the Secret with the keys."""
     world.set_secret(None)
@@ -124,7 +228,7 @@ def test_the_row_is_true(world: World, row: str) -> None:
     key = make(world)
     remove(world, key)
     world.rest(3600)
-    assert ["stay" if world.there(key) else "gone", in_the_cloud(world, key)] == ROWS[row]
+    assert ["stay" if world.there(key) else "gone", in_the_cloud(world, key)] == ROWS[row][:2]
 
 
 def test_every_story_has_a_row() -> None:

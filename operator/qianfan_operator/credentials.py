@@ -286,6 +286,7 @@ class Credentials:
             return kept
         if labels is not None and not labels.selected:
             return Access(None, Trouble.STALL, self._not_selected(resource, labels), REREAD, own=False)
+        secret.doubted = True
         trouble = self._patience(resource, where, secret)
         again = REREAD if trouble is Trouble.STALL and where[1] != SECRET_NAME else None
         return Access(None, trouble, _absent(where, secret), again, own=own)
@@ -421,11 +422,7 @@ class Credentials:
         never = known is None and data is None  # what was there until now was seen now
         secret = _Secret(data, self._boot(), None if never else self._boot(), told=known is None)
         if known is not None:
-            lacked = known.keys is None
-            secret.unchecked, secret.doubted = (
-                True,
-                known.doubted or known.refusals > 0 or lacked or secret.keys is None,
-            )
+            secret.unchecked, secret.doubted = True, known.doubted or known.refusals > 0
         self._secrets[where] = secret
         return secret
 

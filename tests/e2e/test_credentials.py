@@ -5,7 +5,7 @@ import secrets
 
 import pytest
 
-from e2e.place import JOB, Place, condition, is_so, job
+from e2e.place import JOB, MODEL, Place, condition, is_so, job, model
 from e2e.process import OperatorProcess
 from qianfan_simulator import Effect, Key
 
@@ -46,6 +46,18 @@ def test_wrong_keys_are_told_apart_from_missing_ones(bare_place: Place) -> None:
     place.give_keys()
     place.until_ready(JOB)
     assert place.paid() == {"createTask": 1, "createJob": 1}
+
+
+def test_wrong_keys_are_told_to_what_is_ready(place: Place) -> None:
+    """A ready model says so within seconds, and stays Ready; the right keys are noticed as soon."""
+    place.apply(job(), model())
+    place.until_ready(MODEL)
+    place.give_keys(QIANFAN_ACCESS_KEY=place.key.access_key, QIANFAN_SECRET_KEY="not-the-secret-key")
+    told = place.until(MODEL, lambda body: is_so(body, "Synced", "False", "CredentialsInvalid"), within=15)
+    assert condition(told, "Ready")["status"] == "True"
+
+    place.give_keys()
+    place.until(MODEL, lambda body: is_so(body, "Synced", "True"), within=15)
 
 
 def test_keys_that_are_refused_once_are_tried_again(place: Place) -> None:

@@ -29,6 +29,25 @@ def test_a_status_that_others_wrote_is_put_right(place: Place, operator: Operato
     assert place.paid() == {"createTask": 1, "createJob": 1}
 
 
+FORGED: dict[str, Any] = {
+    "no-conditions": {"conditions": []},
+    "another-run": {"jobId": 999_999},
+    "no-run": {"jobId": None, "jobUuid": None},
+}
+
+
+@pytest.mark.parametrize("name", FORGED)
+def test_a_finished_job_that_others_change_is_put_right(place: Place, operator: OperatorProcess, name: str) -> None:
+    """Nothing but the change itself leads to a look at a finished job: it comes at once, and nothing is paid."""
+    place.apply(job())
+    run = place.until_ready(JOB)["status"]["jobId"]
+    place.patch(JOB, "essay", {"status": FORGED[name]}, "--subresource=status")
+
+    place.until(JOB, lambda body: body["status"].get("jobId") == run and is_so(body, "Ready", "True"), within=15)
+    assert operator.healthy()
+    assert place.paid() == {"createTask": 1, "createJob": 1}
+
+
 def test_a_wiped_status_finds_its_way_back(place: Place) -> None:
     """A model and a service that lost their status find the same version and the same URL, and nothing is paid."""
     place.apply(job(), model(), service())

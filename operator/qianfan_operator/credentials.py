@@ -288,8 +288,7 @@ class Credentials:
             return Access(None, Trouble.STALL, self._not_selected(resource, labels), REREAD, own=False)
         secret.doubted = True
         trouble = self._patience(resource, where, secret)
-        again = REREAD if trouble is Trouble.STALL and where[1] != SECRET_NAME else None
-        return Access(None, trouble, _absent(where, secret), again, own=own)
+        return Access(None, trouble, _absent(where, secret), own=own)
 
     def _kept(self, resource: Resource) -> Access | None:
         """Find the keys that were in use last, so that what they made can be ended without a Secret.

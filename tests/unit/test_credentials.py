@@ -293,12 +293,18 @@ def test_an_access_key_that_would_end_its_field_of_the_header_is_none(office: Of
     assert not office.connected
 
 
-def test_a_secret_that_nothing_watches_is_asked_for_once_a_minute(office: Office) -> None:
-    """A Role that is added, or a Secret of a name of its own that comes, is noticed without any other change."""
-    office.refusal = lambda: Forbidden("no")
-    assert office.access(NAMED).again is None  # waiting has a rhythm of its own
-    assert office.after(WAIT).access(NAMED).again == REREAD
-    assert office.access(WATCHED).again is None  # the watch will tell
+def test_a_secret_that_nothing_watches_is_read_for_all_its_users(office: Office) -> None:
+    """Whoever waits for it need not ask: it is read again for all of them, and what has changed is news once."""
+    assert office.access(NAMED).again is None
+    assert office.credentials.reread(("team", NAMED)) is False
+    office.write(NAMED, KEYS)
+    assert office.credentials.reread(("team", NAMED)) is True
+    assert office.credentials.reread(("team", NAMED)) is False
+    assert office.credentials.has_keys(("team", NAMED))
+    office.write(NAMED, None)
+    assert office.credentials.reread(("team", NAMED)) is True
+    assert office.credentials.reread(("team", "nobody-uses")) is False
+    assert office.reads == 5
 
 
 def test_a_forbidden_secret_is_told_with_the_rule_to_add(office: Office) -> None:

@@ -43,9 +43,23 @@ def first(space: Space, bad: Callable[[Facts, Decision], bool]) -> Facts | None:
 
 def test_the_space_is_whole_and_every_action_occurs_in_it(space: Space) -> None:
     """A flag of Facts that is not enumerated would be a hole in every proof below."""
-    shown = {"orphan_why", "trouble_why", "want_why", "phase_why"}
+    shown = {"orphan_why", "trouble_why", "want_why", "phase_why", "unapplied"}
     assert set(Facts.__dataclass_fields__) == {*FLAGS, "trouble", "want", "phase"} | shown
     assert {decision.action for _, decision in space} == set(Action)
+
+
+def test_an_edit_that_is_not_applied_changes_nothing_but_synced(space: Space) -> None:
+    """Whatever else holds: the same is done, and only a Synced that would be True says that it is not."""
+    for facts, decision in space:
+        told = decide(replace(facts, unapplied="It is not applied."))
+        synced = told.verdict.synced
+        assert (told.action, replace(told.verdict, synced=decision.verdict.synced)) == (
+            decision.action,
+            decision.verdict,
+        )
+        assert synced in {decision.verdict.synced, Synced("False", Reason.UPDATE_UNSUPPORTED, "It is not applied.")}
+        if decision.verdict.ready and synced == Synced():
+            assert facts.want is not Want.NOTHING or facts.stop_wanted or facts.intent
 
 
 @pytest.mark.parametrize(

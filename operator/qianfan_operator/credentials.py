@@ -84,6 +84,7 @@ class _Secret:
     refusals: int = 0
     refused_at: float = 0.0  # the first time in a row
     tried_at: float = 0.0  # the last time
+    words: str = ""  # of the cloud, when it refused them first: one text for all users, whatever each has called
     unchecked: bool = False  # whether the cloud is still to be asked about these keys
     tries: int = 0  # of that
     doubted: bool = False  # whether users may have been told that the keys are missing or refused
@@ -187,16 +188,16 @@ class Credentials:
         if secret:
             self._take_back(where, secret)
 
-    def check_refused(self, where: Where, account: Account) -> tuple[int, bool]:
-        """Note that the cloud refuses them; return how many checks have found so, 0 if they are other ones by now.
+    def check_refused(self, where: Where, account: Account, words: str) -> tuple[int, bool]:
+        """Note that the cloud refuses them, with its words; return how many checks have found so, and whether it lasts.
 
-        And whether that lasts: then no further check is made.
+        0 if there are other keys by now. Of what lasts no further check is made.
         """
         with self._lock:
             secret = self._still(where, account)
             if secret is None:
                 return 0, False
-            self._refuse(secret)
+            self._refuse(secret, words)
             secret.tries += 1
             lasting = self._lasts(secret)
             secret.unchecked = not lasting
@@ -221,8 +222,9 @@ class Credentials:
         secret = self._secrets.get(where)
         return secret if secret and secret.keys == account.keys else None
 
-    def _refuse(self, secret: _Secret) -> None:
+    def _refuse(self, secret: _Secret, words: str) -> None:
         """Count a refusal. Needs the lock."""
+        secret.words = secret.words if secret.refusals else words
         secret.tried_at, secret.doubted = self._boot(), True
         secret.refused_at = secret.refused_at if secret.refusals else secret.tried_at
         secret.refusals += 1
@@ -280,7 +282,8 @@ class Credentials:
                 return Access(account, own=own)
             lasting = self._lasts(secret)
             whose = f"keys in Secret {where[1]}" if own else "operator's own keys"
-            why = Why(Reason.CREDENTIALS_INVALID, f"The cloud refuses the {whose}; correct them.")
+            words = f" {secret.words}" if secret.words else ""
+            why = Why(Reason.CREDENTIALS_INVALID, f"The cloud refuses the {whose}; correct them.{words}")
             return Access(account, Trouble.STALL if lasting else Trouble.WAIT, why, own=own)
         if resource.metadata.deletion_timestamp and (kept := self._kept(resource)):
             return kept
@@ -309,11 +312,11 @@ class Credentials:
         """Return the keys that an object may use now, None if there are none; raises KubeError."""
         return self.access(resource).account
 
-    def refused(self, resource: Resource, account: Account) -> None:
-        """Note that the cloud refused the keys of this object."""
+    def refused(self, resource: Resource, account: Account, words: str = "") -> None:
+        """Note that the cloud refused the keys of this object, with its words."""
         with self._lock:
             if found := self._source_of(resource, account):
-                self._refuse(found[1])
+                self._refuse(found[1], words)
                 return
             for source in self.sources(resource):  # keys that no Secret holds any more are kept only while they work
                 if self._last.get(source) is account:

@@ -164,12 +164,11 @@ class Gatherer:
         about = {"object": str(subject.key), "operation": error.operation, "code": error.code, "error": str(error)}
         log.info("cloud call failed", extra=about)
         if error.reason is Reason.CREDENTIALS_INVALID and account:
-            self._credentials.refused(subject.resource, account)
+            self._credentials.refused(subject.resource, account, error.words)
             access = self._credentials.access(subject.resource)
             if access.trouble is Trouble.NONE:
                 raise Conflict(f"the keys of {subject.key} changed since its pass began")
-            why = Why(access.why.reason, f"{access.why.message} {error}")
-            return replace(facts, trouble=access.trouble, trouble_why=why)
+            return replace(facts, trouble=access.trouble, trouble_why=access.why)
         if error.fate is Fate.STALL:
             return replace(facts, trouble=Trouble.STALL, trouble_why=Why(error.reason, str(error)))
         # GONE, and a free create whose outcome is unknown: the next pass sees what is there.

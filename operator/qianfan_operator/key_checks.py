@@ -72,19 +72,20 @@ class KeyChecks:
             account.client.check_keys()
         except CloudError as error:
             if error.reason is Reason.CREDENTIALS_INVALID:
-                return self._refused(where, account)
+                return self._refused(where, account, error)
             if error.fate in _SAYS_NOTHING:
                 return self._unknown(where, account, error)
         metrics.KEY_CHECKS.labels("valid").inc()
         self._credentials.check_accepted(where, account)
         return None
 
-    def _refused(self, where: Where, account: Account) -> float | None:
+    def _refused(self, where: Where, account: Account, error: CloudError) -> float | None:
         """Tell the users at the first refusal and when it lasts; in between, the keys may be half edited."""
         metrics.KEY_CHECKS.labels("refused").inc()
-        times, lasting = self._credentials.check_refused(where, account)
+        times, lasting = self._credentials.check_refused(where, account, error.words)
         if times == 1 or lasting:
-            log.warning("The cloud refuses the keys of a Secret", extra={"secret": "/".join(where), "lasting": lasting})
+            about = {"secret": "/".join(where), "error": error.words, "request_id": error.request_id}
+            log.warning("The cloud refuses the keys of a Secret", extra={**about, "lasting": lasting})
             self._wake(where, settled=True)
         return REFUSED_FOR / 2 if times and not lasting else None
 

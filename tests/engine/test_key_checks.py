@@ -52,7 +52,18 @@ def test_wrong_keys_are_told_within_seconds_by_one_call(chain: World) -> None:
     assert checks("refused") == refused + 1
     assert chain.credentials.refused_secrets() == 1
     assert all(chain.is_so(key) for key in (TRAIN, *USERS))
+    assert all("(SignatureDoesNotMatch)" in chain.condition(key, "Synced")["message"] for key in USERS)
     assert chain.writes(TRAIN) == written
+
+
+def test_refused_keys_are_told_once(chain: World) -> None:
+    """Each user says the same, whether it has asked the cloud itself or not: the words do not change."""
+    chain.set_secret(FIRST, secret="wrong")
+    chain.run(lambda: are(chain, "False", "CredentialsInvalid"), within=5)
+    said = {key: chain.condition(key, "Synced")["message"] for key in USERS}
+    chain.rest(DAY)
+    assert {key: chain.condition(key, "Synced")["message"] for key in USERS} == said
+    assert len(set(said.values())) == 1
 
 
 @pytest.mark.parametrize("later", [10.0, 3600.0, DAY])

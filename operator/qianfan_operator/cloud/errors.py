@@ -257,6 +257,11 @@ class CloudError(Exception):
         super().__init__(f"{operation}: {self.message or 'failed'} ({self.code}){f'; {remedy}' if remedy else ''}")
 
     @property
+    def words(self) -> str:
+        """What the cloud said, whatever it was asked."""
+        return f"{self.message or 'failed'} ({self.code})"
+
+    @property
     def error_class(self) -> ErrorClass:
         """What the error says about when to ask again."""
         if self.fate is Fate.WAIT:

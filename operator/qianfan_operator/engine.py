@@ -224,6 +224,7 @@ class Engine:
             chain=store.chain,
             first_sight=lambda what: store.first_sight(key, what, self._clocks.boot()),
             ask_once=lambda what, state, send: store.ask_once(key, what, state, boot, send),
+            begun=record.begun if record else 0,
             touched=record.foreign_version if record else 0,
             claims=store.claims(key),
             users_of=store.referrers,

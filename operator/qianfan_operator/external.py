@@ -148,6 +148,7 @@ class World:
     first_sight: Callable[[Hashable], float]  # when this process first saw a thing of this object (boot time)
     ask_once: Callable[[Hashable, Hashable, Callable[[], bool]], bool]
     """Sends a request to end a thing that is in a state, unless the cloud has accepted it; says whether it does."""
+    begun: int  # the highest attempt of a job that this process has seen begun; 0 if its status was wiped since
     touched: int  # the last version in which others may have changed more than annotations and labels
     claims: dict[Hashable, Any]  # what this process has made for it for free, and announced nothing paid for since
     users_of: Callable[[Key], tuple[Key, ...]]  # the objects that refer to a key
@@ -238,6 +239,10 @@ class Kind(ABC, Generic[R]):
     def serves(self, resource: R) -> bool:
         """Say whether an object has, or may have, something in the cloud that needs what it refers to to stay."""
         return False
+
+    def begun(self, status: Any) -> int | None:
+        """Return the highest attempt that was begun, None if the status does not tell; jobs only."""
+        return None
 
     def evidence(self, status: Any) -> tuple[str, str] | None:
         """Return the strings of a task and its run that V1 made: a list that shows them shows runs; jobs only."""

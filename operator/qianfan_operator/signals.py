@@ -76,6 +76,8 @@ def note(store: Store, record: Entry, kind: Kind[Any], resource: Resource) -> No
     status, metadata = resource.status, resource.metadata
     record.account, record.finished = status.account, is_finished(resource)
     record.waits = not record.finished and not is_true(status.conditions, READY)
+    begun = kind.begun(status)
+    record.begun = 0 if begun is None else max(record.begun, begun)
     ready = find(status.conditions, READY)
     record.following = ready is not None and ready.reason in _FOLLOWED
     record.serves = kind.serves(resource)

@@ -123,6 +123,8 @@ class Entry:
     """What this process has made for free and announced nothing paid for yet."""
     accepted: dict[Hashable, tuple[Hashable, float]] = field(default_factory=dict)
     """The requests to end something that the cloud has accepted last: in which state of the thing, and when."""
+    begun: int = 0
+    """The highest attempt of a job that was ever seen begun: who lowers it in the status has nothing paid for again."""
     following: bool = False
     """Whether a change is under way in the cloud whose end is waited for."""
     handled: tuple[Hashable, ...] = ()

@@ -96,6 +96,34 @@ def test_going_back_to_other_inputs_is_refused(world: World) -> None:
     assert len(world.calls("createJob")) == 2
 
 
+def test_a_revert_in_two_steps_costs_nothing(world: World) -> None:
+    """The number first: AttemptMismatch until its inputs are there, too; then its run is current again."""
+    key = finished(world)
+    first = world.status(key)["jobId"]
+    world.kube.patch_spec(key, attempt=2, trainConfig=OTHER)
+    world.until(key, "Succeeded")
+    seen = len(world.sim.calls)
+    world.kube.patch_spec(key, attempt=1)
+    world.until(key, "AttemptMismatch")
+    assert "Restore its inputs, which status.runs shows" in world.condition(key)["message"]
+    world.kube.patch_spec(key, trainConfig=TRAINING["trainConfig"])
+    world.until(key, "Succeeded")
+    assert world.status(key)["jobId"] == first
+    assert len(world.sim.calls) == seen
+
+
+def test_lowered_numbers_buy_no_run(world: World) -> None:
+    """Whoever writes statuses lowers the numbers, and somebody changes the inputs: nothing is trained for that."""
+    key = finished(world)
+    world.kube.patch_spec(key, attempt=2)
+    status = world.until(key, "Succeeded")
+    world.kube.write_status(key, {**status, "attempt": 1, "highestAttempt": 1, "runs": []})
+    world.kube.patch_spec(key, trainConfig=OTHER)
+    world.until(key, "AttemptMismatch")
+    world.rest(DAY)
+    assert len(world.calls("createJob")) == 2
+
+
 def test_a_number_that_was_skipped_is_refused(world: World) -> None:
     """A number below the highest that was never an attempt is AttemptMismatch: nobody pays by going back."""
     key = finished(world)

@@ -213,6 +213,17 @@ class JobStatus(CommonStatus):
 
 _SENT_NOTHING = f"!({recorded('inputsHash')})"
 _NEW_ATTEMPT = f"!({unchanged('attempt', '1')})"
+# The way out of an attempt that was selected without its inputs. A number up to `status.highestAttempt` is never paid
+# for again, so what is trained may be put right as long as that number is not current, or is known not to fit.
+_SELECTED = "(has(oldSelf.spec.attempt) ? oldSelf.spec.attempt : 1)"
+_NOT_CURRENT = (
+    f"{recorded('attempt')} && {_SELECTED} != oldSelf.status.attempt"
+    f" && {recorded('highestAttempt')} && {_SELECTED} <= oldSelf.status.highestAttempt"
+)
+_MISMATCHED = (
+    f"{recorded('conditions')} && oldSelf.status.conditions.exists(c, has(c.reason) && c.reason == 'AttemptMismatch')"
+)
+_MAY_CHANGE = f"{_SENT_NOTHING} || {_NEW_ATTEMPT} || ({_NOT_CURRENT}) || ({_MISMATCHED})"
 _TRAINED = {
     "baseTrainType": None,
     "trainType": None,
@@ -233,9 +244,9 @@ class QianfanJob(Resource):
             VALIDATIONS: [
                 fixed(
                     name,
-                    f"{_SENT_NOTHING} || {_NEW_ATTEMPT}",
+                    _MAY_CHANGE,
                     f"`{name}` may change only together with `attempt` once the run was requested:"
-                    " raise `attempt` to train again",
+                    " raise `attempt` to train again, or to go back to an earlier attempt change `attempt` first",
                     default,
                 )
                 for name, default in _TRAINED.items()

@@ -122,6 +122,10 @@ class JobKind(Kind[QianfanJob]):
         sent = {"description": (status.sent_description, spec.description)}
         return edits.unapplied(sent, "the description of a run", way)
 
+    def begun(self, status: JobStatus) -> int | None:
+        """See Kind."""
+        return status.highest_attempt
+
     def evidence(self, status: JobStatus) -> tuple[str, str] | None:
         """See Kind: a run with both ids."""
         if status.job_id is None or status.task_uuid is None or status.job_uuid is None:

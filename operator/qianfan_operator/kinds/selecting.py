@@ -22,10 +22,11 @@ def plan(world: World, job: QianfanJob) -> Plan:
         return _current(world, job)
     if found := recorded(status, spec.attempt):
         if found.inputs_hash and not same_inputs(found.inputs_hash, spec):
-            return _mismatch(f"Attempt {spec.attempt} was trained with other inputs")
+            return _changed(spec.attempt, "status.runs")
         return Plan(Want.CREATE, Why(Reason.TRAINING, "Making a recorded attempt current again."))
-    if spec.attempt <= (status.highest_attempt or 0) and not adopting.adopts(job):
-        return _mismatch(f"Attempt {spec.attempt} is not recorded and lies below status.highestAttempt")
+    highest = max(world.begun, status.highest_attempt or 0)
+    if spec.attempt <= highest and not adopting.adopts(job):
+        return _mismatch(f"Attempt {spec.attempt} is not recorded, and attempts up to {highest} were begun before")
     return _new(world, job)
 
 
@@ -35,14 +36,14 @@ def _current(world: World, job: QianfanJob) -> Plan:
         if status.train_status and not adopting.adopts(job):
             return Plan(Want.BLOCKED, Why(Reason.CREATE_OUTCOME_UNKNOWN, _without_ids(job)))
         changed = status.inputs_hash and not same_inputs(status.inputs_hash, job.spec)
-        return _changed(status) if changed and not adopting.adopts(job) else _new(world, job)
+        return _changed(status.attempt, "status.inputs") if changed and not adopting.adopts(job) else _new(world, job)
     if ref and adopting.adopts(job) and not adopting.names(status, ref):
         if adopting.contradicts(status, ref):
             held, named = f"run {status.job_id or status.job_uuid}", f"run {ref.job_id} of task {ref.task_id}"
             return Plan(Want.BLOCKED, already_bound(held, named))
         return _new(world, job)  # the ids of the other console: they may be the same run's
     if status.inputs_hash and not same_inputs(status.inputs_hash, job.spec):
-        return _changed(status)
+        return _changed(status.attempt, "status.inputs")
     return Plan(Want.NOTHING)
 
 
@@ -67,13 +68,13 @@ def _without_ids(job: QianfanJob) -> str:
     return f"{what}: another writer removed them. Nothing is created. {ways}"
 
 
-def _changed(status: JobStatus) -> Plan:
-    return _mismatch(f"Attempt {status.attempt} was trained with other inputs")
+def _changed(attempt: int | None, where: str) -> Plan:
+    ways = f"Restore its inputs, which {where} shows, or select another recorded attempt with its inputs"
+    return _mismatch(f"Attempt {attempt} was trained with other inputs", ways)
 
 
-def _mismatch(what: str) -> Plan:
-    message = f"{what}; nothing is paid for. Select a recorded attempt as it was, or {RAISE}"
-    return Plan(Want.BLOCKED, Why(Reason.ATTEMPT_MISMATCH, message))
+def _mismatch(what: str, ways: str = "Select a recorded attempt with its inputs") -> Plan:
+    return Plan(Want.BLOCKED, Why(Reason.ATTEMPT_MISMATCH, f"{what}; nothing is paid for. {ways}, or {RAISE}"))
 
 
 def recorded(status: JobStatus, attempt: int) -> RunRecord | None:

@@ -265,7 +265,7 @@ class Engine:
             raise Conflict("another process may lead by now")
         if action is Action.FORGET:
             if verdict.reason is Reason.ORPHANED:
-                _tell_orphan(subject, verdict)
+                _tell_left(subject, verdict)
             subject.let_go()
             return Hold(verdict)
         if account is None:
@@ -294,6 +294,9 @@ class Engine:
         subject.confirm()
         released = subject.kind.release(world, account, subject.resource)
         if released.done:
+            if released.left:
+                verdict = replace(verdict, available=False, reason=Reason.LEFT_IN_CLOUD, message=released.left)
+                _tell_left(subject, verdict)
             subject.let_go()
             return Hold(verdict)
         updates = self._claims.claim(subject, account, released.updates, marked=True)
@@ -385,11 +388,13 @@ def _restore(subject: Subject, record: Entry) -> None:
         subject.warn(Why(Reason.STATUS_RESTORED, f"Another writer changed the status. Restored: {fields}."))
 
 
-def _tell_orphan(subject: Subject, verdict: Verdict) -> None:
-    """Say, before an object goes because its CRD goes, what is left in the cloud; refused words do not keep it."""
+def _tell_left(subject: Subject, verdict: Verdict) -> None:
+    """Say, before an object goes, what of it is left in the cloud; a status that is refused does not keep it."""
     about = {"object": str(subject.key), "uid": subject.resource.metadata.uid}
     try:
         subject.write({}, verdict)
     except (Forbidden, Invalid) as error:
-        log.warning("The status of an orphaned object was refused", extra={**about, "error": str(error)})
-    log.warning("Orphaned", extra={**about, "cause": verdict.message})
+        log.warning("The last status of a deleted object was refused", extra={**about, "error": str(error)})
+        subject.warn(Why(verdict.reason, verdict.message))
+    words = "Orphaned" if verdict.reason is Reason.ORPHANED else "Left in the cloud"
+    log.warning(words, extra={**about, "cause": verdict.message})

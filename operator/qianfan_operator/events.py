@@ -23,7 +23,15 @@ UNREADABLE = "Unreadable"
 """The reason of an event about an object that cannot be read in full; no condition has it."""
 RECOVERED = "Recovered"
 """The reason of an event about the end of what a condition said; no condition has it."""
-_WANTED = frozenset({Reason.PAYMENT_REQUIRED, Reason.ACCOUNT_CHANGED, Reason.UNKNOWN_STATE, Reason.ORPHANED})
+_WANTED = frozenset(
+    {
+        Reason.PAYMENT_REQUIRED,
+        Reason.ACCOUNT_CHANGED,
+        Reason.UNKNOWN_STATE,
+        Reason.ORPHANED,
+        Reason.LEFT_IN_CLOUD,
+    }
+)
 """What is not Stalled, for it may end without us, and yet waits for a person."""
 
 

@@ -123,6 +123,7 @@ class Released:
     stalled: bool = False
     updates: Updates = field(default_factory=dict)
     waits_for: tuple[Key, ...] = ()  # objects whose change may end the wait
+    left: str = ""  # what stays in the cloud all the same and can cost money, and where to end it
 
 
 class Adopt(enum.StrEnum):

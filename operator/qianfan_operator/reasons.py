@@ -43,6 +43,10 @@ class Reason(enum.StrEnum):
         "The API server refuses the operator's finalizer, without which nothing is created.",
     )
     ORPHANED = "Orphaned", "The object goes because its CRD is deleted. The cloud resource is left as it is."
+    LEFT_IN_CLOUD = (
+        "LeftInCloud",
+        "The object is deleted. What the message names stays in the cloud and can still cost money.",
+    )
 
     # Good ends.
     SUCCEEDED = "Succeeded", "The run has finished."

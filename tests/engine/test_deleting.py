@@ -324,12 +324,79 @@ def test_a_serving_service_is_taken_offline(world: World) -> None:
     assert one.life.state == "Stopped"
 
 
-def test_an_unpaid_service_is_let_go(world: World) -> None:
-    """What nobody has paid for costs nothing."""
+def left(world: World, key: Key, caplog: pytest.LogCaptureFixture) -> list[str]:
+    """What an object said of what it leaves: the last message of Ready, the warnings among its events, and the log."""
+    written = [raw for what, at, raw in world.kube.writes if what == "status" and at == key][-1]
+    ready = next(one for one in written["status"]["conditions"] if one["type"] == "Ready")
+    assert ready["reason"] == "LeftInCloud"
+    (event,) = [event for event in world.kube.events if event["reason"] == "LeftInCloud"]
+    assert event["type"] == "Warning"
+    (line,) = [record for record in caplog.records if record.message == "Left in the cloud"]
+    return [ready["message"], event["note"], line.cause]
+
+
+def test_an_unpaid_service_goes_and_its_order_is_named(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """The cloud has no call to withdraw an order: who can still pay for it, and where to cancel it, is said first."""
     published(world)
-    world.until(key := world.kube.apply(service()), "PaymentRequired")
+    status = world.until(key := world.kube.apply(service()), "PaymentRequired")
     world.kube.delete(key)
     world.until_gone(key, within=60)
+    for message in left(world, key, caplog):
+        assert f"service my_service ({status['serviceId']}, {status['serviceUuid']}) was not paid for" in message
+        assert f"Cancel the order in the console, or it can still be paid: {status['consoleUrl']}" in message
+    assert not world.calls("DeactivateService")
+
+
+def test_the_compute_units_of_a_service_are_named(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """Taking a service of the private pool offline does not release what it runs on."""
+    key = serving(world)
+    status = world.status(key)
+    world.kube.delete(key)
+    world.until_gone(key)
+    for message in left(world, key, caplog):
+        assert f"({status['serviceId']}, {status['serviceUuid']}) is offline" in message
+        assert f"may still be billed: {status['consoleUrl']}" in message
+
+
+@pytest.mark.parametrize("paid", [False, True])
+def test_a_service_that_was_applied_for_in_vain_is_named(
+    world: World, paid: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its object is gone before the cloud answers: the log says which service stays, as it cannot be taken offline."""
+    published(world)
+    key = Key("qianfanservices", "default", "serve")
+
+    def goes_meanwhile(operation: str, do: Callable[[], Any]) -> Any:
+        reply = do()
+        if operation == "apply":
+            world.kube.lose(key)
+            if paid:
+                world.sim.pay()
+        return reply
+
+    world.sim.configure(deploying=AfterSeconds(DAY))
+    world.around_cloud = goes_meanwhile
+    world.kube.apply(service())
+    world.run(lambda: "Left in the cloud" in caplog.messages)
+    (one,) = world.sim.account().services
+    (line,) = [record for record in caplog.records if record.message == "Left in the cloud"]
+    assert f"({one.id}, {one.uid})" in line.cause
+
+
+def test_a_refused_status_does_not_keep_what_is_left(world: World) -> None:
+    """A policy that refuses the last status has no say in whether the object goes; the event is posted all the same."""
+    published(world)
+    world.until(key := world.kube.apply(service()), "PaymentRequired")
+
+    def refuse(call: str, do: Callable[[], Any]) -> Any:
+        if call == "patch_status":
+            raise Forbidden("PATCH: 403 no")
+        return do()
+
+    world.kube.around = refuse
+    world.kube.delete(key)
+    world.until_gone(key, within=60)
+    assert [event["type"] for event in world.kube.events if event["reason"] == "LeftInCloud"] == ["Warning"]
 
 
 def test_a_paid_service_that_failed_is_not_let_go_unasked(world: World) -> None:

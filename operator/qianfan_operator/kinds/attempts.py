@@ -197,10 +197,10 @@ def stopping(ask: runs.Ask, account: Account, records: Sequence[JobStatus | RunR
     if stopped:
         return Why(Reason.DELETING, f"Stopping run {', '.join(stopped)}.")
     if refused:
-        message = (
-            "is in a state that this version does not know, and the cloud does not stop it: stop it in the console"
+        unknown_state = (
+            "is in a state that this version of the operator does not know, and the cloud refuses to stop it"
         )
-        return Why(Reason.DELETION_BLOCKED, f"Run {', '.join(refused)} {message}.")
+        return Why(Reason.DELETION_BLOCKED, f"Run {', '.join(refused)} {unknown_state}. Stop it in the console.")
     return None
 
 

@@ -33,7 +33,7 @@ PREFIX = 9
 """Characters that the cloud puts in front of a uri: eight and `_` [wire 2.10]."""
 
 LOOKING = "Looking for the service of this object."
-_PAGE = "https://console.bce.baidu.com/qianfan/ais/console/onlineService"  # the vendor's documentation names it
+PAGE = "https://console.bce.baidu.com/qianfan/ais/console/onlineService"  # the vendor's documentation names it
 _ANEW = "delete this object and apply it again to have another one, which is paid for anew."
 _POOLS = {1: "Public", 2: "Private"}  # [wire 2.9, trap 8]
 
@@ -130,7 +130,7 @@ def facts(service: Service, status: ServiceStatus) -> dict[str, Any]:
         "replicas": service.replicas if service.replicas is not None else status.replicas,
         "pool_type": _POOLS.get(service.pool_type or 0, status.pool_type),
         "online_time": service.online_time or status.online_time,
-        "console_url": _PAGE,
+        "console_url": PAGE,
     }
 
 
@@ -246,18 +246,18 @@ def why(phase: Phase, service: QianfanService, word: str | None) -> Why:
     served = told or status.online_time is not None
     texts: Mapping[Phase, Why] = {
         Phase.WORKING: Why(Reason.DEPLOYING, f"{what} is being deployed."),
-        Phase.UNPAID: Why(Reason.PAYMENT_REQUIRED, f"{what} waits for its payment; pay for it in the console: {_PAGE}"),
+        Phase.UNPAID: Why(Reason.PAYMENT_REQUIRED, f"{what} waits for its payment; pay for it in the console: {PAGE}"),
         Phase.OVERDUE: Why(
             Reason.PAYMENT_REQUIRED,
-            f"{what} was not paid for within spec.paymentDeadlineSeconds; pay for it: {_PAGE}",
+            f"{what} was not paid for within spec.paymentDeadlineSeconds; pay for it: {PAGE}",
         ),
         Phase.READY: Why(Reason.AVAILABLE, f"{what} is serving."),
-        Phase.FAILED: Why(Reason.DEPLOYING_FAILED, f"{what} failed to deploy; {_ANEW} See why in the console: {_PAGE}"),
+        Phase.FAILED: Why(Reason.DEPLOYING_FAILED, f"{what} failed to deploy; {_ANEW} See why in the console: {PAGE}"),
         Phase.STOPPED: Why(
             Reason.SERVICE_STOPPED if served else Reason.STOPPED_EXTERNALLY,
-            f"{what} is stopped in the cloud; start or renew it in the console: {_PAGE}",
+            f"{what} is stopped in the cloud; start or renew it in the console: {PAGE}",
         ),
         Phase.GONE: Why(Reason.GONE, f"{what} is no longer in the cloud; {_ANEW}"),
-        Phase.UNKNOWN: unknown(what, word, _PAGE),
+        Phase.UNKNOWN: unknown(what, word, PAGE),
     }
     return texts.get(phase, Why(Reason.DEPLOYING))

@@ -273,6 +273,10 @@ class ServiceKind(Kind[QianfanService]):
         """See Kind."""
         return deactivating.release(world, account, resource)
 
+    def abandon(self, account: Account, resource: QianfanService, updates: Updates) -> None:
+        """Take offline a service whose object went while it was being applied for."""
+        deactivating.abandon(account, resource.status.model_copy(update=dict(updates)))
+
 
 def _forbidden(world: World, account: Account, service: QianfanService) -> Step | None:
     """Refuse a model version that the spec names by its ids and that this object may not serve."""

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 
+import aiohttp
+from aiohttp import web
 from pydantic import ValidationError
 
-from qianfan_operator import core_dumps, health, logs, metrics
-from qianfan_operator.access import Access
+from qianfan_operator import core_dumps, environment, health, logs, metrics, network
+from qianfan_operator.access import Access, ConfigException
 from qianfan_operator.allocator import give_large_blocks_back
 from qianfan_operator.cloud.budget import LIMITS
 from qianfan_operator.cloud.client import Client
@@ -32,16 +34,16 @@ from qianfan_operator.intake import Intake
 from qianfan_operator.key_checks import KeyChecks
 from qianfan_operator.keys import Key
 from qianfan_operator.kinds import BY_PLURAL
-from qianfan_operator.kube import Kube
+from qianfan_operator.kube import Kube, KubeError
 from qianfan_operator.leader import RENEW, Alone, Election
 from qianfan_operator.listing import Listing
 from qianfan_operator.protocol import Protocol
 from qianfan_operator.reviews import AT_A_TIME, Reviews
 from qianfan_operator.schedule import Clocks, Schedule
 from qianfan_operator.selector import Selector
-from qianfan_operator.settings import Settings, explain
+from qianfan_operator.session import Refused
+from qianfan_operator.settings import NAMES, Settings, problems
 from qianfan_operator.store import Store
-from qianfan_operator.text import clean
 from qianfan_operator.watch import INSTALL, Watch
 from qianfan_operator.workers import STUCK, Workers
 from qianfan_operator.workqueue import WorkQueue
@@ -57,19 +59,40 @@ LOST, REFUSED, UNFINISHED = 1, 2, 3
 
 def main() -> int:
     """Run until a signal, or until another process may lead; returns the exit code."""
+    logs.configure("text" if os.environ.get("QIANFAN_LOG_FORMAT") == "text" else "json", "INFO")
     try:
         settings = Settings()
     except ValidationError as error:
-        sys.stderr.write(f"qianfan-operator: {clean(explain(error), 4000)}\n")
+        for problem in problems(error):
+            log.critical("Invalid setting: %s", problem)
         return REFUSED
-    give_large_blocks_back()
     logs.configure(settings.log_format, settings.log_level)
+    give_large_blocks_back()
     core_dumps.forbid()
+    if unknown := environment.unknown(os.environ, NAMES):
+        log.warning("Unknown settings are ignored: %s", environment.told(unknown, NAMES))
     try:
         return asyncio.run(_run(settings))
-    except Exception:
-        log.exception("The operator ends, because it cannot go on")
+    except Exception as error:
+        _tell(error)
         return LOST
+
+
+def _tell(error: Exception) -> None:
+    """Say why the process ends; what comes from the network or a file needs no traceback."""
+    if isinstance(error, _PortTaken):
+        log.critical("%s", error)
+    elif isinstance(error, ConfigException):
+        log.critical("The kubeconfig or the service account cannot be used: %s", error)
+    elif isinstance(error, KubeError | Refused | aiohttp.ClientError | OSError):
+        words = str(error) if isinstance(error, KubeError | Refused) else network.trouble(error)
+        log.critical("The API server cannot be used: %s", words)
+    else:
+        log.critical("The operator ends, because it cannot go on", exc_info=error)
+
+
+class _PortTaken(Exception):
+    """The port for probes and metrics cannot be had."""
 
 
 @dataclass(frozen=True)
@@ -129,19 +152,29 @@ async def _run(settings: Settings) -> int:
     cluster = settings.cluster_id or await asyncio.to_thread(kube.cluster_uid)
     parts = _connect(settings, SystemClock(), access, kube, cluster)
     _warn(parts.cloud)
+    if access.login().unverified:
+        log.warning("The certificate of the API server is not verified, as the kubeconfig says")
     metrics.BUILD.labels(version("qianfan-operator")).set(1)
-    runner, port = await health.serve(
-        settings.http_port,
-        alive=lambda: parts.workers.ailing() or parts.check.ailing(),
-        ready=lambda: _not_ready(parts),
-        refresh=lambda: _refresh(parts),
-        gate=_gate(settings, access),
-    )
+    runner, port = await _serve(settings, access, parts)
     about = {"port": port, "cloud": parts.cloud.origin, "cluster": cluster, "workers": settings.workers}
     log.info("Started", extra=about)
     code = await _lead_and_watch(parts)
     await runner.cleanup()
     return code
+
+
+async def _serve(settings: Settings, access: Access, parts: _Parts) -> tuple[web.ServerRunner, int]:
+    """Listen for probes and metrics; raises _PortTaken if the port cannot be had."""
+    try:
+        return await health.serve(
+            settings.http_port,
+            alive=lambda: parts.workers.ailing() or parts.check.ailing(),
+            ready=lambda: _not_ready(parts),
+            refresh=lambda: _refresh(parts),
+            gate=_gate(settings, access),
+        )
+    except OSError as error:
+        raise _PortTaken(f"QIANFAN_HTTP_PORT: cannot listen on {settings.http_port}: {network.cause(error)}") from None
 
 
 async def _lead_and_watch(parts: _Parts) -> int:
@@ -164,8 +197,8 @@ async def _lead_and_watch(parts: _Parts) -> int:
     try:
         await parts.watch.run(stop)
         code = LOST if lost.is_set() else 0
-    except Exception:
-        log.exception("The operator ends, because it cannot go on")
+    except Exception as error:
+        _tell(error)
     finally:
         looking.cancel()
         ending.cancel()
@@ -220,6 +253,7 @@ def _cloud_settings(settings: Settings) -> CloudSettings:
         sign_expiration_seconds=settings.iam_sign_expiration_sec,
         create_expiry_seconds=settings.create_expiry_sec,
         proxy=settings.proxy or None,
+        ca_bundle=settings.authorities,
         verify_tls=settings.ssl_verification_enabled,
         use_v2=settings.v2_enabled,
         user_agent=f"qianfan-operator/{version('qianfan-operator')}",

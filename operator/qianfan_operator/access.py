@@ -2,6 +2,9 @@
 
 The token and the certificates are files that others renew in place. They are read again by time and after a refusal, so
 that neither a late token nor a new certificate authority leaves anything behind. Thread-safe.
+
+The API server is reached directly, unless the kubeconfig names a `proxy-url`. Proxy variables of the environment are
+ignored: the kubernetes client would follow them and the informer's session would not.
 """
 
 import logging
@@ -11,9 +14,16 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
+import urllib3
 from kubernetes import client as kubernetes
 from kubernetes import config
+from kubernetes.config import ConfigException
+
+from qianfan_operator import urls
+
+__all__ = ["FRESH", "Access", "ConfigException", "Login"]
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +38,15 @@ class Login:
     server: str
     headers: Mapping[str, str] = field(repr=False)
     trust: ssl.SSLContext = field(repr=False)
+    proxy: str | None = field(default=None, repr=False)
+    """The URL of a proxy, which may hold a password."""
+    server_name: str | None = None
+    """The name that the certificate must have, if it is not that of the server."""
+
+    @property
+    def unverified(self) -> bool:
+        """Whether the certificate of the API server is not checked."""
+        return self.trust.verify_mode is ssl.CERT_NONE
 
 
 class Access:
@@ -79,16 +98,34 @@ class Access:
         trust = self._login.trust if tls == self._tls else _trust(configuration)
         self._tls = tls
         token = configuration.get_api_key_with_prefix("BearerToken", alias="authorization")
-        return Login(configuration.host, {"Authorization": token} if token else {}, trust)
+        headers = {"Authorization": token} if token else {}
+        return Login(configuration.host, headers, trust, configuration.proxy or None, configuration.tls_server_name)
 
 
 def _load() -> kubernetes.Configuration:
-    configuration = kubernetes.Configuration()
+    configuration = kubernetes.Configuration(proxy="", no_proxy="")  # None would mean: those of the environment
     try:
         config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
     except config.ConfigException:
         config.load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+    if configuration.proxy:
+        _check_proxy(configuration.proxy)
+        parts = urlsplit(configuration.proxy)
+        if parts.username:
+            words = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+            configuration.proxy_headers = urllib3.make_headers(proxy_basic_auth=words)
     return configuration
+
+
+def _check_proxy(url: str) -> None:
+    """Raise ConfigException for a proxy that not both clients can use."""
+    where = "the proxy-url of the cluster in the kubeconfig"
+    try:
+        urls.check(url, credentials=True)
+    except ValueError as error:
+        raise ConfigException(f"{where} {error}") from None
+    if not url.startswith("http://"):
+        raise ConfigException(f"{where} must begin with http://")
 
 
 def _trust(configuration: kubernetes.Configuration) -> ssl.SSLContext:

@@ -20,6 +20,7 @@ from qianfan_operator.api.common import ACCESS_KEY, GROUP, SECRET_KEY, VERSION
 from qianfan_operator.api.dns1123 import is_label, is_subdomain
 from qianfan_operator.decoder import decode, decode_object, decode_page, readable
 from qianfan_operator.keys import Key
+from qianfan_operator.network import address, trouble
 from qianfan_operator.pages import LARGEST_OBJECT, PageSize
 from qianfan_operator.retry_after import retry_after
 from qianfan_operator.sealed import Sealed
@@ -229,6 +230,11 @@ class Kube:
                 raise KubeError(f"{method} {path}: the reply is about another object")
         return reply
 
+    def _reached(self) -> str:
+        """Name the API server, and the proxy on the way to it if there is one."""
+        login = self._access.login()
+        return address(login.server) + (f" through the proxy {address(login.proxy)}" if login.proxy else "")
+
     def _send(
         self, method: str, path: str, body: Mapping[str, Any] | None, accept: str = _JSON, most: int = LARGEST_OBJECT
     ) -> bytes:
@@ -246,7 +252,7 @@ class Kube:
                 self._access.refused()
             raise _ERRORS.get(error.status, KubeError)(f"{method} {path}: {error.status} {error.reason}") from error
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise KubeError(f"{method} {path}: {type(error).__name__}") from error
+            raise KubeError(f"{method} {path}: {self._reached()}: {trouble(error)}") from error
         if response.status == 401:
             self._access.refused()
         if not 200 <= response.status < 300:

@@ -9,9 +9,12 @@ import logging
 import re
 import sys
 import threading
+import warnings
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
+
+from urllib3.exceptions import InsecureRequestWarning
 
 from qianfan_operator.text import clean
 
@@ -56,7 +59,14 @@ def configure(style: str, level: str) -> None:
     for name in ("kopf.objects", "aiohttp.access", "urllib3", "asyncio"):
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.captureWarnings(capture=True)
+    logging.raiseExceptions = False  # else a record that cannot be written becomes a traceback that is no JSON
+    # Each request would warn; that a certificate is not verified is told once, at the start.
+    warnings.simplefilter("ignore", InsecureRequestWarning)
     sys.excepthook = _uncaught
+    sys.unraisablehook = lambda args: log.error(
+        "An exception could not be raised",
+        exc_info=(args.exc_type, args.exc_value, args.exc_traceback) if args.exc_value else None,
+    )
     threading.excepthook = lambda args: log.critical(
         "A thread has ended by an exception",
         exc_info=(args.exc_type, args.exc_value, args.exc_traceback) if args.exc_value else None,

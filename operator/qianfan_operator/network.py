@@ -6,9 +6,13 @@ The libraries wrap these words many times over, each in another way, and name th
 import os
 import socket
 import ssl
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Callable, Iterator
+from typing import Any, Final
 from urllib.parse import urlsplit
+
+import aiohttp
+import urllib3
+from urllib3.exceptions import ProxyError
 
 from qianfan_operator.text import clean
 
@@ -17,6 +21,7 @@ LIMIT: Final = 160
 
 _DEPTH: Final = 20
 _WRAPPED: Final = ("reason", "os_error", "original_error", "certificate_error", "__cause__")
+_PROXY: Final = (ProxyError, aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError)
 _PORTS: Final = {"http": 80, "https": 443}
 
 
@@ -42,6 +47,18 @@ def cause(error: BaseException) -> str:
     return clean(words, LIMIT)
 
 
+def trouble(error: BaseException) -> str:
+    """Say what failed, and why: the certificate, DNS, the proxy, or the connection."""
+    words, inner = cause(error), list(wrapped(error))
+    if any(isinstance(one, _PROXY) for one in inner):
+        return f"the proxy failed: {words}"
+    if untrusted(error):
+        return f"the certificate is not trusted: {words}"
+    if any(isinstance(one, socket.gaierror) for one in inner):
+        return f"the host name cannot be resolved: {words}"
+    return words
+
+
 def address(url: str) -> str:
     """Name the server of a URL by host and port, without credentials."""
     parts = urlsplit(url)
@@ -50,17 +67,23 @@ def address(url: str) -> str:
 
 
 def _said(error: BaseException) -> str:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return error.verify_message or "certificate verify failed"
-    if isinstance(error, ssl.SSLError):
-        return (error.reason or "").replace("_", " ").lower()
-    if isinstance(error, socket.gaierror):
-        return (error.strerror or "").lower()
-    if isinstance(error, TimeoutError):
-        return "timed out"
-    if isinstance(error, OSError):
-        if error.errno and error.errno > 0:
-            return os.strerror(error.errno).lower()
-        only = error.args[0] if len(error.args) == 1 else None
-        return only if isinstance(only, str) else ""  # such as: Tunnel connection failed: 407
-    return ""
+    """Return what an error itself says of the cause; "" if it only wraps another."""
+    return next((words(error) for kind, words in _WORDS if isinstance(error, kind)), "")
+
+
+def _of_system(error: OSError) -> str:
+    if error.errno and error.errno > 0:
+        return os.strerror(error.errno).lower()
+    only = error.args[0] if len(error.args) == 1 else None
+    return only if isinstance(only, str) else ""  # such as: Tunnel connection failed: 407
+
+
+_WORDS: Final[tuple[tuple[type[BaseException], Callable[[Any], str]], ...]] = (
+    (ssl.SSLCertVerificationError, lambda error: error.verify_message or "certificate verify failed"),
+    (ssl.SSLError, lambda error: (error.reason or "").replace("_", " ").lower()),
+    (socket.gaierror, lambda error: (error.strerror or "").lower()),
+    (aiohttp.ClientHttpProxyError, lambda error: f"HTTP {error.status} {error.message}"),
+    (TimeoutError, lambda _: "timed out"),
+    (urllib3.exceptions.TimeoutError, lambda _: "timed out"),
+    (OSError, _of_system),
+)

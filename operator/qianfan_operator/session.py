@@ -23,6 +23,7 @@ from yarl import URL
 
 from qianfan_operator.access import Login
 from qianfan_operator.decoder import LARGE, decode, decode_event, decode_page, is_shallow
+from qianfan_operator.network import trouble
 from qianfan_operator.pages import LARGEST_OBJECT, PageSize
 
 log = logging.getLogger(__name__)
@@ -135,8 +136,9 @@ class Session:
         while True:
             login = await asyncio.to_thread(self._access.login)
             headers = {**(more.get("headers") or {}), **login.headers}
+            way = {"ssl": login.trust, "proxy": login.proxy, "server_hostname": login.server_name}
             try:
-                return await self._session.request(method, address, **{**more, "headers": headers, "ssl": login.trust})
+                return await self._session.request(method, address, **{**more, "headers": headers, **way})
             except (aiohttp.ClientConnectorSSLError, aiohttp.ClientConnectorCertificateError) as error:
                 await self._wait(address.path, error)
             except (aiohttp.ClientConnectionError, TimeoutError):
@@ -154,7 +156,7 @@ class Session:
             if why.status == 429:
                 wait = max(wait, min(_retry_after(why.headers.get("Retry-After", "")), _AGAIN_MOST))
         else:
-            what = f"{type(why).__name__}: {why}"[:300]
+            what = trouble(why)
         log.warning("The API server refuses", extra={"path": path, "answer": what, "again_in": wait})
         await asyncio.to_thread(self._access.refused)
         if isinstance(why, aiohttp.ClientConnectorCertificateError) or what in {"401", "403"}:

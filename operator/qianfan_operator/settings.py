@@ -3,18 +3,42 @@
 Names that the vendor's SDK has keep their names [wire 1.2]. Contradictions are refused at the start.
 """
 
+import os
 import sys
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, ValidationError, model_validator
+from pydantic import AfterValidator, Field, PositiveInt, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from qianfan_operator import ca_bundle, urls
+from qianfan_operator.environment import PREFIX
 from qianfan_operator.selector import Selector
 
 LIST_LAG = 30.0  # seconds that the cloud's lists are believed to lag at most
 SUGGESTED_LABEL = "qianfan.dev/default-credentials=allowed"
 CLOCK_TOLERANCE = 5.0  # seconds by which the corrected clock may be off
 _NAME_LABEL = "kubernetes.io/metadata.name"  # the API server puts it on every namespace
+_YEAR = 366 * 86400.0  # seconds; nobody waits longer, and the clocks of the system cannot
+
+
+def _address(value: str) -> str:
+    urls.check(value)
+    return value
+
+
+def _proxy(value: str) -> str:
+    if value:
+        urls.check(value, credentials=True)
+    return value
+
+
+def _bundle(value: str) -> str:
+    if value:
+        ca_bundle.check(value)
+    return value
+
+
+Seconds = Annotated[float, Field(gt=0, le=_YEAR)]
 
 
 class Settings(BaseSettings):
@@ -22,17 +46,28 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="QIANFAN_", frozen=True, extra="ignore", allow_inf_nan=False)
 
-    console_api_base_url: str = Field(
-        "https://qianfan.baidubce.com",
-        pattern=r"^https?://[^/@\s]+/?$",
-        description="Scheme and host of the cloud's console API.",
+    console_api_base_url: Annotated[str, AfterValidator(_address)] = Field(
+        "https://qianfan.baidubce.com", description="Scheme and host of the cloud's console API."
     )
-    console_api_retry_timeout: PositiveFloat = Field(
+    console_api_retry_timeout: Seconds = Field(
         30.0,
         description="Seconds that one call may take to be answered (the SDK's name for it). A call is never repeated.",
     )
-    iam_sign_expiration_sec: PositiveInt = Field(300, description="Seconds that the signature of a read is valid.")
-    proxy: str = Field("", repr=False, description="Proxy for the cloud's API, such as `http://proxy:3128`.")
+    iam_sign_expiration_sec: PositiveInt = Field(
+        300, le=int(_YEAR), description="Seconds that the signature of a read is valid."
+    )
+    proxy: Annotated[str, AfterValidator(_proxy)] = Field(
+        "",
+        repr=False,
+        description="HTTP proxy for the cloud's API, such as `http://proxy:3128`; the only one: `HTTPS_PROXY` and the"
+        " like are ignored.",
+    )
+    ca_bundle: Annotated[str, AfterValidator(_bundle)] = Field(
+        "",
+        description="File with the certificate authorities (PEM) to trust for the cloud, or for a proxy that opens TLS,"
+        " in place of the built-in ones. Default: the file of `REQUESTS_CA_BUNDLE`, `CURL_CA_BUNDLE` or"
+        " `SSL_CERT_FILE`, in this order.",
+    )
     ssl_verification_enabled: bool = Field(
         True, description="Verify the cloud's certificate; `false` needs `QIANFAN_ALLOW_INSECURE`."
     )
@@ -48,11 +83,14 @@ class Settings(BaseSettings):
         le=60,
         description="Seconds that the signature of a change is valid: what arrives later is refused by the cloud.",
     )
-    create_grace_sec: PositiveFloat = Field(
+    create_grace_sec: Seconds = Field(
         120.0, description="Seconds before a look-up may conclude that a create did not arrive."
     )
     credentials_wait_sec: float = Field(
-        120.0, ge=0, description="Seconds that a missing Secret may take to appear before the object is Stalled."
+        120.0,
+        ge=0,
+        le=_YEAR,
+        description="Seconds that a missing Secret may take to appear before the object is Stalled.",
     )
     default_credentials_namespace: str = Field(
         "",
@@ -74,11 +112,11 @@ class Settings(BaseSettings):
         "",
         description="What stands for this cluster in names and marks; default: the uid of the kube-system namespace.",
     )
-    poll_min_sec: PositiveFloat = Field(10.0, description="Seconds between the first looks at what works in the cloud.")
-    poll_max_sec: PositiveFloat = Field(60.0, description="Seconds between later looks.")
-    resync_sec: PositiveFloat = Field(600.0, description="Seconds between looks at what is settled.")
-    probe_sec: PositiveFloat = Field(300.0, description="Seconds between tries of what waits for a person.")
-    retry_max_sec: PositiveFloat = Field(300.0, description="Longest wait in seconds between tries after failures.")
+    poll_min_sec: Seconds = Field(10.0, description="Seconds between the first looks at what works in the cloud.")
+    poll_max_sec: Seconds = Field(60.0, description="Seconds between later looks.")
+    resync_sec: Seconds = Field(600.0, description="Seconds between looks at what is settled.")
+    probe_sec: Seconds = Field(300.0, description="Seconds between tries of what waits for a person.")
+    retry_max_sec: Seconds = Field(300.0, description="Longest wait in seconds between tries after failures.")
     leader_election: bool = Field(
         True, description="Act only while holding the Lease `qianfan-operator`; without it never run two replicas."
     )
@@ -92,15 +130,15 @@ class Settings(BaseSettings):
         description="Maximum number of concurrent reconciles; one namespace, and one access key, uses at most half of "
         "them.",
     )
-    informer_check_sec: PositiveFloat = Field(
+    informer_check_sec: Seconds = Field(
         20.0, description="Seconds between two lists that are compared with what the watch has brought."
     )
-    informer_patience_sec: PositiveFloat = Field(
+    informer_patience_sec: Seconds = Field(
         60.0,
         description="Seconds for which the watch may miss an object before `/healthz` fails, and for which the API "
         "server may refuse the operator's credentials before the process ends.",
     )
-    shutdown_sec: PositiveFloat = Field(
+    shutdown_sec: Seconds = Field(
         50.0,
         description="Maximum time for a graceful shutdown, in seconds; then the ids that are not saved yet are logged. "
         "Keep it some seconds below the pod's `terminationGracePeriodSeconds`.",
@@ -136,6 +174,21 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _readable_authorities(self) -> "Settings":
+        if not self.ca_bundle and (found := ca_bundle.of_environment(os.environ)):
+            name, path = found
+            try:
+                ca_bundle.check(path)
+            except ValueError as error:
+                raise ValueError(f"{name} {error}. Correct it, or set {PREFIX}CA_BUNDLE") from None
+        return self
+
+    @property
+    def authorities(self) -> str:
+        """The file with the certificate authorities to trust; "" for the built-in ones."""
+        return self.ca_bundle or (ca_bundle.of_environment(os.environ) or ("", ""))[1]
+
+    @model_validator(mode="after")
     def _no_contradictions(self) -> "Settings":
         least = self.create_expiry_sec + self.console_api_retry_timeout + CLOCK_TOLERANCE + LIST_LAG
         if self.create_grace_sec < least:
@@ -168,13 +221,18 @@ class Settings(BaseSettings):
         return self
 
 
-def explain(error: ValidationError) -> str:
-    """Say in one line what to change in the environment."""
+NAMES = frozenset(f"{PREFIX}{name.upper()}" for name in Settings.model_fields)
+"""The variables that are settings."""
+
+
+def problems(error: ValidationError) -> list[str]:
+    """Say what to change in the environment, a sentence for each variable."""
     parts = []
     for problem in error.errors():
-        where = "".join(f"QIANFAN_{part}".upper() for part in problem["loc"])
-        parts.append(f"{where}: {problem['msg']}" if where else problem["msg"].removeprefix("Value error, "))
-    return "; ".join(parts)
+        where = "".join(f"{PREFIX}{part}".upper() for part in problem["loc"])
+        message = problem["msg"].removeprefix("Value error, ")
+        parts.append(f"{where}: {message}" if where else message)
+    return parts
 
 
 def table() -> str:

@@ -1,5 +1,6 @@
 """A transport that others can read and forge is used by nobody who has not said so; and keys go to one host only."""
 
+import json
 import os
 import subprocess
 import sys
@@ -38,8 +39,9 @@ def test_nobody_is_insecure_by_accident(tmp_path: Path, settings: dict[str, str]
     ended = start(tmp_path, **settings)
     assert ended.returncode == 2
     (line,) = ended.stderr.splitlines()
-    assert line.startswith(f"qianfan-operator: {names}")
-    assert "QIANFAN_ALLOW_INSECURE=true" in line
+    message = json.loads(line)["message"]
+    assert message.startswith(f"Invalid setting: {names}")
+    assert "QIANFAN_ALLOW_INSECURE=true" in message
 
 
 def test_a_redirect_leads_nowhere(make_transport, server) -> None:  # noqa: F811

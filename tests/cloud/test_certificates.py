@@ -121,7 +121,7 @@ def test_what_is_no_bundle_is_refused(tmp_path: Path, breaks):
     bundle = certificate(tmp_path, "cloud")[0]
     ca_bundle.check(str(bundle))
     breaks(bundle)
-    with pytest.raises(ValueError, match="names a file|must name a file"):
+    with pytest.raises(ValueError, match=r"names? a file"):
         ca_bundle.check(str(bundle))
 
 
@@ -133,7 +133,9 @@ def test_the_usual_variables_count_in_their_order():
     assert ca_bundle.of_environment({**both, "REQUESTS_CA_BUNDLE": "a"}) == ("REQUESTS_CA_BUNDLE", "a")
 
 
-@pytest.mark.parametrize("word", ["CertificateUntrusted", "ConnectionRefused", "StaleRequest", "HTTP 429", "SwitchedOff"])
+@pytest.mark.parametrize(
+    "word", ["CertificateUntrusted", "ConnectionRefused", "StaleRequest", "HTTP 429", "SwitchedOff"]
+)
 @pytest.mark.parametrize("form", ["code", "error_code", "X-Bce-Error-Code"])
 def test_the_cloud_cannot_say_our_words(known, server, word: str, form: str):
     """A reply that names one of our own proofs that nothing was sent proves nothing."""

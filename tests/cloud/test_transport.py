@@ -383,7 +383,11 @@ def test_a_refusal_tells_the_time_as_well(transport, server):
         ({"base_url": "http://127.0.0.1:9"}, "ConnectionRefused", "No connection to 127.0.0.1:9: connection refused."),
         ({"base_url": "http://[::1]:9"}, "ConnectionRefused", "No connection to [::1]:9: "),
         ({"base_url": "http://no.invalid"}, "NameResolution", "The host name of no.invalid:80 could not be resolved: "),
-        ({"proxy": "http://u:p@127.0.0.1:9"}, "ProxyFailed", "The proxy 127.0.0.1:9 (QIANFAN_PROXY) failed: connection"),
+        (
+            {"proxy": "http://u:p@127.0.0.1:9"},
+            "ProxyFailed",
+            "The proxy 127.0.0.1:9 (QIANFAN_PROXY) failed: connection",
+        ),
         ({"base_url": "https://127.0.0.1:{port}"}, "TLSFailed", "TLS with 127.0.0.1:{port} failed: "),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

@@ -1,17 +1,21 @@
 """Every knob: read from the environment, checked at the start, told in words that an administrator can act on."""
 
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
+from cloud.tls import certificate
+from qianfan_operator import ca_bundle
 from qianfan_operator.cloud.settings import CloudSettings
-from qianfan_operator.settings import CLOCK_TOLERANCE, LIST_LAG, SUGGESTED_LABEL, Settings, explain, table
+from qianfan_operator.settings import CLOCK_TOLERANCE, LIST_LAG, SUGGESTED_LABEL, Settings, problems, table
 
 
 @pytest.fixture(autouse=True)
 def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
     """Begin with none of our variables."""
-    for name in Settings.model_fields:
-        monkeypatch.delenv(f"QIANFAN_{name.upper()}", raising=False)
+    for name in (*(f"QIANFAN_{field.upper()}" for field in Settings.model_fields), *ca_bundle.VARIABLES):
+        monkeypatch.delenv(name, raising=False)
 
 
 LENT = {"QIANFAN_DEFAULT_CREDENTIALS_NAMESPACE": "pool"}
@@ -24,7 +28,7 @@ def refusal(monkeypatch: pytest.MonkeyPatch, **variables: str) -> str:
         monkeypatch.setenv(name, value)
     with pytest.raises(ValidationError) as refused:
         Settings()
-    return explain(refused.value)
+    return "; ".join(problems(refused.value))
 
 
 def test_the_defaults_contradict_nothing() -> None:
@@ -152,3 +156,93 @@ def test_the_label_that_is_suggested_selects(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("QIANFAN_DEFAULT_CREDENTIALS_NAMESPACE", "pool")
     monkeypatch.setenv(SELECTOR, SUGGESTED_LABEL)
     assert Settings().default_credentials_selector == SUGGESTED_LABEL
+
+
+HOSTS = [
+    ("", "must have a host name"),
+    (":443", "must have a host name"),
+    ("host:0", "a port from 1 to 65535"),
+    ("host:65536", "a port from 1 to 65535"),
+    ("host:port", "a port from 1 to 65535"),
+    ("host:", "a port from 1 to 65535"),
+    ("[::1", "must have the form"),
+    ("[::g]", "must have"),
+    ("1.2.3", "must have a host name or an IP address"),
+    ("a..b", "must have a host name"),
+    ("-a-.b", "must have a host name"),
+    ("a" * 64, "must have a host name"),
+    (".".join(["a" * 60] * 5), "must have a host name"),
+    ("ho st", "without spaces"),
+    ("höst", "ASCII"),
+    ("host ", "must not begin or end with a space"),
+    ("host\n", "must not begin or end with a space"),
+    ("host/path", "must not have a path"),
+    ("host?", "must not have a path, a query"),
+    ("host#x", "must not have a path, a query or a fragment"),
+]
+
+
+@pytest.mark.parametrize("name", ["QIANFAN_CONSOLE_API_BASE_URL", "QIANFAN_PROXY"])
+@pytest.mark.parametrize(("host", "told"), HOSTS)
+def test_an_address_that_cannot_work_is_refused(
+    monkeypatch: pytest.MonkeyPatch, name: str, host: str, told: str
+) -> None:
+    """A call would fail by it, in other words or with a traceback; so the start does."""
+    said = refusal(monkeypatch, **{name: f"https://{host}"})
+    assert said.startswith(f"{name}: must")
+    assert told in said
+
+
+@pytest.mark.parametrize(
+    ("proxy", "told"),
+    [
+        ("socks5://hidden@proxy", "SOCKS proxies are not supported"),
+        ("socks5h://proxy:1080", "SOCKS proxies are not supported"),
+        ("proxy:3128", "must begin with http:// or https://"),
+        (" http://proxy", "must not begin or end with a space"),
+        ("http://user:hid@den@proxy", "as %XX"),
+        ("http://user:hid%zzden@proxy", "as %XX"),
+        ("http://:hidden@proxy", "must have a user name"),
+        ("http://@proxy", "must have a user name"),
+        ("http://user:hidden%E5%AF%86@proxy", "Latin-1"),
+    ],
+)
+def test_a_proxy_that_cannot_work_is_refused(monkeypatch: pytest.MonkeyPatch, proxy: str, told: str) -> None:
+    """The message says what to change and never holds the password."""
+    said = refusal(monkeypatch, QIANFAN_PROXY=proxy)
+    assert said.startswith("QIANFAN_PROXY: ")
+    assert told in said
+    assert "hid" not in said
+
+
+@pytest.mark.parametrize(
+    "proxy", ["", "http://u:p%40@proxy:3128", "https://10.0.0.1", "http://[::1]:3128/", "http://a_b."]
+)
+def test_a_proxy_that_can_work_is_taken(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
+    """A name, an address, credentials, and a trailing slash are fine."""
+    monkeypatch.setenv("QIANFAN_PROXY", proxy)
+    assert Settings().proxy == proxy
+
+
+@pytest.mark.parametrize(
+    "field", ["POLL_MAX_SEC", "RESYNC_SEC", "SHUTDOWN_SEC", "CREDENTIALS_WAIT_SEC", "RETRY_MAX_SEC"]
+)
+def test_a_wait_that_no_clock_can_measure_is_refused(monkeypatch: pytest.MonkeyPatch, field: str) -> None:
+    """The system's own waits raise an error above some centuries."""
+    assert f"QIANFAN_{field}: " in refusal(monkeypatch, **{f"QIANFAN_{field}": "1e300"})
+
+
+@pytest.mark.parametrize("variable", ["QIANFAN_CA_BUNDLE", *ca_bundle.VARIABLES])
+def test_a_bundle_is_taken_from_the_setting_or_the_usual_variables(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str
+) -> None:
+    """It is checked at the start, by the name of the variable; ours counts before the others."""
+    good = str(certificate(tmp_path, "authority")[0])
+    monkeypatch.setenv(variable, good)
+    assert Settings().authorities == good
+    said = refusal(monkeypatch, **{variable: str(tmp_path / "missing")})
+    assert variable in said
+    assert "cannot be read (no such file or directory)" in said
+    if variable != "QIANFAN_CA_BUNDLE":
+        monkeypatch.setenv("QIANFAN_CA_BUNDLE", good)
+        assert Settings().authorities == good

@@ -5,9 +5,12 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import requests
+
+from cloud.tls import https
 
 Tamper = Callable[[str, Any], Any]
 """Takes the call's name and the reply's `result`, and returns another `result`."""
@@ -45,8 +48,8 @@ class Relay:
 
 
 @contextmanager
-def relay(target: str) -> Iterator[Relay]:
-    """Run a relay to `target`."""
+def relay(target: str, *certificate: Path) -> Iterator[Relay]:
+    """Run a relay to `target`; over TLS if it has a certificate and its key."""
     it = Relay(target)
 
     class Handler(BaseHTTPRequestHandler):
@@ -64,10 +67,16 @@ def relay(target: str) -> Iterator[Relay]:
         def log_message(self, *_: object) -> None:
             """Keep quiet."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        it.url = f"http://127.0.0.1:{server.server_port}"
+    with https(Handler, *certificate) if certificate else http(Handler) as it.url:
+        yield it
+
+
+@contextmanager
+def http(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    """Serve in plain text; supplies the URL."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}).start()
         try:
-            yield it
+            yield f"http://127.0.0.1:{server.server_port}"
         finally:
             server.shutdown()

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 
 class ConnectProxy:
-    """Answers CONNECT on a port of its own; `names` are hosts that only it can resolve, with a port on loopback each."""
+    """Answers CONNECT on a port of its own; `names` are hosts that only it resolves, each with a port on loopback."""
 
     def __init__(self, names: Mapping[str, int]) -> None:
         self._names = names

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import socket
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -71,6 +72,17 @@ def test_a_proxy_of_the_kubeconfig_is_used_by_every_client(stage: Stage, tmp_pat
         through.kill()
     user = "basic " + base64.b64encode(b"user:p@ss").decode().lower()
     assert set(proxy.asked) == {("api.invalid:6443", user)}
+
+
+def test_a_port_that_is_taken_is_one_line(stage: Stage) -> None:
+    """The process ends with the name of the setting and the cause."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        ended = operator(stage, "port", stage.cloud.url, HTTP_PORT=str(taken.getsockname()[1]))
+        ended.begin()
+        assert ended.until_ended() == 1
+    (line,) = [line for line in ended.log() if line["level"] == "CRITICAL"]
+    assert "QIANFAN_HTTP_PORT: cannot listen on" in str(line["message"])
+    assert "address already in use" in str(line["message"])
 
 
 def test_an_untrusted_cloud_is_told_and_a_bundle_mends_it(stage: Stage, tmp_path: Path) -> None:

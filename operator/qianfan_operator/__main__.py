@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from qianfan_operator import core_dumps, environment, health, logs, metrics, network
 from qianfan_operator.access import Access, ConfigException
 from qianfan_operator.allocator import give_large_blocks_back
+from qianfan_operator.api.common import GROUP
 from qianfan_operator.cloud.budget import LIMITS
 from qianfan_operator.cloud.client import Client
 from qianfan_operator.cloud.clock import SystemClock
@@ -34,7 +35,7 @@ from qianfan_operator.intake import Intake
 from qianfan_operator.key_checks import KeyChecks
 from qianfan_operator.keys import Key
 from qianfan_operator.kinds import BY_PLURAL
-from qianfan_operator.kube import Kube, KubeError
+from qianfan_operator.kube import Kube, KubeError, Unreachable
 from qianfan_operator.leader import RENEW, Alone, Election
 from qianfan_operator.listing import Listing
 from qianfan_operator.protocol import Protocol
@@ -149,7 +150,7 @@ def _connect(settings: Settings, clock: SystemClock, access: Access, kube: Kube,
 async def _run(settings: Settings) -> int:
     access = Access()
     kube = Kube(settings.workers + 3, access=access)
-    cluster = settings.cluster_id or await asyncio.to_thread(kube.cluster_uid)
+    cluster = await asyncio.to_thread(_cluster, settings, kube)
     parts = _connect(settings, SystemClock(), access, kube, cluster)
     _warn(parts.cloud)
     if access.login().unverified:
@@ -161,6 +162,19 @@ async def _run(settings: Settings) -> int:
     code = await _lead_and_watch(parts)
     await runner.cleanup()
     return code
+
+
+def _cluster(settings: Settings, kube: Kube) -> str:
+    """Name the cluster. Raises KubeError if the API server cannot be reached, so that the start ends with its cause."""
+    if not settings.cluster_id:
+        return kube.cluster_uid()
+    try:
+        kube.crd_metadata(f"{next(iter(BY_PLURAL))}.{GROUP}")
+    except Unreachable:
+        raise
+    except KubeError as error:
+        log.debug("The API server can be reached", extra={"answer": str(error)})
+    return settings.cluster_id
 
 
 async def _serve(settings: Settings, access: Access, parts: _Parts) -> tuple[web.ServerRunner, int]:

@@ -59,6 +59,10 @@ class KubeError(Exception):
     retry_after: float | None = None
 
 
+class Unreachable(KubeError):
+    """There was no answer; the message names the address and the cause."""
+
+
 class InvalidName(KubeError):
     """A segment of a path would be no DNS-1123 name, so nothing was sent; the message says which and of what."""
 
@@ -252,7 +256,7 @@ class Kube:
                 self._access.refused()
             raise _ERRORS.get(error.status, KubeError)(f"{method} {path}: {error.status} {error.reason}") from error
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise KubeError(f"{method} {path}: {self._reached()}: {trouble(error)}") from error
+            raise Unreachable(f"{method} {path}: {self._reached()}: {trouble(error)}") from error
         if response.status == 401:
             self._access.refused()
         if not 200 <= response.status < 300:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol
 
 from qianfan_operator.keys import Key
+from qianfan_operator.kube import KubeError
 from qianfan_operator.store import Store
 
 log = logging.getLogger(__name__)
@@ -53,11 +54,16 @@ class Listing:
 
     async def complete(self) -> None:
         """Look until everything has been seen."""
+        told = ""
         while True:
             began = time.monotonic()
             try:
                 if await asyncio.to_thread(self.look):
                     return
+            except KubeError as error:
+                if str(error) != told:
+                    told = str(error)
+                    log.warning("The objects could not be listed", extra={"error": told})
             except Exception:
                 log.exception("The objects could not be listed")
             await asyncio.sleep(max(_PAUSE, time.monotonic() - began))  # large lists are not asked for without a rest

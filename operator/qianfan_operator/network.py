@@ -48,15 +48,15 @@ def cause(error: BaseException) -> str:
 
 
 def trouble(error: BaseException) -> str:
-    """Say what failed, and why: the certificate, DNS, the proxy, or the connection."""
+    """Say what failed, and why: the certificate, DNS, the proxy, or the connection; and where, if the error knows."""
     words, inner = cause(error), list(wrapped(error))
-    if any(isinstance(one, _PROXY) for one in inner):
-        return f"the proxy failed: {words}"
-    if untrusted(error):
-        return f"the certificate is not trusted: {words}"
-    if any(isinstance(one, socket.gaierror) for one in inner):
-        return f"the host name cannot be resolved: {words}"
-    return words
+    kinds = (
+        (any(isinstance(one, _PROXY) for one in inner), "the proxy failed: "),
+        (untrusted(error), "the certificate is not trusted: "),
+        (any(isinstance(one, socket.gaierror) for one in inner), "the host name cannot be resolved: "),
+    )
+    where = next((f"{one.host}:{one.port}: " for one in inner if isinstance(one, aiohttp.ClientConnectorError)), "")
+    return f"{where}{next((kind for applies, kind in kinds if applies), '')}{words}"
 
 
 def address(url: str) -> str:

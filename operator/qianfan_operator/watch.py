@@ -21,6 +21,7 @@ from qianfan_operator.access import Access
 from qianfan_operator.api.common import GROUP, SECRET_NAME, VERSION
 from qianfan_operator.intake import Intake
 from qianfan_operator.kube import decode_secret
+from qianfan_operator.network import trouble
 from qianfan_operator.pages import MOST
 from qianfan_operator.session import Session
 
@@ -215,6 +216,8 @@ class Watch:
                     await process_discovered_resource_event(
                         raw_event=changed, settings=self._settings, registry=registry, insights=self._insights
                     )
+            except (aiohttp.ClientError, TimeoutError) as error:
+                log.warning("Could not check for missing CRDs", extra={"error": trouble(error)})
             except Exception:
                 log.exception("Could not check for missing CRDs")
 

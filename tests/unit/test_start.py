@@ -29,6 +29,7 @@ def started(tmp_path: Path, server: str = "", proxy: str = "", **environment: st
     return done.returncode, [json.loads(line) for line in done.stderr.splitlines()]
 
 
+@pytest.mark.parametrize("settings", [{}, {"QIANFAN_CLUSTER_ID": "c"}], ids=["", "with a cluster id"])
 @pytest.mark.parametrize(
     ("server", "proxy", "words"),
     [
@@ -38,10 +39,10 @@ def started(tmp_path: Path, server: str = "", proxy: str = "", **environment: st
     ],
 )
 def test_an_api_server_that_cannot_be_reached_is_one_line(
-    tmp_path: Path, server: str, proxy: str, words: list[str]
+    tmp_path: Path, server: str, proxy: str, words: list[str], settings: dict[str, str]
 ) -> None:
     """It names the address and the cause, without a traceback, and the exit code is 1."""
-    code, lines = started(tmp_path, server, proxy)
+    code, lines = started(tmp_path, server, proxy, **settings)
     assert code == 1
     (line,) = lines
     assert all(word in line["message"] for word in words), line

@@ -14,7 +14,6 @@ from e2e.place import JOB, KINDS, MODEL, SERVICE, Place, condition, job, model, 
 from e2e.process import OperatorProcess
 from e2e.shell import Shell
 from qianfan_devcluster.cluster import Cluster
-from qianfan_devcluster.components import Component
 from qianfan_devcluster.keeper import Keeper
 from qianfan_simulator import Never
 
@@ -109,6 +108,7 @@ class Installed:
         self.run(
             "kubectl delete -k crds/ --ignore-not-found --wait=false", "kubectl delete -k deploy/ --ignore-not-found"
         )
+        self.run(*blocks("Optional parts"))
         while self.crds():
             self._shell.run("bash", "-c", f"{blocks('Stuck in Terminating')[-1]}\ntrue")  # a CRD may go in between
 
@@ -123,8 +123,6 @@ def installed(bare_place: Place, shell: Shell) -> Iterator[Installed]:
     with closing(Keeper()) as keeper:
         installed = Installed(keeper, bare_place, shell)
         installed.run(install_commands())
-        for act in (bare_place.cluster.kill, bare_place.cluster.start):
-            act(Component.CONTROLLER_MANAGER)  # it never deletes again what it once met as a kind that is not there
         bare_place.give_keys()
         installed.start_operator()
         yield installed
@@ -158,6 +156,14 @@ def until_as_before(place: Place, chain: list[dict], before: list[str]) -> None:
     place.until_waiting(JOB, "Training", "long")
     assert ids(place) == before
     assert place.paid() == PAID
+
+
+def until_all_are_deleted(place: Place) -> None:
+    """Wait until every object is on its way out; it stays for its finalizer."""
+    place.history.wait_for(
+        lambda: all("deletionTimestamp" in body["metadata"] for _, body in place.history.all(place.namespace)),
+        lambda: "not all objects are deleted",
+    )
 
 
 def all_work(place: Place, before: list[str]) -> bool:
@@ -238,10 +244,7 @@ def test_what_is_stuck_in_terminating_gets_free(installed: Installed, way: str) 
     installed.operator.kill()
     installed.run("kubectl delete -k deploy/", "kubectl delete -k crds/ --wait=false")
     assert len(installed.crds()) == len(installed.terminating()) == len(KINDS)
-    place.history.wait_for(
-        lambda: all("deletionTimestamp" in body["metadata"] for _, body in place.history.all(place.namespace)),
-        lambda: "not all objects are deleted with their CRD",
-    )
+    until_all_are_deleted(place)
 
     told = installed.run(record)
     assert all(name in told for name in ("essay", "long", place.namespace))
@@ -279,6 +282,7 @@ def test_a_namespace_that_no_operator_lets_go_gets_free(installed: Installed, wa
     before = ids(place)
     installed.operator.kill()
     installed.run("kubectl delete -k deploy/", f"kubectl delete namespace {place.namespace} --wait=false")
+    until_all_are_deleted(place)
     place.history.wait_for(
         lambda: place.kubectl("get", "secrets", "-o", "name") == "", lambda: "the Secret is still there"
     )
@@ -319,9 +323,14 @@ def test_an_operator_without_crds_says_so_and_goes_on_when_they_come(installed: 
         )
         assert install_crds in installed.operator.readiness()
         assert installed.operator.healthy()
-        told = [line for line in installed.operator.log() if str(line["message"]).startswith("CRDs are not installed")]
-        assert told[-1]["crds"] == ", ".join(names)
-        assert install_crds in str(told[-1]["message"])
+        place.history.wait_for(
+            lambda: (install_crds, ", ".join(names)) in told(), lambda: f"{names} are not all missed: {told()}"
+        )
+
+    def told() -> list[tuple[str, object]]:
+        """What the log says is to be run, and for which CRDs."""
+        lines = [line for line in installed.operator.log() if str(line["message"]).startswith("CRDs are not installed")]
+        return [(str(line["message"]).partition("Install them: ")[2], line["crds"]) for line in lines]
 
     installed.run("kubectl delete -k crds/")
     until_missed()

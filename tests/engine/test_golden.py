@@ -22,7 +22,8 @@ def test_the_golden_set_is_what_the_engine_writes_and_no_more(situation: Situati
     """The same story gives the same bytes (`make golden` writes them), and an hour of what lasts adds not one write.
 
     It is looked at all the time, and nothing is told of it but that an outage lasts. Only a create that is tried again
-    is announced before it is sent, and that is taken back when it is refused: two writes, which change no condition. What passes does pass.
+    is announced before it is sent, and that is taken back when it is refused: two writes, which change no condition.
+    What passes does pass.
     """
     with played(situation, kind) as (world, key):
         text = path(situation, kind).read_text(encoding="utf-8")

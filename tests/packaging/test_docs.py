@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from qianfan_operator.cloud.errors import CODES
 from qianfan_operator.reasons import Reason
 
 ROOT = Path(__file__).parents[2]
@@ -41,6 +42,14 @@ def test_every_reason_is_explained() -> None:
     rows = re.findall(r"^\| `(\w+)` \| (.*?) \| (.*?) \|$", read("docs/reasons.md"), re.MULTILINE)
     assert {name: sentence for name, sentence, _ in rows} == {str(one): one.sentence for one in Reason}
     assert all(advice for _, _, advice in rows)
+
+
+def test_the_design_explains_every_code_that_has_a_rule() -> None:
+    """Each code that the client knows stands under "Error table" in docs/design/errors-and-timing.md."""
+    section = read("docs/design/errors-and-timing.md").partition("\n## Error table\n")[2].partition("\n## ")[0]
+    known = {code for code in CODES if not code.startswith("HTTP ") and code not in {"OK", "Aborted"}}
+    assert len(known) >= 50
+    assert {code for code in known if not re.search(rf"\b{code}\b", section)} == set()
 
 
 def test_the_situations_of_the_design_name_known_reasons() -> None:

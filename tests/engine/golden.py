@@ -4,6 +4,7 @@
 uids and the names are those of the fake world, so that the same code gives the same bytes.
 """
 
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from engine.situations import SITUATIONS, Situation
 from engine.world import World
 from qianfan_operator.keys import Key
 
+_PORT = re.compile(r"127\.0\.0\.1:[0-9]+")  # of the simulator, another one each time
 FOLDER = Path(__file__).parents[1] / "golden"
 
 
@@ -40,7 +42,7 @@ def render(situation: Situation, raw: Mapping[str, Any]) -> str:
     metadata = {name: value for name, value in raw["metadata"].items() if name != "resourceVersion"}
     shown = {**raw, "metadata": metadata, "status": dict(sorted(raw["status"].items()))}
     words = yaml.safe_dump(shown, sort_keys=False, allow_unicode=True, width=120)
-    return f"# {situation.sentence}\n{words}"
+    return f"# {situation.sentence}\n{_PORT.sub('qianfan.baidubce.com:443', words)}"
 
 
 def kept() -> Iterator[tuple[Situation, str, dict[str, Any]]]:

@@ -36,6 +36,8 @@ from qianfan_operator.subject import Subject
 from qianfan_operator.workqueue import Lane
 
 log = logging.getLogger(__name__)
+_MISSED = "missed"
+"""What is first seen when a Secret is not there; also a settled object remembers it, else it would be missed anew."""
 FAILING = frozenset({Trouble.RETRY, Trouble.WAIT})
 FOLLOWED = frozenset(
     {Action.STOP, Action.STOP_OTHER, Action.RELEASE, Action.SWITCH, Action.CONFIRM, Action.SURVEY}
@@ -239,7 +241,7 @@ class Engine:
 
     def _first_missed(self, resource: Resource, where: Where) -> float:
         key = Key(resource.plural, resource.metadata.namespace, resource.metadata.name)
-        return self._store.first_sight(key, ("missed", where), self._clocks.boot())
+        return self._store.first_sight(key, (_MISSED, where), self._clocks.boot())
 
     def _needing(self, subject: Subject, things: Iterable[Need], reads: Callable[[Account], bool]) -> Iterator[Key]:
         account = self._credentials.known(subject.resource)
@@ -338,7 +340,7 @@ class Engine:
             return Again(self._schedule.retry(1), Lane.RETRY)
         if is_settled(subject.kind, resource):
             self._store.forget_body(subject.key)
-            record.sights.clear()
+            record.sights = {what: since for what, since in record.sights.items() if _is_missed(what)}
         if isinstance(step, Record):
             if decision.action is not Action.SURVEY:
                 record.claims.clear()
@@ -376,6 +378,10 @@ class Engine:
         if is_true(status.conditions, READY):
             return self._schedule.settled()
         return self._schedule.stalled() if is_true(status.conditions, STALLED) else self._schedule.poll(looks)
+
+
+def _is_missed(what: Hashable) -> bool:
+    return isinstance(what, tuple) and what[:1] == (_MISSED,)
 
 
 def _restore(subject: Subject, record: Entry) -> None:

@@ -45,6 +45,21 @@ def test_patience_does_not_depend_on_the_clock_of_the_node(world: World, ahead: 
     assert world.writes(key) == before
 
 
+def test_a_missing_secret_is_not_waited_for_without_end(world: World) -> None:
+    """Also by what stays Ready meanwhile: after its time it is looked for as seldom as anything settled."""
+    world.kube.apply(job())
+    key = world.kube.apply(model())
+    world.until(key, "Available")
+    world.set_secret(None)
+    world.rest(3600)
+    assert world.condition(key, "Synced")["reason"] == "CredentialsNotFound"
+    reads = list[str]()
+    world.kube.around = lambda name, do: (reads.append(name), do())[1]
+    world.rest(DAY)
+    assert reads.count("secret") <= DAY / 600 + 10
+    assert world.is_so(key)
+
+
 def test_a_secret_that_lacks_a_key_is_told(world: World) -> None:
     """What is missing in the Secret is named."""
     world.kube.secrets["default", "qianfan-credentials"].pop("QIANFAN_SECRET_KEY")

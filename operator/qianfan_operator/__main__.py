@@ -256,7 +256,7 @@ def _warn(cloud: CloudSettings) -> None:
     if cloud.insecure:
         log.warning(
             "The connection to the cloud is not secure, as QIANFAN_ALLOW_INSECURE allows: do not use it with real keys",
-            extra={"cloud": cloud.origin, "cause": ", ".join(cloud.insecure)},
+            extra={"cloud": cloud.origin, "causes": cloud.insecure},
         )
 
 

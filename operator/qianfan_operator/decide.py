@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
+from qianfan_operator.caller import Cause
 from qianfan_operator.conditions import Synced, Verdict
 from qianfan_operator.reasons import Reason
 
@@ -260,6 +261,18 @@ def _failed(facts: Facts) -> Decision | None:
     if facts.phase is Phase.OVERDUE:  # the cloud is as it was written; only somebody's money is missing
         return _say(facts.phase_why, stalled=True)
     return _say(facts.phase_why, stalled=True, synced=Synced("False"), ended=False)
+
+
+def cause_of(facts: Facts, action: Action) -> Cause:
+    """Say for the log why an action was decided."""
+    if facts.deleting:
+        return Cause.ORPHAN if action is Action.FORGET else Cause.DELETION
+    if action in {Action.STOP, Action.STOP_OTHER}:
+        if facts.stop_wanted:
+            return Cause.DESIRED_STATE
+        return Cause.DEADLINE if action is Action.STOP or facts.others_overdue else Cause.REPLACE
+    causes = {Action.CREATE: Cause.CREATE, Action.ADOPT: Cause.ADOPT, Action.SWITCH: Cause.SWITCH}
+    return causes.get(action, Cause.SEARCH)
 
 
 RULES: tuple[Callable[[Facts], Decision | None], ...] = (

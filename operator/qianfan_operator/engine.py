@@ -12,14 +12,16 @@ from typing import Any
 
 from pydantic.alias_generators import to_camel
 
+from qianfan_operator import caller
 from qianfan_operator.api.common import FINALIZER, Need, Resource, Unreadable
+from qianfan_operator.caller import Cause
 from qianfan_operator.claims import Claims
 from qianfan_operator.cloud import budget
 from qianfan_operator.cloud.errors import CloudError
 from qianfan_operator.conditions import READY, STALLED, Verdict, is_true
 from qianfan_operator.crd_guard import CrdGuard
 from qianfan_operator.credentials import Access, Account, Credentials
-from qianfan_operator.decide import CHANGES, Action, Decision, Facts, Trouble, Want, Why, decide
+from qianfan_operator.decide import CHANGES, Action, Decision, Facts, Trouble, Want, Why, cause_of, decide
 from qianfan_operator.events import Events
 from qianfan_operator.external import Adopt, Hold, Kind, Pay, Plan, Record, Step, World
 from qianfan_operator.gather import Gatherer, Unsure, hears
@@ -95,7 +97,7 @@ class Engine:
 
     def _safely(self, turn: Callable[[Key], object], key: Key) -> Again:
         spent = budget.Budget(self._limits, self._clocks.boot)
-        with budget.within(spent):
+        with budget.within(spent), caller.within(caller.Caller(str(key))):
             again = self._without_raising(turn, key)
         return self._not_too_soon(key, again, spent)
 
@@ -159,6 +161,7 @@ class Engine:
     def _taken(self, key: Key) -> Subject | None:
         """Take an object in hand, and write first what was made for it; None: it is none of ours any more."""
         subject = Subject(key, self._kinds[key.plural], self._kube, self._store, self._events, self._clocks.now())
+        caller.read(subject.resource.metadata.generation)
         if subject.resource.metadata.deletion_timestamp and FINALIZER not in subject.resource.metadata.finalizers:
             self._protocol.abandon(key)  # it is others that keep the object; nobody would release what was made for it
             return None
@@ -199,6 +202,7 @@ class Engine:
         subject.heard = hears(facts, decision)
         if held_up:
             return self._finish(subject, facts, decision, held_up, access.account, altered)
+        caller.because(cause_of(facts, decision.action))
         try:
             step = self._act(subject, access, world, decision, plan)
         except CloudError as error:
@@ -268,6 +272,9 @@ class Engine:
         if action is Action.FORGET:
             if verdict.reason is Reason.ORPHANED:
                 _tell_left(subject, verdict)
+                caller.because(Cause.CRD_DELETED)
+            elif not subject.kept:
+                caller.because(Cause.NOTHING_LEFT)
             subject.let_go()
             return Hold(verdict)
         if account is None:
@@ -304,6 +311,7 @@ class Engine:
         updates = self._claims.claim(subject, account, released.updates, marked=True)
         if isinstance(updates, Hold):
             if updates.verdict.reason is Reason.ALREADY_MANAGED:
+                caller.because(Cause.ALREADY_MANAGED)
                 subject.let_go()  # what was found is not ours to release
             return updates
         self._store.wait_for(subject.key, released.waits_for)
@@ -402,5 +410,6 @@ def _tell_left(subject: Subject, verdict: Verdict) -> None:
     except (Forbidden, Invalid) as error:
         log.warning("The last status of a deleted object was refused", extra={**about, "error": str(error)})
         subject.warn(Why(verdict.reason, verdict.message))
-    words = "Orphaned" if verdict.reason is Reason.ORPHANED else "Left in the cloud"
-    log.warning(words, extra={**about, "cause": verdict.message})
+    orphaned = verdict.reason is Reason.ORPHANED
+    words, cause = ("Orphaned", Cause.CRD_DELETED) if orphaned else ("Left in the cloud", Cause.DELETION)
+    log.warning(words, extra={**about, "cause": cause, "ids": subject.ids, "left": verdict.message})

@@ -4,6 +4,7 @@ import logging
 from dataclasses import replace
 from typing import Any
 
+from qianfan_operator import caller
 from qianfan_operator.api.common import Unreadable
 from qianfan_operator.claims import Claims, Unknown
 from qianfan_operator.cloud.errors import CloudError, Fate
@@ -75,10 +76,9 @@ class Gatherer:
         resource, kind = subject.resource, subject.kind
         spec, status = resource.spec, resource.status
         deleting, intent = resource.metadata.deletion_timestamp is not None, status.pending is not None
-        kept = spec.deletion_policy_for(adopted=kind.adopted(resource)) == "Orphan"
         facts = Facts(
             deleting=deleting,
-            orphan=kept or (deleting and not intent and kind.has_left(resource)),
+            orphan=subject.kept or (deleting and not intent and kind.has_left(resource)),
             paused=spec.paused,
             trouble=access.trouble,
             trouble_why=access.why,
@@ -100,8 +100,10 @@ class Gatherer:
             try:
                 seen = kind.observe(world, access.account, resource)
             except CloudError as error:
-                facts = self.troubled(subject, facts, error, access.account)
-                _ask_again(subject, facts, world)
+                unsure = _is_unsure(subject, world)
+                facts = self.troubled(subject, facts, error, access.account, unsure=unsure)
+                if unsure and facts.trouble in {Trouble.RETRY, Trouble.STALL}:
+                    raise Unsure(facts.trouble_why.message) from error
             else:
                 world.claims.pop(_FAILED, None)
                 updates = self._looked(subject, access.account, seen)
@@ -158,11 +160,21 @@ class Gatherer:
         trouble = Trouble.STALL if facts.deleting else Trouble.WAIT
         return replace(facts, trouble=trouble, trouble_why=Why(Reason.ACCOUNT_CHANGED, message))
 
-    def troubled(self, subject: Subject, facts: Facts, error: CloudError, account: Account | None) -> Facts:
-        """Turn an error of the cloud into the trouble of this pass; raises Conflict if it met keys of yesterday."""
+    def troubled(
+        self, subject: Subject, facts: Facts, error: CloudError, account: Account | None, *, unsure: bool = False
+    ) -> Facts:
+        """Turn an error of the cloud into the trouble of this pass; raises Conflict if it met keys of yesterday.
+
+        `unsure`: the call is repeated before anything is told of it.
+        """
         subject.note_error(error)
-        about = {"object": str(subject.key), "operation": error.operation, "code": error.code, "error": str(error)}
-        log.info("cloud call failed", extra=about)
+        about = {
+            **caller.about(), "object": str(subject.key), "operation": error.operation, "code": error.code,
+            "error_class": error.error_class.value, "request_id": error.request_id, "retry_after": error.retry_after,
+            "error": str(error),
+        }  # fmt: skip
+        single = unsure and error.reason is not Reason.CREDENTIALS_INVALID
+        log.log(logging.INFO if single else logging.WARNING, "cloud call failed", extra=about)
         if error.reason is Reason.CREDENTIALS_INVALID and account:
             self._credentials.refused(subject.resource, account, error.words)
             access = self._credentials.access(subject.resource)
@@ -184,13 +196,12 @@ def _plan(subject: Subject, world: World) -> Plan:
         return Plan(Want.WAIT, Why(Reason.DEPENDENCY_NOT_READY, f"{error}."))
 
 
-def _ask_again(subject: Subject, facts: Facts, world: World) -> None:
-    """Raise Unsure if the last look had found all well: a cloud that comes and goes must not be heard at each turn."""
+def _is_unsure(subject: Subject, world: World) -> bool:
+    """Say whether the last look had found all well: a cloud that comes and goes must not be heard at each turn."""
     status, first = subject.resource.status, _FAILED not in world.claims
     world.claims[_FAILED] = True
     known = status.observed_generation == subject.resource.metadata.generation and is_true(status.conditions, SYNCED)
-    if first and known and facts.trouble in {Trouble.RETRY, Trouble.STALL}:
-        raise Unsure(facts.trouble_why.message)
+    return first and known
 
 
 def hears(facts: Facts, decision: Decision, *, tried: bool = False) -> bool:

@@ -131,7 +131,7 @@ class Election:
                     led = True
                     gained()
         except Lost as error:
-            log.warning("The Lease is lost", extra={"why": str(error)})
+            log.warning("The Lease is lost", extra={"error": str(error)})
             lost()
         except Exception:
             log.exception("The election cannot go on")

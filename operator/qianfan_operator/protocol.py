@@ -11,8 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from qianfan_operator import repeating
+from qianfan_operator import caller, repeating
 from qianfan_operator.api.common import Pending, Unreadable
+from qianfan_operator.caller import Cause
 from qianfan_operator.claims import Claims, Unknown
 from qianfan_operator.cloud.errors import CloudError
 from qianfan_operator.conditions import Synced, Verdict
@@ -74,8 +75,10 @@ class Protocol:
             pending = landing.pending
             named = {name: value for name, value in pending.inputs.items() if name.endswith(_NAMING) and value}
             about = {"uid": landing.uid, "operation": pending.operation, "attempt": pending.attempt, "inputs": named}
-            words = "Resource created but its id was not saved. Set spec.adopt, or delete it in the console."
-            log.error(words, extra={**_about(key, landing), **about})
+            log.error(
+                "Resource created but its id was not saved. Set spec.adopt, or delete it in the console.",
+                extra={**_about(key, landing), **about},
+            )
         return len(unwritten)
 
     def pay(self, subject: Subject, account: Account, world: World, step: Pay, verdict: Verdict) -> Hold | Record:
@@ -108,11 +111,10 @@ class Protocol:
                 self._hand_over(subject, account, pending, None, subject.kind.refused(error))
                 self.land(subject, verdict)
                 raise
-            log.warning(
-                "The outcome of a create request is unknown", extra={"object": str(subject.key), "error": str(error)}
-            )
+            about = {"operation": error.operation, "code": error.code, "error_class": error.error_class.value}
+            told = {**about, "request_id": error.request_id, "error": str(error)}
+            log.warning("The outcome of a create request is unknown", extra={**caller.about(), **told})
             return self.confirm(subject, account, world, now_if_there=error.exists)
-        log.info("Created", extra={"object": str(subject.key), "operation": step.operation, "ids": repr(reply)})
         self._hand_over(subject, account, pending, reply)
         if not self.land(subject, verdict):
             raise Conflict(f"{subject.key} went on without this pass")
@@ -182,6 +184,7 @@ class Protocol:
         if landing is None:
             return
         if landing.reply is not None:
+            caller.because(Cause.OBJECT_GONE)
             log.warning("Object deleted during a create request", extra=_about(key, landing))
             try:
                 landing.undo()

@@ -157,7 +157,7 @@ class Session:
                 wait = max(wait, min(_retry_after(why.headers.get("Retry-After", "")), _AGAIN_MOST))
         else:
             what = trouble(why)
-        log.warning("The API server refuses", extra={"path": path, "answer": what, "again_in": wait})
+        log.warning("The API server refuses", extra={"path": path, "answer": what, "retry_after": wait})
         await asyncio.to_thread(self._access.refused)
         if isinstance(why, aiohttp.ClientConnectorCertificateError) or what in {"401", "403"}:
             since = self._refused.setdefault(path, self._clock())
@@ -237,7 +237,7 @@ class Session:
         """Wait, the longer the more often in a row; returns how long it was."""
         wait = self._odd[path] = min(2 * self._odd.get(path, _ODD_WAIT / 2), _ODD_WAIT_MOST)
         log.warning(
-            "The API server said what cannot be read", extra={"path": path, "error": str(error), "again_in": wait}
+            "The API server said what cannot be read", extra={"path": path, "error": str(error), "retry_after": wait}
         )
         await self._pause(wait)
         return wait

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from qianfan_operator import caller
 from qianfan_operator.api.common import (
     FINALIZER,
     RECONCILE_ANNOTATION,
@@ -55,6 +56,7 @@ _INVITING = frozenset(
     }
 )  # what a change of the annotation has tried again or undone, and what is only known when the cloud can be asked
 
+_IDS = ("Id", "Uuid", "IdStr", "taskName", "serviceName", "modelName", "published")
 _SHOWN = ("vdl_link", "console_url", "url", "train_type", "versions", "version_count")
 """Fields of a status that only show something: no decision is made by them."""
 
@@ -87,6 +89,19 @@ class Subject:
         metadata, status = self.resource.metadata, self.resource.status
         kept = FINALIZER in metadata.finalizers or metadata.deletion_timestamp is not None
         return not kept and (self.resource.is_foreign or status.pending is not None or status.account is not None)
+
+    @property
+    def kept(self) -> bool:
+        """Whether deleting the object leaves the cloud as it is, by its policy."""
+        adopted = self.kind.adopted(self.resource)
+        return self.resource.spec.deletion_policy_for(adopted=adopted) == "Orphan"
+
+    @property
+    def ids(self) -> list[str]:
+        """What the status records in the cloud, for the log: each id as `name=value`."""
+        recorded = self.resource.status.to_dict()
+        runs = ((f"runs.{name}", value) for run in recorded.get("runs", ()) for name, value in run.items())
+        return [f"{name}={value}" for name, value in (*recorded.items(), *runs) if name.endswith(_IDS)]
 
     @property
     def told(self) -> tuple[Condition, ...]:
@@ -198,6 +213,7 @@ class Subject:
         if FINALIZER in metadata.finalizers:
             rest = [name for name in metadata.finalizers if name != FINALIZER]
             self._guarded(lambda version: self._kube.patch_finalizers(self.key, version, rest))
+            log.info("finalizer removed", extra={**caller.about(), "object": str(self.key), "ids": self.ids})
         self.released = True
 
     def note(self, updates: Updates) -> None:

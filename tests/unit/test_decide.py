@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from conformance import check, kstatus
+from qianfan_operator.caller import Cause
 from qianfan_operator.conditions import AVAILABLE, SUCCEEDED, Synced, Verdict, conditions
-from qianfan_operator.decide import CHANGES, Action, Decision, Facts, Phase, Trouble, Want, Why, decide
+from qianfan_operator.decide import CHANGES, Action, Decision, Facts, Phase, Trouble, Want, Why, cause_of, decide
 from qianfan_operator.reasons import Reason
 
 Space = list[tuple[Facts, Decision]]
@@ -34,6 +35,23 @@ def space() -> Space:
     rest = list(itertools.product(Trouble, Want, Phase))
     every = (Facts(**on, trouble=trouble, want=want, phase=phase) for on in flags for trouble, want, phase in rest)
     return [(facts, decide(facts)) for facts in every]
+
+
+def test_the_cause_in_the_log_is_that_of_the_rule_that_decided(space: Space) -> None:
+    """A stop is logged for the field of the spec that its message names; a deletion for nothing else."""
+    named = {
+        "spec.desiredState": Cause.DESIRED_STATE, "spec.activeDeadlineSeconds": Cause.DEADLINE,
+        "the run of another attempt": Cause.REPLACE,
+    }  # fmt: skip
+    seen = set()
+    for facts, decision in space:
+        cause = cause_of(facts, decision.action)
+        if decision.action in {Action.STOP, Action.STOP_OTHER}:
+            seen.add(cause)
+            assert cause is next(one for words, one in named.items() if words in decision.verdict.message)
+        elif decision.action in {Action.RELEASE, Action.FORGET}:
+            assert cause is (Cause.ORPHAN if facts.orphan else Cause.DELETION)
+    assert seen == set(named.values())
 
 
 def first(space: Space, bad: Callable[[Facts, Decision], bool]) -> Facts | None:

@@ -5,7 +5,6 @@ look at before it asks again (design 5).
 """
 
 import json
-import logging
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
@@ -21,7 +20,7 @@ from urllib3.exceptions import DecodeError, HTTPError, NameResolutionError, NewC
 from urllib3.util import Retry
 
 from qianfan_operator.ca_bundle import CaBundle
-from qianfan_operator.cloud import budget
+from qianfan_operator.cloud import budget, call_log
 from qianfan_operator.cloud.clock import Clock, CloudClock
 from qianfan_operator.cloud.endpoints import REPLY_LIMIT, USER_LIST, Endpoint
 from qianfan_operator.cloud.errors import (
@@ -43,8 +42,6 @@ from qianfan_operator.cloud.settings import CloudSettings
 from qianfan_operator.cloud.signing import authorization, timestamp
 from qianfan_operator.network import address, cause, untrusted
 from qianfan_operator.sealed import Sealed
-
-logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -176,6 +173,8 @@ class Transport:
         operation = request.endpoint.operation
         started = self._clock.boottime()
         code, request_id, large = "Aborted", "", ExitStack()
+        value: T | None = None
+        failure: CloudError | None = None
         try:
             reply = read_reply(operation, self._exchange(request, large), self.keys.redact)
             request_id = reply.request_id
@@ -186,14 +185,14 @@ class Transport:
                 raise CloudError(operation, "BadReply", message, request_id=request_id) from None
             code = "OK"
         except CloudError as error:
-            code, request_id = error.code, error.request_id
+            code, request_id, failure = error.code, error.request_id, error
             budget.failed(error)
             raise
         finally:
             large.close()
             seconds = self._clock.boottime() - started
             self._on_call(operation, counted(code), seconds)
-            logger.debug("Called the cloud: %s %s in %.3f s, request id %s", operation, code, seconds, request_id)
+            call_log.tell(request.endpoint, request.body, value, code, request_id, seconds, failure)
         return value
 
     def _offered(self, endpoint: Endpoint) -> bool:

@@ -334,6 +334,8 @@ class Engine:
         verdict = decision.verdict if isinstance(step, Record) else step.verdict
         if decision.action in CHANGES:
             verdict = replace(verdict, available=decision.verdict.available)
+        if isinstance(step, Hold):
+            subject.note_success(facts, verdict)
         before, told = subject.writes, subject.told
         subject.write(step.updates, verdict)
         record = self._store.get(subject.key)

@@ -32,7 +32,7 @@ from qianfan_operator.conditions import (
     find,
     is_true,
 )
-from qianfan_operator.decide import Why
+from qianfan_operator.decide import Facts, Phase, Trouble, Why
 from qianfan_operator.events import Events
 from qianfan_operator.external import Kind, Updates, World
 from qianfan_operator.keys import Key
@@ -228,7 +228,8 @@ class Subject:
     def note_error(self, error: CloudError) -> None:
         """Record the cloud's own words; they change only with the operation or the code."""
         known, pending = self.resource.status.last_error, self.resource.status.pending
-        if known and (known.operation, known.code) == (error.operation, error.code):
+        again = known is not None and (known.operation, known.code) == (error.operation, error.code)
+        if known and again and known.resolved_at is None:
             return
         open_ = pending is not None and known is not None and pending.operation == known.operation
         if known and (open_ or known.made_nothing) and error.operation != known.operation:
@@ -239,8 +240,22 @@ class Subject:
             message=error.message,
             request_id=error.request_id,
             time=self.now,
+            made_nothing=known.made_nothing if known and again else None,  # the count goes on
+            inputs_hash=known.inputs_hash if known and again else None,
         )
         self.note({"last_error": words})
+
+    def note_success(self, facts: Facts, verdict: Verdict) -> None:
+        """Record that the last error is over, if this reconcile got by what it stood in the way of.
+
+        An error stays current while the outcome of a create is open, or while it is why one is not repeated.
+        """
+        last, pending = self.resource.status.last_error, self.resource.status.pending
+        if last is None or last.resolved_at or last.made_nothing or pending or facts.trouble is not Trouble.NONE:
+            return
+        seen = facts.phase is not Phase.ABSENT and verdict.reason is facts.phase_why.reason  # what the cloud told
+        if verdict.reason is not Reason.PAUSED and (verdict.synced.status == "True" or seen):
+            self.note({"last_error": last.model_copy(update={"resolved_at": self.now})})
 
     def write(self, updates: Updates, verdict: Verdict, *, trying: bool = False) -> None:
         """Write the status, once, and only what differs: ids, observedGeneration and conditions together.

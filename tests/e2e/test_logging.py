@@ -34,6 +34,9 @@ def test_a_life_is_told_from_the_first_call_to_the_last(place: Place, operator: 
     executed = ["createTask", "createJob", "publishTrainModel", "apply", "DeactivateService", "versionBatchDelete"]
     assert list(dict.fromkeys(line["operation"] for line in calls if line["operation"] in executed)) == executed
     assert {line["operation"]: line["cause"] for line in calls}["DeactivateService"] == "deletion"
+    place.history.wait_for(  # a line is written after its request was answered
+        lambda: len(of(operator, place, "finalizer removed")) == 3, lambda: "not all objects are told as released"
+    )
     released = of(operator, place, "finalizer removed")
     assert [str(line["object"]).partition("/")[0] for line in released] == [SERVICE, MODEL, JOB]
     assert all(set(line) - {"made"} == CALL for line in calls)

@@ -137,6 +137,9 @@ class LastError(Part):
         None, description="The cloud's request id (`log_id` or `requestId`) for its support."
     )
     time: str | None = Field(None, description="When this error was first seen (RFC 3339).")
+    resolved_at: str | None = Field(
+        None, description="Since when this error is over (RFC 3339); absent while it is not known to be over."
+    )
     made_nothing: Int32 | None = Field(
         None, description="How often in a row a create was answered so and proven to have made nothing."
     )
@@ -221,7 +224,9 @@ class CommonStatus(Part):
         " be handled yet (error or pause), it stays pending. A value that is longer than 128 characters, or not"
         " printable, is recorded as its SHA-256.",
     )
-    last_error: LastError | None = Field(None, description="The last error of the cloud; kept until another one.")
+    last_error: LastError | None = Field(
+        None, description="The last error of the cloud; kept until another one, also when it is over: see `resolvedAt`."
+    )
     sent_description: str | None = Field(
         None, description="The `description` that the cloud resource was created with; absent if that is not known."
     )

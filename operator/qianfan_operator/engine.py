@@ -357,7 +357,8 @@ class Engine:
             return Again(0.0, Lane.DELETION if facts.deleting else Lane.URGENT)
         if facts.trouble not in FAILING:  # a look that failed says nothing of how closely to look
             record.looks = 0 if subject.writes > before else record.looks + 1
-        over = is_finished(resource) and not facts.others_working
+        unproven = facts.trouble is Trouble.RETRY and account is not None and record.account != account.name
+        over = is_finished(resource) and not facts.others_working and not unproven
         followed = facts.deleting or decision.action in FOLLOWED
         return self._again(record, facts, step, over=over, followed=followed)
 

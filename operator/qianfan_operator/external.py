@@ -194,6 +194,10 @@ class Kind(ABC, Generic[R]):
         """Return those of them that were taken over instead of created."""
         return self.holds(status) if status.adopted else frozenset()
 
+    def made_last(self, status: Any) -> frozenset[Thing]:
+        """Return those of them that the recorded account stands for: keys that see one of them open that account."""
+        return self.holds(status)
+
     @abstractmethod
     def intends(self, status: Any) -> frozenset[Hashable]:
         """The places in the cloud where the open intent may have made something; comparable with `places`."""

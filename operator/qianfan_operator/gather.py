@@ -99,6 +99,8 @@ class Gatherer:
         if access.account and not facts.intent and access.trouble is Trouble.NONE:  # a moment ago they were refused
             try:
                 seen = kind.observe(world, access.account, resource)
+                if _proves_account(seen, subject, access, world):
+                    seen = replace(seen, looked=True)
             except CloudError as error:
                 unsure = _is_unsure(subject, world)
                 facts = self.troubled(subject, facts, error, access.account, unsure=unsure)
@@ -187,6 +189,27 @@ class Gatherer:
         reason = error.reason if error.fate in {Fate.WAIT, Fate.GONE} else Reason.CLOUD_UNAVAILABLE
         reason = Reason.THROTTLED if error.throttled else reason
         return replace(facts, trouble=Trouble.RETRY, trouble_why=Why(reason, str(error)))
+
+
+def _proves_account(seen: Observation, subject: Subject, access: Access, world: World) -> bool:
+    """Look once whether other keys than recorded see what was made last, if nothing else is looked at.
+
+    What ended is never looked at again. Keys to which the cloud shows nothing of it prove nothing.
+    """
+    kind, resource, account = subject.kind, subject.resource, access.account
+    if account is None or access.trouble is not Trouble.NONE or seen.looked or resource.former is not None:
+        return False
+    things, blind = kind.made_last(resource.status), ("blind", account.name)
+    if resource.status.account in {None, account.name} or blind in world.claims:
+        return False
+    try:
+        if any(kind.reads(account, resource.status, thing) for thing in things):
+            return True
+    except CloudError as error:
+        if error.fate not in {Fate.GONE, Fate.STALL}:
+            raise
+    world.claims[blind] = True
+    return False
 
 
 def _plan(subject: Subject, world: World) -> Plan:

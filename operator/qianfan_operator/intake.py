@@ -140,7 +140,7 @@ class Intake:
         elif record.body is not None:
             record.looks = LONG_WATCHED  # else every restart would be followed by minutes of close looks at everything
             self._queue.add(key, self._schedule.after_restart(self._schedule.poll_max), Lane.POLL)
-        elif not record.finished:
+        elif not record.finished or self._checks.is_unproven(record):
             self._queue.add(key, self._schedule.after_restart(self._schedule.resync), Lane.POLL)
 
     def secret_seen(self, event: str | None, raw: Mapping[str, Any], data: Sealed) -> None:
@@ -151,6 +151,8 @@ class Intake:
         changed = self._credentials.changed(*where, None if gone else data, listed=event is None)
         if changed and self._leading:
             self._checks.changed(where, gone=gone)
+        elif event is None and self._leading:
+            self._checks.look_at_ended(where)
 
     def _note_secret(self, where: tuple[str, str], what: str) -> None:
         if what and where not in self._unreadable_secrets:

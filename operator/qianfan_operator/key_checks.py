@@ -14,7 +14,7 @@ from qianfan_operator.keys import Key
 from qianfan_operator.kube import KubeError
 from qianfan_operator.reasons import Reason
 from qianfan_operator.schedule import Schedule
-from qianfan_operator.store import Store
+from qianfan_operator.store import Entry, Store
 from qianfan_operator.workqueue import Lane, WorkQueue
 
 log = logging.getLogger(__name__)
@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 SECRETS = "secrets"
 """The plural in the keys of checks."""
 _AT_ONCE, _PAUSE, _SPREAD = 10, 0.02, 30.0  # how many are woken at once, seconds between the others, at most in all
+_LOOKED_AT = 0.2  # seconds between two looks whether changed keys see what has ended
 _CHECKED = 0.3  # seconds in which a check is mostly answered, so that users of refused keys need not ask
 _REPLACED = 5.0  # seconds in which a Secret that went is mostly there again; nobody gains by hearing of it at once
 _SAYS_NOTHING = frozenset({Fate.RETRY, Fate.WAIT})  # answers that tell nothing about the keys
@@ -40,6 +41,7 @@ class KeyChecks:
         if self._credentials.has_keys(where):
             self._queue.add(_key(where), 0.0, Lane.RETRY)
             self._wake(where, after=_CHECKED)
+            self.look_at_ended(where)
         else:
             self._wake(where, after=_REPLACED if gone else 0.0, settled=True)
 
@@ -58,10 +60,24 @@ class KeyChecks:
         try:
             if self._credentials.reread(where):
                 self._wake(where, settled=not self._credentials.has_keys(where))
+                self.look_at_ended(where)
         except KubeError as error:
             log.info("A Secret could not be read again", extra={"secret": "/".join(where), "error": str(error)})
             return REREAD
         return min(REREAD, self._ask(where) or REREAD)
+
+    def look_at_ended(self, where: Where) -> None:
+        """Have users that have ended looked at once if their keys are others than recorded: within a resync."""
+        ended = [key for key in self._store.users_of(where) if self.is_unproven(self._store.get(key))]
+        pause = min(_LOOKED_AT, self._schedule.resync / max(1, len(ended)))
+        for index, key in enumerate(ended):
+            self._queue.add(key, self._schedule.poll_min + index * pause, Lane.POLL)
+
+    def is_unproven(self, record: Entry | None) -> bool:
+        """Say whether nothing has shown yet that the keys of a settled object belong to the recorded account."""
+        if record is None or record.body is not None or record.account is None:
+            return False
+        return self._credentials.known_account(record.secrets) not in {None, record.account}
 
     def _ask(self, where: Where) -> float | None:
         """Make the call, if the Secret is to be checked."""
@@ -97,6 +113,7 @@ class KeyChecks:
 
     def _wake_all(self, where: Where) -> None:
         self._wake(where, settled=True)
+        self.look_at_ended(where)
 
     def _wake(self, where: Where, *, after: float = 0.0, settled: bool = False) -> None:
         """Wake the users of a Secret that wait for something, one after the other if they are many.

@@ -34,6 +34,7 @@ class Desk:
     unwritten: tuple[Key, ...] = ()
     defaults: tuple[tuple[str, str], ...] = ()
     leading: bool = True
+    account: str | None = None
 
     def __post_init__(self) -> None:
         self.store = Store()
@@ -52,6 +53,10 @@ class Desk:
     def has_keys(self, _: object) -> bool:
         """As the credentials do, say whether the Secret holds keys now."""
         return bool(self.seen_keys[-1][2])
+
+    def known_account(self, sources: object) -> str | None:
+        """As the credentials do, name the account of the keys in these Secrets."""
+        return self.account
 
     def sources(self, resource: Any) -> tuple[tuple[str, str], ...]:
         """As the credentials do, name the Secrets of an object."""

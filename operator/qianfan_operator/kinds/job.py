@@ -57,6 +57,10 @@ class JobKind(Kind[QianfanJob]):
         recorded: tuple[JobStatus | RunRecord, ...] = (status, *status.runs)
         return frozenset().union(*(runs.things(record) for record in recorded if record.adopted))
 
+    def made_last(self, status: JobStatus) -> frozenset[Thing]:
+        """See Kind: earlier attempts may be another account's."""
+        return runs.things(status)
+
     def intends(self, status: JobStatus) -> frozenset[Hashable]:
         """See Kind: the task of the createJob."""
         inputs = status.pending.inputs if status.pending else {}

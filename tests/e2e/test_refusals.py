@@ -1,6 +1,6 @@
 """What the cloud refuses as it is written waits for a person, with the cloud's own words."""
 
-from e2e.place import JOB, Place, condition, job
+from e2e.place import JOB, TRAINING, Place, condition, job
 from simulator.story import Story
 
 
@@ -57,3 +57,16 @@ def test_a_name_of_somebody_else_is_not_taken_over(place: Place, story: Story) -
 
     place.apply(job(taskName="task_name_2"))
     assert place.until_ready(JOB)["status"]["taskName"] == "task_name_2"
+
+
+def test_an_extra_that_admission_cannot_measure_is_invalid_before_anything_is_made(place: Place) -> None:
+    """CEL does not see into open objects: the operator says at once which field is too large, and makes nothing."""
+    config = TRAINING["trainConfig"]
+    place.apply(job(trainConfig={**config, "extra": {f"key{number}": "x" * 1000 for number in range(17)}}))
+    invalid = place.until_stalled(JOB, "InvalidSpec")
+    assert "spec.trainConfig.extra must be at most 16384 bytes as JSON" in condition(invalid, "Ready")["message"]
+    assert "finalizers" not in invalid["metadata"]
+    assert place.calls() == []
+    place.apply(job(trainConfig={**config, "extra": {"key": "x" * 1000}}))
+    place.until_ready(JOB)
+    assert place.paid() == {"createTask": 1, "createJob": 1}

@@ -21,6 +21,7 @@ def account(access_key: str) -> str:
     """What `status.account` says of a key."""
     return AccessKey(access_key, "any").account
 
+
 CHECK = "userList"  # the read by which a changed Secret is checked
 
 

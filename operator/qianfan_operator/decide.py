@@ -74,7 +74,7 @@ class Why:
 
 @dataclass(frozen=True)
 class Facts:
-    """All that a decision depends on. The four `Why`s are shown, they never change what is done."""
+    """All that a decision depends on. The `Why`s are shown, they never change what is done."""
 
     deleting: bool = False
     orphan: bool = False  # deleting leaves the cloud alone: by deletionPolicy, or as nothing is left to release
@@ -95,6 +95,7 @@ class Facts:
     trouble_why: Why = Why(Reason.CLOUD_UNAVAILABLE)
     want_why: Why = Why(Reason.CREATING)
     phase_why: Why = Why(Reason.UNKNOWN_STATE)
+    missing_why: Why | None = None  # a reference to what is not there any more
 
 
 @dataclass(frozen=True)
@@ -254,7 +255,11 @@ def _working(facts: Facts) -> Decision | None:
 
 
 def _ready(facts: Facts) -> Decision | None:
-    return _say(facts.phase_why, ready=True, ended=True, available=True) if facts.phase is Phase.READY else None
+    if facts.phase is not Phase.READY:
+        return None
+    missing = facts.missing_why
+    synced = Synced("False", missing.reason, missing.message) if missing else Synced()
+    return _say(facts.phase_why, ready=True, ended=True, available=True, synced=synced)
 
 
 def _failed(facts: Facts) -> Decision | None:

@@ -33,7 +33,7 @@ from qianfan_operator.protocol import Protocol, Unfinished
 from qianfan_operator.reasons import Reason
 from qianfan_operator.schedule import Clocks, Schedule
 from qianfan_operator.signals import is_finished, is_settled, note, signal_of
-from qianfan_operator.store import Entry, Store, Where
+from qianfan_operator.store import PRESENT, Entry, Store, Where
 from qianfan_operator.subject import Subject
 from qianfan_operator.workqueue import Lane
 
@@ -221,6 +221,11 @@ class Engine:
             reads[other] = signal_of(self._kinds[other.plural], resource.own()) if resource else None
             return resource
 
+        def exists(other: Key) -> bool:
+            known = store.get(other)
+            reads.setdefault(other, PRESENT if known else None)
+            return known is not None or not self._listed()
+
         return World(
             cluster=self._cluster,
             grace=self._grace,
@@ -239,6 +244,7 @@ class Engine:
             listed=self._listed(),
             adopt=self._adopt or (Adopt.ANY if access.own else Adopt.OWN_MARK),
             names=store.names,
+            exists=exists,
             witness=store.witness,
             altered=record is not None and record.altered > 0,
         )

@@ -47,6 +47,7 @@ class Plan:
     why: Why = Why(Reason.CREATING)
     inputs: Mapping[str, Any] = field(default_factory=dict)
     updates: Updates = field(default_factory=dict)  # what is settled without a change in the cloud: recorded at once
+    missing: Why | None = None  # a reference to what is not there any more, which changes nothing yet
 
 
 @dataclass(frozen=True)
@@ -159,6 +160,8 @@ class World:
     listed: bool  # all objects have been seen since the start: only then "nobody refers to it" is true (design 5.11)
     adopt: Adopt  # what this object may take over or use by its id, under the keys that it has now
     names: Callable[[str, str], tuple[str, ...]]  # of the objects that are known, by plural and namespace
+    exists: Callable[[Key], bool]
+    """Says from memory whether an object is there; True as long as not all objects were seen. It wakes who asked."""
     witness: Callable[[str], tuple[str, str] | None]  # string ids of a task and its run that V1 made under an account
     altered: bool = False  # somebody else has changed the status: what is recorded as ended is looked at once more
 

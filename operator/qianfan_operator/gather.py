@@ -244,6 +244,7 @@ def _with(facts: Facts, plan: Plan, seen: Observation) -> Facts:
         want_why=plan.why,
         phase=seen.phase,
         phase_why=seen.why,
+        missing_why=plan.missing,
         others_working=seen.others_working,
         others_overdue=seen.others_overdue,
         replace=facts.replace and plan.want in {Want.CREATE, Want.ADOPT},  # no run is stopped for one that cannot begin

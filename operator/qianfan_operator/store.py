@@ -29,6 +29,9 @@ _AWAITED = 16  # objects that one may wait for besides those that it refers to; 
 _ACCEPTED = 64  # requests of one object; what is remembered no more is asked for again
 _CLAIMS = 64  # of one object; what was made for free and is remembered no more is met again by its name
 
+PRESENT: Hashable = ("present",)
+"""What a reconcile has read of an object that only has to be there: no change of it matters, until it goes."""
+
 Where = tuple[str, str]
 """Namespace and name of a Secret."""
 
@@ -474,7 +477,8 @@ class Store:
         record = self._records.get(user)
         if record is None or record.reads is None:
             return record is not None
-        return any(other == key and seen != signal for other, seen in record.reads)
+        reads = (seen for other, seen in record.reads if other == key)
+        return any(signal is None if seen == PRESENT else seen != signal for seen in reads)
 
     def _shared(self, key: Key, signal: Hashable) -> Hashable:
         """Return the equal signal that the object itself keeps, if it does, so that many readers keep one."""

@@ -61,7 +61,7 @@ def first(space: Space, bad: Callable[[Facts, Decision], bool]) -> Facts | None:
 
 def test_the_space_is_whole_and_every_action_occurs_in_it(space: Space) -> None:
     """A flag of Facts that is not enumerated would be a hole in every proof below."""
-    shown = {"orphan_why", "trouble_why", "want_why", "phase_why", "unapplied"}
+    shown = {"orphan_why", "trouble_why", "want_why", "phase_why", "missing_why", "unapplied"}
     assert set(Facts.__dataclass_fields__) == {*FLAGS, "trouble", "want", "phase"} | shown
     assert {decision.action for _, decision in space} == set(Action)
 

@@ -1,6 +1,7 @@
 """QianfanModel: publishTrainModel, modelDetail, modelVersionDetail (design 2.3)."""
 
 from collections.abc import Container, Hashable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from qianfan_operator.api.common import Pending
@@ -30,7 +31,7 @@ from qianfan_operator.external import (
 )
 from qianfan_operator.keys import Key, Thing
 from qianfan_operator.kinds import adoption, attempts, edits, removing, targets, versions
-from qianfan_operator.kinds.references import record_named, run_of
+from qianfan_operator.kinds.references import missing, record_named, run_of
 from qianfan_operator.kinds.words import already_bound
 from qianfan_operator.names import Mark, source_hash
 from qianfan_operator.reasons import Reason
@@ -104,6 +105,15 @@ class ModelKind(Kind[QianfanModel]):
         return status.model_id, status.model_id_str, status.model_version_id, status.model_version_id_str
 
     def plan(self, world: World, resource: QianfanModel) -> Plan:
+        """See Kind. A job that is gone matters only to who goes on following it: a version needs no job."""
+        plan, spec = self._plan(world, resource), resource.spec
+        job = spec.source.job_ref if spec.source else None
+        if plan.want is not Want.NOTHING or job is None or spec.update_policy != "Follow":
+            return plan
+        goes_on = "The published version stays."
+        return replace(plan, missing=missing(world, resource, "qianfanjobs", job.name, goes_on))
+
+    def _plan(self, world: World, resource: QianfanModel) -> Plan:
         """Publish what is not published: the first version, or the next one when the source is another (design 2.3)."""
         spec, status = resource.spec, resource.status
         if not versions.published(status):

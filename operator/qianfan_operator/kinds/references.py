@@ -53,6 +53,15 @@ def version_of(world: World, resource: Resource, name: str, why: Why) -> Plan:
     return Plan(Want.CREATE, why, ids)
 
 
+def missing(world: World, resource: Resource, plural: str, name: str, goes_on: str) -> Why | None:
+    """Say that an object which was there is not any more, and that what was made of it goes on; None if it is there."""
+    if world.exists(Key(plural, resource.metadata.namespace, name)):
+        return None
+    kind = {one.plural: one.kind for one in (QianfanJob, QianfanModel)}[plural]
+    message = f"{kind} {name}, which spec.source names, does not exist any more. {goes_on}"
+    return Why(Reason.DEPENDENCY_NOT_READY, f"{message} Create it again, or change spec.source.")
+
+
 def waits_for_ever(world: World, resource: Resource, name: str, plan: Plan, field: str) -> Plan | None:
     """Say so if what `field` names, an object of the same kind, waits for this one, or for more than may be.
 

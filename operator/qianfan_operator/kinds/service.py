@@ -32,7 +32,7 @@ from qianfan_operator.external import (
 )
 from qianfan_operator.keys import Key, Thing
 from qianfan_operator.kinds import adoption, deactivating, edits, endpoints, switching
-from qianfan_operator.kinds.references import version_of
+from qianfan_operator.kinds.references import missing, version_of
 from qianfan_operator.kinds.words import already_bound
 from qianfan_operator.names import Mark, source_hash
 from qianfan_operator.reasons import Reason
@@ -87,6 +87,14 @@ class ServiceKind(Kind[QianfanService]):
         return dict.fromkeys(("service_id", "service_uuid", "service_status", "adopted", "switch"))
 
     def plan(self, world: World, resource: QianfanService) -> Plan:
+        """See Kind. What serves goes on without the model object that it was applied for with."""
+        plan, source = self._plan(world, resource), resource.spec.source
+        if plan.want is not Want.NOTHING or source is None or source.model_ref is None:
+            return plan
+        goes_on = "The service goes on serving its version."
+        return replace(plan, missing=missing(world, resource, "qianfanmodels", source.model_ref.name, goes_on))
+
+    def _plan(self, world: World, resource: QianfanService) -> Plan:
         """Apply for what is not there; switch when the source is another version (design 2.4)."""
         spec, status = resource.spec, resource.status
         if not endpoints.recorded(status):

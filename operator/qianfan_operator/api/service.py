@@ -160,7 +160,7 @@ class QianfanService(Resource):
     short_name: ClassVar[str] = "qfs"
     columns: ClassVar[tuple[Column, ...]] = (
         Column(name="State", json_path=".status.serviceStatus"),
-        Column(name="URL", json_path=".status.url", wide=True),  # longer than a terminal is wide
+        Column(name="URL", json_path=".status.url"),
         Column(name="Service", json_path=".status.serviceId", type="integer", wide=True),
         Column(name="Pool", json_path=".status.poolType", wide=True),
         Column(name="Model", json_path=".spec.source.modelRef.name", wide=True),

@@ -193,7 +193,8 @@ def test_a_certificate_of_another_authority_is_trusted_once_the_file_says_so(
         line.proxy.restart(*pair)
         if late:
             stage.eyes.wait_for(
-                lambda line=line, since=since: line.complains("certificate is not trusted", since), lambda: "not refused"
+                lambda line=line, since=since: line.complains("certificate is not trusted", since),
+                lambda: "not refused",
             )
             line.authority.write_bytes(pair[0].read_bytes())
     made(stage, lines, f"after-an-authority-{late}".lower())

@@ -408,7 +408,7 @@ def _restore(subject: Subject, record: Entry) -> None:
     if restored := subject.kind.restored(subject.resource, record.ended):
         fields = ", ".join(f"status.{to_camel(name)} ({value})" for name, value in restored.items())
         subject.note(restored)
-        subject.warn(Why(Reason.STATUS_RESTORED, f"Another writer changed the status. Restored: {fields}."))
+        subject.warn_restored(fields)
 
 
 def _tell_left(subject: Subject, verdict: Verdict) -> None:

@@ -23,6 +23,8 @@ UNREADABLE = "Unreadable"
 """The reason of an event about an object that cannot be read in full; no condition has it."""
 RECOVERED = "Recovered"
 """The reason of an event about the end of what a condition said; no condition has it."""
+STATUS_RESTORED = "StatusRestored"
+"""The reason of an event about ids that somebody else changed in a status; no condition has it."""
 _WANTED = frozenset(
     {
         Reason.PAYMENT_REQUIRED,

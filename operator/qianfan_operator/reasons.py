@@ -1,8 +1,8 @@
 """Every reason that a condition or an event of ours can carry, each with the sentence that the documentation prints.
 
 Reasons are part of the API: closed, of low cardinality, the same words in conditions and events. Only the
-events `Unreadable` and `Recovered` have reasons that no condition has: the first is about objects whose conditions may
-not be readable, the second about the end of what a condition said.
+events `Unreadable`, `Recovered` and `StatusRestored` have reasons that no condition has: the first is about objects whose
+conditions may not be readable, the second about the end of what a condition said, the third about the status itself.
 """
 
 import enum
@@ -115,5 +115,4 @@ class Reason(enum.StrEnum):
         "The switch to the other model version timed out. The previous version is still serving.",
     )
     DELETION_BLOCKED = "DeletionBlocked", "The cloud resource cannot be released; see the message for the ways out."
-    STATUS_RESTORED = "StatusRestored", "Another writer changed ids in the status; the operator wrote them again."
     IN_USE = "InUse", "The cloud resource is used by another object."

@@ -33,7 +33,7 @@ from qianfan_operator.conditions import (
     is_true,
 )
 from qianfan_operator.decide import Facts, Phase, Trouble, Why
-from qianfan_operator.events import Events
+from qianfan_operator.events import STATUS_RESTORED, Events
 from qianfan_operator.external import Kind, Updates, World
 from qianfan_operator.keys import Key
 from qianfan_operator.kube import Conflict, Forbidden, Invalid, Kube, KubeError, NotFound, Outrun
@@ -224,6 +224,11 @@ class Subject:
     def warn(self, why: Why) -> None:
         """Post a warning that changes nothing."""
         self._events.post(self.resource, "Warning", why.reason, why.message)
+
+    def warn_restored(self, fields: str) -> None:
+        """Post a warning that somebody else had changed these fields of the status, which are written again."""
+        message = f"Another writer changed the status. Restored: {fields}."
+        self._events.post(self.resource, "Warning", STATUS_RESTORED, message)
 
     def note_error(self, error: CloudError) -> None:
         """Record the cloud's own words; they change only with the operation or the code."""

@@ -34,7 +34,9 @@ def ready_keys_refused(world: World, kind: str) -> Key:
     """Usable, and the cloud refuses the keys."""
     key = usable(world, kind)
     world.set_secret(FIRST, secret="no-longer")
-    return until_condition(world, key, "Synced", "CredentialsInvalid")
+    until_condition(world, key, "Synced", "CredentialsInvalid")
+    world.rest(3600)  # the check of the Secret tells it first; its own look, and the error of that, come later
+    return key
 
 
 @situation("job")

@@ -42,6 +42,16 @@ def quota_exceeded(world: World, kind: str) -> Key:
     return _answered(world, kind, 510403, "QuotaExceeded")
 
 
+@situation("job")
+def task_limit_reached(world: World, kind: str) -> Key:
+    """The account holds as many tasks as it may, so that none is made for it."""
+    world.sim.configure(max_tasks=1)
+    world.client().create_task("by_hand", "")
+    key = applied(world, kind)
+    world.until(key, "TaskLimitReached")
+    return key
+
+
 @situation()
 def access_denied(world: World, kind: str) -> Key:
     """The keys are known to the cloud, and may not make it."""

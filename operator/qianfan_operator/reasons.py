@@ -1,7 +1,7 @@
 """Every reason that a condition or an event of ours can carry, each with the sentence that the documentation prints.
 
-Reasons are part of the API: closed, of low cardinality, the same words in conditions and events. Only the
-events `Unreadable`, `Recovered` and `StatusRestored` have reasons that no condition has: the first is about objects whose
+Reasons are part of the API: closed, of low cardinality, the same words in conditions and events. Only the events
+`Unreadable`, `Recovered` and `StatusRestored` have reasons that no condition has: the first is about objects whose
 conditions may not be readable, the second about the end of what a condition said, the third about the status itself.
 """
 

@@ -1,6 +1,6 @@
 """The end: being deleted, and what may hold that up."""
 
-from engine.situations.kit import situation, usable, working
+from engine.situations.kit import applied, situation, usable, working
 from engine.stories import PUBLISH
 from engine.world import OTHER, World
 from qianfan_operator.keys import Key
@@ -69,6 +69,17 @@ def deleting_with_its_definition(world: World, kind: str) -> Key:
     world.kube.crds[f"{key.plural}.qianfan.dev"] = {"deletionTimestamp": world.clock.now()}
     world.kube.delete(key)
     world.until(key, "Orphaned")
+    return key
+
+
+@situation("service")
+def deleting_unpaid(world: World, kind: str) -> Key:
+    """Being deleted before anybody paid for it, and somebody else keeps it."""
+    key = applied(world, kind)
+    world.until(key, "PaymentRequired")
+    world.kube.objects[key]["metadata"]["finalizers"].append("example.org/keep")
+    world.kube.delete(key)
+    world.until(key, "LeftInCloud")
     return key
 
 

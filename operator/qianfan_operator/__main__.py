@@ -82,7 +82,7 @@ def main() -> int:
 def _tell(error: Exception) -> None:
     """Say why the process ends; what comes from the network or a file needs no traceback."""
     if isinstance(error, _PortTaken):
-        log.critical("%s", error)
+        log.critical("Cannot listen: %s", error)
     elif isinstance(error, ConfigException):
         log.critical("The kubeconfig or the service account cannot be used: %s", error)
     elif isinstance(error, KubeError | Refused | aiohttp.ClientError | OSError):
@@ -188,7 +188,7 @@ async def _serve(settings: Settings, access: Access, parts: _Parts) -> tuple[web
             gate=_gate(settings, access),
         )
     except OSError as error:
-        raise _PortTaken(f"QIANFAN_HTTP_PORT: cannot listen on {settings.http_port}: {network.cause(error)}") from None
+        raise _PortTaken(f"QIANFAN_HTTP_PORT={settings.http_port}: {network.cause(error)}") from None
 
 
 async def _lead_and_watch(parts: _Parts) -> int:

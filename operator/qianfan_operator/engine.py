@@ -413,12 +413,14 @@ def _restore(subject: Subject, record: Entry) -> None:
 
 def _tell_left(subject: Subject, verdict: Verdict) -> None:
     """Say, before an object goes, what of it is left in the cloud; a status that is refused does not keep it."""
-    about = {"object": str(subject.key), "uid": subject.resource.metadata.uid}
+    about: dict[str, Any] = {"object": str(subject.key), "uid": subject.resource.metadata.uid}
     try:
         subject.write({}, verdict)
     except (Forbidden, Invalid) as error:
         log.warning("The last status of a deleted object was refused", extra={**about, "error": str(error)})
         subject.warn(Why(verdict.reason, verdict.message))
-    orphaned = verdict.reason is Reason.ORPHANED
-    words, cause = ("Orphaned", Cause.CRD_DELETED) if orphaned else ("Left in the cloud", Cause.DELETION)
-    log.warning(words, extra={**about, "cause": cause, "ids": subject.ids, "left": verdict.message})
+    about |= {"ids": subject.ids, "left": verdict.message}
+    if verdict.reason is Reason.ORPHANED:
+        log.warning("Orphaned", extra={**about, "cause": Cause.CRD_DELETED})
+    else:
+        log.warning("Left in the cloud", extra={**about, "cause": Cause.DELETION})

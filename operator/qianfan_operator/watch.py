@@ -225,8 +225,7 @@ class Watch:
 def _tell(missing: list[str], told: list[str]) -> list[str]:
     """Log which CRDs are missing if that has changed; returns it."""
     if missing and missing != told:
-        words = f"CRDs are not installed. The operator waits for them. Install them: {INSTALL}"
-        log.warning(words, extra={"crds": ", ".join(missing)})
+        log.warning("CRDs are not installed", extra={"crds": ", ".join(missing), "command": INSTALL})
     elif told and not missing:
         log.info("All CRDs are installed")
     return missing

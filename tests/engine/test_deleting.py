@@ -332,7 +332,7 @@ def left(world: World, key: Key, caplog: pytest.LogCaptureFixture) -> list[str]:
     (event,) = [event for event in world.kube.events if event["reason"] == "LeftInCloud"]
     assert event["type"] == "Warning"
     (line,) = [record for record in caplog.records if record.message == "Left in the cloud"]
-    return [ready["message"], event["note"], line.cause]
+    return [ready["message"], event["note"], line.left]
 
 
 def test_an_unpaid_service_goes_and_its_order_is_named(world: World, caplog: pytest.LogCaptureFixture) -> None:

@@ -275,7 +275,8 @@ def test_what_a_search_at_delete_finds_is_recorded_before_it_is_stopped(worlds: 
 
     world.around_cloud = note
     world.until_gone(JOB)
-    assert known == [[next(reversed(world.sim.account().runs)).uid]]
+    asked = [next(reversed(world.sim.account().runs)).uid]
+    assert known in ([asked], [asked, asked])  # once for each state: while it waits in the queue, and at work
     assert paid(world) == []
 
 

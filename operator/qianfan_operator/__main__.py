@@ -126,7 +126,7 @@ def _connect(settings: Settings, clock: SystemClock, access: Access, kube: Kube,
     queue: WorkQueue[Key] = WorkQueue(settings.workers, clock.boottime, flows.flow, flows.account)
     election = _election(settings, clock, access)
     protocol = Protocol(election.leading, nonce=lambda: uuid.uuid4().hex[:16])
-    checks = KeyChecks(credentials, store, queue, schedule)
+    checks = KeyChecks(credentials, store, queue.add, schedule)
     intake = Intake(BY_PLURAL, store, queue, schedule, credentials, checks, protocol.unwritten)
     watch = Watch(BY_PLURAL, intake, access, settings.informer_patience_sec)
     listing = Listing(kube, store, BY_PLURAL)

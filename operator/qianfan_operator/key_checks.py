@@ -5,6 +5,7 @@ refused calls. A check is work like any other: it has a key in the queue, of a p
 """
 
 import logging
+from collections.abc import Callable
 
 from qianfan_operator import metrics
 from qianfan_operator.api.common import SECRET_NAME
@@ -15,9 +16,12 @@ from qianfan_operator.kube import KubeError
 from qianfan_operator.reasons import Reason
 from qianfan_operator.schedule import Schedule
 from qianfan_operator.store import Entry, Store
-from qianfan_operator.workqueue import Lane, WorkQueue
+from qianfan_operator.workqueue import Lane
 
 log = logging.getLogger(__name__)
+
+Enqueue = Callable[[Key, float, Lane], None]
+"""Puts a key into the work queue, to be taken after so many seconds."""
 
 SECRETS = "secrets"
 """The plural in the keys of checks."""
@@ -32,14 +36,14 @@ _TRIES = 5  # of a check that is answered so
 class KeyChecks:
     """Which Secrets are checked, and who hears of the outcome. Thread-safe."""
 
-    def __init__(self, credentials: Credentials, store: Store, queue: WorkQueue[Key], schedule: Schedule) -> None:
-        self._credentials, self._store, self._queue, self._schedule = credentials, store, queue, schedule
+    def __init__(self, credentials: Credentials, store: Store, enqueue: Enqueue, schedule: Schedule) -> None:
+        self._credentials, self._store, self._enqueue, self._schedule = credentials, store, enqueue, schedule
         credentials.recovered = self._wake_all
 
     def changed(self, where: Where, *, gone: bool = False) -> None:
         """Have a changed Secret checked, and wake who waits for its keys; if it has none now, wake all its users."""
         if self._credentials.has_keys(where):
-            self._queue.add(_key(where), 0.0, Lane.RETRY)
+            self._enqueue(_key(where), 0.0, Lane.RETRY)
             self._wake(where, after=_CHECKED)
             self.look_at_ended(where)
         else:
@@ -48,7 +52,7 @@ class KeyChecks:
     def follow(self, where: Where) -> None:
         """Have a Secret that is not watched read now and then, as long as an object names it."""
         if where[1] != SECRET_NAME:
-            self._queue.add(_key(where), REREAD, Lane.POLL)
+            self._enqueue(_key(where), REREAD, Lane.POLL)
 
     def check(self, key: Key) -> float | None:
         """Check the keys of a Secret if they have changed; return after how many seconds to come again, if at all."""
@@ -71,7 +75,7 @@ class KeyChecks:
         ended = [key for key in self._store.users_of(where) if self.is_unproven(self._store.get(key))]
         pause = min(_LOOKED_AT, self._schedule.resync / max(1, len(ended)))
         for index, key in enumerate(ended):
-            self._queue.add(key, self._schedule.poll_min + index * pause, Lane.POLL)
+            self._enqueue(key, self._schedule.poll_min + index * pause, Lane.POLL)
 
     def is_unproven(self, record: Entry | None) -> bool:
         """Say whether nothing has shown yet that the keys of a settled object belong to the recorded account."""
@@ -129,7 +133,7 @@ class KeyChecks:
         pause = min(_PAUSE, _SPREAD / max(1, len(woken)))
         for index, (key, record) in enumerate(woken):
             record.failures = 0
-            self._queue.add(key, after + max(0, index - _AT_ONCE) * pause, Lane.RETRY)
+            self._enqueue(key, after + max(0, index - _AT_ONCE) * pause, Lane.RETRY)
 
 
 def _key(where: Where) -> Key:

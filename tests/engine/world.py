@@ -164,7 +164,7 @@ class World:
         self.schedule = Schedule(jitter=0.0, random=lambda: 0.5)
         self.credentials = Credentials(self.kube, self._connect, 120.0, clock.boottime, self._default)
         self.queue = Queue(clock, Flows(self.store, self.credentials))
-        checks = KeyChecks(self.credentials, self.store, self.queue, self.schedule)
+        checks = KeyChecks(self.credentials, self.store, self.queue.add, self.schedule)
         self.protocol = Protocol(lambda: self.leading, lambda: f"nonce-{next(self._nonces)}")
         self.engine = Engine(
             kinds=BY_PLURAL, kube=self.kube, credentials=self.credentials, store=self.store, schedule=self.schedule,

@@ -40,7 +40,7 @@ class Desk:
         self.store = Store()
         self.queue: WorkQueue[Key] = WorkQueue(16, lambda: self.now, lambda key: key.namespace)
         schedule = Schedule(jitter=0.0, random=lambda: 0.5)
-        checks = KeyChecks(self, self.store, self.queue, schedule)
+        checks = KeyChecks(self, self.store, self.queue.add, schedule)
         self.intake = Intake(BY_PLURAL, self.store, self.queue, schedule, self, checks, lambda: self.unwritten)
         if self.leading:
             self.intake.lead()

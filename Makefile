@@ -63,7 +63,7 @@ types: $(READY)  ## Check the types
 	$(BIN)/mypy
 
 crds: $(READY)  ## Write crds/*.yaml from the models
-	$(BIN)/python -m qianfan_operator.crds
+	$(BIN)/python -m qianfan_operator.api.crds
 
 golden: $(READY)  ## Write what objects say in every situation (tests/golden, deploy/argocd)
 	PYTHONPATH=tests $(BIN)/python -m engine.golden

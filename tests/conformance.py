@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
-from qianfan_operator.reasons import Reason
+from qianfan_operator.api.reasons import Reason
 
 Health = Literal["Current", "InProgress", "Failed", "Terminating"]
 Object = Mapping[str, Any]

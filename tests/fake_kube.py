@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from qianfan_operator.api.common import FINALIZER, Resource
-from qianfan_operator.keys import Key
-from qianfan_operator.kube import Conflict, Invalid, NotFound, api_path
-from qianfan_operator.sealed import Sealed
+from qianfan_operator.api.keys import Key
+from qianfan_operator.kube.client import Conflict, Invalid, NotFound, api_path
+from qianfan_operator.telemetry.redacted import Sealed
 
 Raw = dict[str, Any]
 Around = Callable[[str, Callable[[], Any]], Any]

@@ -16,38 +16,39 @@ import aiohttp
 from aiohttp import web
 from pydantic import ValidationError
 
-from qianfan_operator import core_dumps, environment, health, logs, metrics, network
-from qianfan_operator.access import Access, ConfigException
+from qianfan_operator import core_dumps, environment, network
 from qianfan_operator.allocator import give_large_blocks_back
 from qianfan_operator.api.common import GROUP
+from qianfan_operator.api.keys import Key
+from qianfan_operator.cloud.access_key import AccessKey
 from qianfan_operator.cloud.budget import LIMITS
 from qianfan_operator.cloud.client import Client
 from qianfan_operator.cloud.clock import SystemClock
-from qianfan_operator.cloud.keys import AccessKey
-from qianfan_operator.cloud.settings import INSECURITIES, CloudSettings
+from qianfan_operator.cloud.config import INSECURITIES, CloudSettings
 from qianfan_operator.cloud.transport import Transport
-from qianfan_operator.credentials import Credentials, Default
-from qianfan_operator.engine import Engine
-from qianfan_operator.events import Events
-from qianfan_operator.flows import Flows
-from qianfan_operator.informer import InformerCheck
-from qianfan_operator.intake import Intake
-from qianfan_operator.key_checks import KeyChecks
-from qianfan_operator.keys import Key
-from qianfan_operator.kinds import BY_PLURAL
-from qianfan_operator.kube import Kube, KubeError, Unreachable
-from qianfan_operator.leader import RENEW, Alone, Election
-from qianfan_operator.listing import Listing
-from qianfan_operator.protocol import Protocol
-from qianfan_operator.reviews import AT_A_TIME, Reviews
-from qianfan_operator.schedule import Clocks, Schedule
+from qianfan_operator.controller.event_handler import Intake
+from qianfan_operator.controller.flows import Flows
+from qianfan_operator.controller.informer import INSTALL, Watch
+from qianfan_operator.controller.informer_check import InformerCheck
+from qianfan_operator.controller.session import Refused
+from qianfan_operator.controller.sync import Listing
+from qianfan_operator.controller.workers import STUCK, Workers
+from qianfan_operator.controller.workqueue import WorkQueue
+from qianfan_operator.kinds.registry import BY_PLURAL
+from qianfan_operator.kube.access import Access, ConfigException
+from qianfan_operator.kube.client import Kube, KubeError, Unreachable
+from qianfan_operator.kube.events import Events
+from qianfan_operator.kube.leader_election import RENEW, Alone, Election
+from qianfan_operator.kube.reviews import AT_A_TIME, Reviews
+from qianfan_operator.reconcile.backoff import Clocks, Schedule
+from qianfan_operator.reconcile.credentials import Credentials, Default
+from qianfan_operator.reconcile.guarded_create import Protocol
+from qianfan_operator.reconcile.key_checks import KeyChecks
+from qianfan_operator.reconcile.reconciler import Engine
+from qianfan_operator.reconcile.store import Store
 from qianfan_operator.selector import Selector
-from qianfan_operator.session import Refused
 from qianfan_operator.settings import NAMES, Settings, problems
-from qianfan_operator.store import Store
-from qianfan_operator.watch import INSTALL, Watch
-from qianfan_operator.workers import STUCK, Workers
-from qianfan_operator.workqueue import WorkQueue
+from qianfan_operator.telemetry import health, logs, metrics
 
 log = logging.getLogger("qianfan_operator")
 

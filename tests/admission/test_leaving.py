@@ -12,7 +12,7 @@ import pytest
 from qianfan_devcluster.cluster import Cluster
 from qianfan_operator.api import KINDS, Resource
 from qianfan_operator.api.common import FINALIZER
-from qianfan_operator.crds import definition
+from qianfan_operator.api.crds import definition
 
 GROUP = "older.test"
 LIMITS = (

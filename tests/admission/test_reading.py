@@ -7,7 +7,7 @@ import pytest
 
 from qianfan_devcluster.cluster import Cluster
 from qianfan_operator.api import KINDS, QianfanJob, Resource
-from qianfan_operator.reasons import Reason
+from qianfan_operator.api.reasons import Reason
 
 ADOPTING = {
     "QianfanJob": {"adopt": {"taskId": 1, "jobId": 2}},

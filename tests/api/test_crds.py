@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from qianfan_operator.api import KINDS, Resource
-from qianfan_operator.crds import definition, render, stale
+from qianfan_operator.api.crds import definition, render, stale
 
 CRDS = Path(__file__).parents[2] / "crds"
 CAMEL_CASE = re.compile(r"[a-z]+([A-Z][a-z]+)*[A-Z]?")

@@ -9,13 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qianfan_operator.api.job import JobSpec
-from qianfan_operator.api.training import (
-    create_job_body,
-    inputs_hash,
-    missing_fields,
-    same_inputs,
-    training_inputs,
-)
+from qianfan_operator.api.training import create_job_body, inputs_hash, missing_fields, same_inputs, training_inputs
 
 VENDOR: dict[str, Any] = {
     "taskName": "task_name",

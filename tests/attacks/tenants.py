@@ -5,7 +5,7 @@ from typing import Any
 
 from engine.world import World
 from fake_kube import Raw
-from qianfan_operator.keys import Key
+from qianfan_operator.api.keys import Key
 
 THERE = "elsewhere"
 

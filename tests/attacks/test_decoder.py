@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from qianfan_operator.api.common import Unreadable
-from qianfan_operator.decoder import (
+from qianfan_operator.kube.decoder import (
     MAX_DEPTH,
     decode,
     decode_event,

@@ -8,8 +8,8 @@ import pytest
 
 from engine.manifests import job
 from engine.world import World
-from qianfan_operator.kube import KubeError
-from qianfan_operator.workers import Workers
+from qianfan_operator.controller.workers import Workers
+from qianfan_operator.kube.client import KubeError
 
 LATE = 3600.0  # seconds of the fake clock, after which nobody ends any more
 

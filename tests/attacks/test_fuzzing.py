@@ -19,9 +19,9 @@ from attacks.specs import anything, broken, changed
 from engine import manifests
 from engine.world import World
 from qianfan_operator.api.common import Resource, Unreadable
-from qianfan_operator.engine import Again
-from qianfan_operator.keys import Key
-from qianfan_operator.kinds import BY_PLURAL
+from qianfan_operator.api.keys import Key
+from qianfan_operator.kinds.registry import BY_PLURAL
+from qianfan_operator.reconcile.reconciler import Again
 from qianfan_operator.text import clean
 
 BASES = {

@@ -16,7 +16,7 @@ from attacks.tampering import HOSTILE, LONG, Relay, relay
 from cloud.conftest import calls, clock, keys, make_transport, server  # noqa: F401 - fixtures
 from engine.manifests import job, model, service
 from engine.world import World
-from qianfan_operator.cloud import endpoints, fields
+from qianfan_operator.cloud import fields, operations
 from qianfan_operator.cloud.client import Client
 from qianfan_operator.cloud.errors import CloudError, Fate
 from qianfan_operator.cloud.fields import MalformedError
@@ -37,8 +37,8 @@ from qianfan_operator.cloud.views import (
     serving,
     training,
 )
-from qianfan_operator.kube import Forbidden, Invalid, KubeError
-from qianfan_operator.names import Mark
+from qianfan_operator.kinds.marks import Mark
+from qianfan_operator.kube.client import Forbidden, Invalid, KubeError
 
 KEYS = re.findall(r'"(\w+)"', "".join(map(inspect.getsource, (training, repository, serving))))
 PARSERS = [
@@ -109,10 +109,10 @@ def test_every_text_of_a_reply_is_cleaned(parse: Callable[[object], object], tex
 @pytest.mark.parametrize(
     ("endpoint", "parse", "reply", "key"),
     [
-        (endpoints.CREATE_TASK, Task.parse, {"id": 7}, "uuid"),
-        (endpoints.CREATE_JOB, RunIds.parse, {"id": 7}, "uuid"),
-        (endpoints.PUBLISH_TRAIN_MODEL, Published.parse, {"versionId": 7}, "versionIdStr"),
-        (endpoints.APPLY, Applied.parse, {"serviceId": 7}, "serviceUuid"),
+        (operations.CREATE_TASK, Task.parse, {"id": 7}, "uuid"),
+        (operations.CREATE_JOB, RunIds.parse, {"id": 7}, "uuid"),
+        (operations.PUBLISH_TRAIN_MODEL, Published.parse, {"versionId": 7}, "versionIdStr"),
+        (operations.APPLY, Applied.parse, {"serviceId": 7}, "serviceUuid"),
     ],
     ids=lambda value: getattr(value, "operation", None),
 )
@@ -134,7 +134,7 @@ def test_a_number_that_is_no_id_leaves_a_create_open(make_transport, server, num
     server.tell_time(Client(transport))
     server.results({"id": number})
     with pytest.raises(CloudError) as caught:
-        transport.prepare(endpoints.CREATE_JOB, {}, RunIds.parse).send()
+        transport.prepare(operations.CREATE_JOB, {}, RunIds.parse).send()
     assert (caught.value.fate, caught.value.refused) == (Fate.UNKNOWN, False)
 
 

@@ -8,7 +8,7 @@ from attacks.tenants import copied, there
 from engine.manifests import job, model, service
 from engine.stories import PUBLISH, TRAIN, published, version_of
 from engine.world import FIRST, OTHER, SECOND, World
-from qianfan_operator.keys import Key
+from qianfan_operator.api.keys import Key
 from qianfan_simulator import Effect, Fault
 
 THEIRS = "elsewhere"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cloud.conftest import HandClock, ScriptedServer, calls, clock, keys, make_transport, server  # noqa: F401
-from qianfan_operator.cloud import endpoints
+from qianfan_operator.cloud import operations
 from qianfan_operator.cloud.errors import CloudError
 
 PATIENCE = 60.0  # seconds; only a broken operator takes so long
@@ -51,5 +51,5 @@ def test_a_redirect_leads_nowhere(make_transport, server) -> None:  # noqa: F811
     for status in (301, 302, 307, 308):
         server.script.append(server.reply("", status, {"Location": other, "Refresh": f"0; url={other}"}))
         with pytest.raises(CloudError, match=f"HTTP {status}"):
-            transport.call(endpoints.JOB_DETAIL, {}, lambda result: result)
+            transport.call(operations.JOB_DETAIL, {}, lambda result: result)
     assert [seen.path for seen in server.seen] == ["/wenxinworkshop/finetune/jobDetail"] * 4

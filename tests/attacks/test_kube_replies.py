@@ -14,9 +14,9 @@ import pytest
 
 from attacks.test_decoder import DEEPEST, nested
 from qianfan_operator.api.common import Unreadable
-from qianfan_operator.keys import Key
-from qianfan_operator.kube import Kube, KubeError
-from qianfan_operator.pages import LARGEST_PAGE
+from qianfan_operator.api.keys import Key
+from qianfan_operator.kube.client import Kube, KubeError
+from qianfan_operator.kube.pages import LARGEST_PAGE
 
 ESSAY = Key("qianfanjobs", "team", "essay")
 

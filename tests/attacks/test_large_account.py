@@ -9,8 +9,8 @@ import pytest
 from engine.manifests import job, model
 from engine.test_model import published, trained
 from engine.world import DAY, World
-from qianfan_operator.keys import Key
-from qianfan_operator.workers import STUCK
+from qianfan_operator.api.keys import Key
+from qianfan_operator.controller.workers import STUCK
 from qianfan_simulator.things import Model
 
 JOB = Key("qianfanjobs", "default", "other")

@@ -7,19 +7,19 @@ import tracemalloc
 import pytest
 
 from cloud.conftest import calls, clock, keys, make_transport, server  # noqa: F401
-from qianfan_operator.cloud import endpoints
-from qianfan_operator.cloud.endpoints import Endpoint
+from qianfan_operator.cloud import operations
 from qianfan_operator.cloud.errors import CloudError
+from qianfan_operator.cloud.operations import Endpoint
 from qianfan_operator.cloud.replies import DEPTH_LIMIT
 
 MIB = 1024 * 1024
 
 
-def read(transport, endpoint: Endpoint = endpoints.JOB_DETAIL) -> object:
+def read(transport, endpoint: Endpoint = operations.JOB_DETAIL) -> object:
     return transport.call(endpoint, {}, lambda result: result)
 
 
-def refusal(transport, endpoint: Endpoint = endpoints.JOB_DETAIL) -> CloudError:
+def refusal(transport, endpoint: Endpoint = operations.JOB_DETAIL) -> CloudError:
     with pytest.raises(CloudError) as caught:
         read(transport, endpoint)
     return caught.value
@@ -31,9 +31,9 @@ def test_a_large_reply_is_for_lists(make_transport, server) -> None:  # noqa: F8
     server.script += [server.reply(body)] * 6
     transport = make_transport()
     assert refusal(transport).code == "ReplyTooLarge"
-    assert refusal(transport, endpoints.DESCRIBE_SERVICE).code == "ReplyTooLarge"
+    assert refusal(transport, operations.DESCRIBE_SERVICE).code == "ReplyTooLarge"
     for _ in range(4):  # each makes room for the next one
-        assert read(transport, endpoints.SERVICE_LIST)["id"] == 7
+        assert read(transport, operations.SERVICE_LIST)["id"] == 7
 
 
 @pytest.mark.parametrize("depth", [DEPTH_LIMIT, 500, 5000, 150_000])

@@ -9,7 +9,7 @@ from typing import Any
 
 from engine.manifests import job, model, service
 from engine.world import OTHER, World
-from qianfan_operator.keys import Key
+from qianfan_operator.api.keys import Key
 from qianfan_simulator import AfterSeconds
 
 SMALL = 300

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 import qianfan_operator
 from attacks.recorder import Recorder
-from qianfan_operator.keys import Key
-from qianfan_operator.kube import Kube, KubeError
+from qianfan_operator.api.keys import Key
+from qianfan_operator.kube.client import Kube, KubeError
 
 MINE = "tenant-a"
 HOSTILE = [

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 import pytest
 
 from engine.world import Clock, Idle, Queue
-from qianfan_operator.flows import Flows
-from qianfan_operator.keys import Key
-from qianfan_operator.store import Store
-from qianfan_operator.workqueue import Lane
+from qianfan_operator.api.keys import Key
+from qianfan_operator.controller.flows import Flows
+from qianfan_operator.reconcile.priorities import Lane
+from qianfan_operator.reconcile.store import Store
 from unit.objects import raw
 
 MANY = 10_000

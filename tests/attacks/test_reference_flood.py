@@ -8,9 +8,9 @@ import pytest
 from engine.manifests import job, model, service
 from engine.stories import PUBLISH, published
 from engine.world import Idle, World
+from qianfan_operator.api.keys import Key
 from qianfan_operator.cloud.budget import Limits
-from qianfan_operator.engine import Again
-from qianfan_operator.keys import Key
+from qianfan_operator.reconcile.reconciler import Again
 from qianfan_simulator import AfterSeconds, Options
 
 TRAIN = Key("qianfanjobs", "default", "train")

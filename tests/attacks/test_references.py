@@ -12,8 +12,8 @@ from attacks.test_paths import HOSTILE, RULE, TEXTS, each_hostile_text
 from engine.manifests import job, model, service
 from engine.world import OTHER, World, keys
 from qianfan_operator.api import QianfanJob, QianfanModel, QianfanService
-from qianfan_operator.keys import Key
-from qianfan_operator.kinds import BY_PLURAL
+from qianfan_operator.api.keys import Key
+from qianfan_operator.kinds.registry import BY_PLURAL
 
 VICTIM = "../../tenant-b/secrets/qianfan-credentials"
 SECRET: dict[str, Callable[[str], dict[str, Any]]] = {

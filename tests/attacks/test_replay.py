@@ -12,11 +12,11 @@ from attacks.eavesdropper import Eavesdropper, listening
 from engine.manifests import TRAINING
 from engine.world import FIRST, Clock
 from qianfan_operator.api.training import create_job_body
+from qianfan_operator.cloud.access_key import AccessKey
 from qianfan_operator.cloud.client import Client
-from qianfan_operator.cloud.keys import AccessKey
-from qianfan_operator.cloud.settings import CloudSettings
+from qianfan_operator.cloud.config import CloudSettings
 from qianfan_operator.cloud.transport import Transport
-from qianfan_operator.kinds.job import QianfanJob
+from qianfan_operator.kinds.job.kind import QianfanJob
 from qianfan_simulator import Never, Options, Simulator
 
 

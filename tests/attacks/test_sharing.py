@@ -10,8 +10,8 @@ import pytest
 
 from engine.manifests import job, model, service
 from engine.world import DAY, FIRST, World
-from qianfan_operator.keys import Key
-from qianfan_operator.kube import Forbidden
+from qianfan_operator.api.keys import Key
+from qianfan_operator.kube.client import Forbidden
 
 POOL, VICTIM, SQUATTER = "pool", "victim", "squatter"
 LABELS = {"qianfan.dev/default-credentials": "allowed"}

@@ -9,7 +9,7 @@ from attacks.tenants import there, works
 from engine.manifests import job, model, service
 from engine.stories import PUBLISH, TRAIN, published, serving
 from engine.world import DAY, FIRST, OTHER, SECOND, World
-from qianfan_operator.keys import Key
+from qianfan_operator.api.keys import Key
 from qianfan_simulator import AfterSeconds, Effect, Fault
 
 LONG = AfterSeconds(30 * DAY)

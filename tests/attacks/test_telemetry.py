@@ -18,19 +18,19 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from engine.manifests import job
 from engine.world import DAY, FIRST, World
-from qianfan_operator import health, metrics
+from qianfan_operator.api.keys import Key
+from qianfan_operator.cloud.access_key import AccessKey
 from qianfan_operator.cloud.client import Client
 from qianfan_operator.cloud.clock import SystemClock
+from qianfan_operator.cloud.config import CloudSettings
 from qianfan_operator.cloud.errors import CloudError
-from qianfan_operator.cloud.keys import AccessKey
 from qianfan_operator.cloud.replies import Answer, read_reply
-from qianfan_operator.cloud.settings import CloudSettings
 from qianfan_operator.cloud.transport import Transport
-from qianfan_operator.engine import Engine
-from qianfan_operator.keys import Key
-from qianfan_operator.logs import JsonFormatter, TextFormatter
-from qianfan_operator.workers import STUCK, Workers
-from qianfan_operator.workqueue import WorkQueue
+from qianfan_operator.controller.workers import STUCK, Workers
+from qianfan_operator.controller.workqueue import WorkQueue
+from qianfan_operator.reconcile.reconciler import Engine
+from qianfan_operator.telemetry import health, metrics
+from qianfan_operator.telemetry.logs import JsonFormatter, TextFormatter
 from qianfan_simulator import Effect, Fault
 
 KEY = Key("qianfanjobs", "secret-project", "merger")
@@ -237,7 +237,7 @@ def test_no_answer_names_an_object() -> None:
         def reconcile(self, _: Key) -> Any:
             began.set()
             may_end.wait(PATIENCE)
-            from qianfan_operator.engine import Again
+            from qianfan_operator.reconcile.reconciler import Again
 
             return Again(None)
 

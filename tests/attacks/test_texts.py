@@ -15,22 +15,22 @@ from engine.manifests import job
 from engine.world import World
 from fake_kube import FakeKube
 from qianfan_operator.api.job import JobStatus
-from qianfan_operator.cloud import endpoints
+from qianfan_operator.cloud import operations
+from qianfan_operator.cloud.access_key import AccessKey
 from qianfan_operator.cloud.client import Client
 from qianfan_operator.cloud.clock import SystemClock
-from qianfan_operator.cloud.endpoints import Endpoint
+from qianfan_operator.cloud.config import CloudSettings
 from qianfan_operator.cloud.errors import CloudError
-from qianfan_operator.cloud.keys import AccessKey
-from qianfan_operator.cloud.settings import CloudSettings
+from qianfan_operator.cloud.operations import Endpoint
 from qianfan_operator.cloud.signing import authorization
 from qianfan_operator.cloud.transport import Transport
-from qianfan_operator.events import Events
-from qianfan_operator.kinds import BY_PLURAL
-from qianfan_operator.kinds.runs import page
+from qianfan_operator.kinds.job.runs import page
+from qianfan_operator.kinds.registry import BY_PLURAL
+from qianfan_operator.kube.events import Events
 
 ADDRESSES = {
     f"{one.path}?Action={one.operation}" if one.query else one.path
-    for one in vars(endpoints).values()
+    for one in vars(operations).values()
     if isinstance(one, Endpoint)
 }
 LONGEST = ".".join(["b" * 62] * 4) + "z"

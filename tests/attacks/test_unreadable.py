@@ -9,7 +9,7 @@ from engine.conftest import world, worlds
 from engine.manifests import job
 from engine.world import World
 from qianfan_operator.api.common import Unreadable
-from qianfan_operator.keys import Key
+from qianfan_operator.api.keys import Key
 
 __all__ = ["world", "worlds"]
 DEEP = "metadata.managedFields"

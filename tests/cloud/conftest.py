@@ -11,9 +11,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from qianfan_operator.cloud.access_key import AccessKey
 from qianfan_operator.cloud.client import Client
-from qianfan_operator.cloud.keys import AccessKey
-from qianfan_operator.cloud.settings import CloudSettings
+from qianfan_operator.cloud.config import CloudSettings
 from qianfan_operator.cloud.transport import Transport
 
 

@@ -2,12 +2,12 @@
 
 import pytest
 
-from qianfan_operator.cloud import budget, endpoints
+from qianfan_operator.api.reasons import Reason
+from qianfan_operator.cloud import budget, operations
 from qianfan_operator.cloud.budget import LIMITS, Budget, Limits
 from qianfan_operator.cloud.client import Client
 from qianfan_operator.cloud.errors import BudgetSpent, CloudError, Fate
-from qianfan_operator.reasons import Reason
-from qianfan_operator.workers import STUCK
+from qianfan_operator.controller.workers import STUCK
 
 EMPTY = {"total": 0, "items": []}
 
@@ -71,4 +71,4 @@ def test_a_budget_fits_into_the_life_of_a_pass():
     """The last call of a reconcile, and what it writes, end before it counts as hung."""
     assert LIMITS.seconds + 2 * 30.0 + 120.0 < STUCK
     assert LIMITS.calls >= 4 * 10_000 / 100
-    assert endpoints.LIST_LIMIT > endpoints.REPLY_LIMIT
+    assert operations.LIST_LIMIT > operations.REPLY_LIMIT

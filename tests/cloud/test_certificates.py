@@ -7,7 +7,7 @@ import pytest
 
 from cloud.tls import certificate, https
 from qianfan_operator import ca_bundle
-from qianfan_operator.cloud import endpoints
+from qianfan_operator.cloud import operations
 from qianfan_operator.cloud.client import Client
 from qianfan_operator.cloud.errors import CloudError, Fate
 
@@ -30,7 +30,7 @@ def known(make_transport, server):
 
 def create(transport) -> CloudError:
     with pytest.raises(CloudError) as caught:
-        transport.prepare(endpoints.CREATE_JOB, {}, lambda result: result).send()
+        transport.prepare(operations.CREATE_JOB, {}, lambda result: result).send()
     return caught.value
 
 

@@ -2,11 +2,11 @@
 
 import pytest
 
-from qianfan_operator.cloud import endpoints
-from qianfan_operator.cloud.endpoints import LIST_LIMIT, REPLY_LIMIT, Endpoint
+from qianfan_operator.cloud import operations
 from qianfan_operator.cloud.errors import CREATES
+from qianfan_operator.cloud.operations import LIST_LIMIT, REPLY_LIMIT, Endpoint
 
-ALL = [value for value in vars(endpoints).values() if isinstance(value, Endpoint)]
+ALL = [value for value in vars(operations).values() if isinstance(value, Endpoint)]
 READS = {
     "jobDetail", "modelDetail", "modelVersionDetail", "userList", "serviceDetail", "serviceList",
     "DescribeFineTuningJobs", "DescribeFineTuningTasks", "DescribeFineTuningTask", "DescribeService",

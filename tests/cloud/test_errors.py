@@ -4,6 +4,7 @@ import itertools
 
 import pytest
 
+from qianfan_operator.api.reasons import Reason
 from qianfan_operator.cloud.errors import (
     CODE_LIMIT,
     CREATES,
@@ -17,7 +18,6 @@ from qianfan_operator.cloud.errors import (
     StaleRequest,
     SwitchedOff,
 )
-from qianfan_operator.reasons import Reason
 
 V1_READS = ("jobDetail", "modelDetail", "modelVersionDetail", "serviceDetail", "serviceList", "userList")
 V2 = ("DescribeFineTuningJobs", "DescribeFineTuningTask", "ModifyService", "DeactivateService")

@@ -6,8 +6,8 @@ import pickle
 
 import pytest
 
-from qianfan_operator.cloud.keys import AccessKey
-from qianfan_operator.cloud.settings import CloudSettings
+from qianfan_operator.cloud.access_key import AccessKey
+from qianfan_operator.cloud.config import CloudSettings
 
 KEYS = AccessKey("ALTAKexample00000000", "very-secret")
 

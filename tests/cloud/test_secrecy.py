@@ -4,12 +4,12 @@ from traceback import TracebackException
 
 import pytest
 
-from qianfan_operator.cloud import endpoints
+from qianfan_operator.cloud import operations
+from qianfan_operator.cloud.access_key import AccessKey
 from qianfan_operator.cloud.errors import CloudError
-from qianfan_operator.cloud.keys import AccessKey
-from qianfan_operator.sealed import Sealed
+from qianfan_operator.telemetry.redacted import Sealed
 
-ENDPOINTS = [endpoints.JOB_DETAIL, endpoints.CREATE_JOB]
+ENDPOINTS = [operations.JOB_DETAIL, operations.CREATE_JOB]
 
 
 def everything(error: BaseException) -> str:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qianfan_operator.cloud.keys import AccessKey
+from qianfan_operator.cloud.access_key import AccessKey
 from qianfan_operator.cloud.signing import authorization, canonical_request, timestamp
 
 KEYS = AccessKey("ALTAKexample00000000", "0123456789abcdef0123456789abcdef")

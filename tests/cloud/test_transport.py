@@ -9,7 +9,7 @@ from email.utils import formatdate
 
 import pytest
 
-from qianfan_operator.cloud import endpoints
+from qianfan_operator.cloud import operations
 from qianfan_operator.cloud.client import Client
 from qianfan_operator.cloud.errors import ClockUnknown, CloudError, Fate, StaleRequest, SwitchedOff
 from qianfan_operator.cloud.fields import MalformedError
@@ -22,11 +22,11 @@ def result_of(result):
     return result
 
 
-def read(transport, endpoint=endpoints.JOB_DETAIL):
+def read(transport, endpoint=operations.JOB_DETAIL):
     return transport.call(endpoint, {"taskId": 1}, result_of)
 
 
-def failure(transport, endpoint=endpoints.JOB_DETAIL) -> CloudError:
+def failure(transport, endpoint=operations.JOB_DETAIL) -> CloudError:
     with pytest.raises(CloudError) as caught:
         read(transport, endpoint)
     return caught.value
@@ -49,7 +49,7 @@ def test_a_call_is_signed_as_it_is_sent(make_transport, server, keys, clock):
     """The server can recompute the signature from the request that arrives, port and content type included."""
     server.answers(OK)
     clock.wall_time = server.time
-    assert read(make_transport(base_url=server.url + "/"), endpoints.DESCRIBE_SERVICE) == {"id": 7}
+    assert read(make_transport(base_url=server.url + "/"), operations.DESCRIBE_SERVICE) == {"id": 7}
     seen = server.seen[0]
     assert seen.path == "/v2/service?Action=DescribeService"
     assert seen.body == {"taskId": 1}
@@ -81,8 +81,8 @@ def test_reads_share_a_connection_and_creates_do_not(measured, server):
     """A read reuses the pooled connection; a create, also the free one, opens its own and closes it."""
     server.answers(OK, OK, OK, OK)
     read(measured)
-    read(measured, endpoints.CREATE_TASK)
-    measured.prepare(endpoints.CREATE_JOB, {}, result_of).send()
+    read(measured, operations.CREATE_TASK)
+    measured.prepare(operations.CREATE_JOB, {}, result_of).send()
     read(measured)
     connections = [seen.connection for seen in server.seen]
     assert connections[0] == connections[1] == connections[4]
@@ -103,7 +103,7 @@ def test_a_broken_gzip_is_a_bad_reply(transport, server):
 
 
 @pytest.mark.parametrize("compressed", [False, True])
-@pytest.mark.parametrize("endpoint", [endpoints.JOB_DETAIL, endpoints.SERVICE_LIST], ids=lambda one: one.operation)
+@pytest.mark.parametrize("endpoint", [operations.JOB_DETAIL, operations.SERVICE_LIST], ids=lambda one: one.operation)
 def test_an_oversized_reply_is_cut_off(transport, server, endpoint, compressed):
     """No reply, packed or not, may fill the memory; what is as large as it may be is read."""
     headers = {"Content-Encoding": "gzip"} if compressed else {}
@@ -132,7 +132,7 @@ def test_trouble_after_the_request_is_never_repeated_and_never_a_refusal(make_tr
     transport = make_transport(read_timeout=0.2)
     server.tell_time(Client(transport))
     assert failure(transport).code == code
-    create = failure(transport, endpoints.CREATE_TASK)
+    create = failure(transport, operations.CREATE_TASK)
     assert create.code == code
     assert create.fate is Fate.UNKNOWN
     assert len(server.seen) == 2
@@ -151,7 +151,7 @@ def test_a_refused_connection_proves_that_nothing_happened(make_transport):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         transport = make_transport(base_url=f"http://127.0.0.1:{unused.getsockname()[1]}")
-        error = failure(transport, endpoints.CREATE_TASK)
+        error = failure(transport, operations.CREATE_TASK)
     assert error.code == "ConnectionRefused"
     assert error.refused
     assert error.fate is Fate.RETRY
@@ -164,7 +164,7 @@ def test_an_unknown_host_proves_that_nothing_happened(make_transport, monkeypatc
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
-    error = failure(make_transport(base_url="http://no-such-host.invalid"), endpoints.CREATE_TASK)
+    error = failure(make_transport(base_url="http://no-such-host.invalid"), operations.CREATE_TASK)
     assert error.code == "NameResolution"
     assert error.refused
 
@@ -177,7 +177,7 @@ def test_a_connection_that_is_not_accepted_proves_that_nothing_happened(make_tra
         filler.connect(full.getsockname())
         address = full.getsockname()
         transport = make_transport(base_url=f"http://127.0.0.1:{address[1]}", connect_timeout=0.1)
-        error = failure(transport, endpoints.CREATE_TASK)
+        error = failure(transport, operations.CREATE_TASK)
     assert error.code == "ConnectTimeout"
     assert error.refused
 
@@ -186,7 +186,7 @@ def test_a_refusing_proxy_proves_nothing(make_transport, server, clock):
     """What a proxy did before it failed cannot be known; and the environment's proxies are not used."""
     transport = make_transport(proxy="http://127.0.0.1:1")
     transport.cloud_clock.learn(formatdate(server.time, usegmt=True), clock.boot)
-    error = failure(transport, endpoints.CREATE_TASK)
+    error = failure(transport, operations.CREATE_TASK)
     assert error.code == "ProxyFailed"
     assert error.fate is Fate.UNKNOWN
     assert server.seen == []
@@ -203,7 +203,7 @@ def test_the_environment_is_not_asked(transport, server, monkeypatch):
 def test_no_encrypted_talk_with_a_plain_server(make_transport, server):
     """A failed handshake has a name of its own and proves nothing."""
     server.script.append(server.hang_up)
-    error = failure(make_transport(base_url=server.url.replace("http:", "https:")), endpoints.CREATE_TASK)
+    error = failure(make_transport(base_url=server.url.replace("http:", "https:")), operations.CREATE_TASK)
     assert error.code == "TLSFailed"
     assert not error.refused
 
@@ -226,27 +226,27 @@ def test_a_proxys_date_does_not_set_the_clock(transport, server):
 def test_a_v2_error(transport, server):
     """A V2 error status with a code is understood."""
     server.script.append(server.reply('{"requestId": "r", "code": "InappropriateJSON", "message": "param"}', 400))
-    error = failure(transport, endpoints.DESCRIBE_SERVICE)
+    error = failure(transport, operations.DESCRIBE_SERVICE)
     assert (error.code, error.request_id) == ("InappropriateJSON", "r")
 
 
 def test_a_paid_create_needs_the_clouds_time(transport, server):
     """Before the clock is known a create can be neither signed nor sent."""
     with pytest.raises(ClockUnknown):
-        transport.prepare(endpoints.CREATE_JOB, {}, result_of)
+        transport.prepare(operations.CREATE_JOB, {}, result_of)
     assert server.seen == []
 
 
 def test_a_paid_create_has_its_own_expiry(measured, server):
     """A create lives for seconds, by the cloud's clock."""
     server.answers(OK)
-    assert measured.prepare(endpoints.CREATE_JOB, {"taskId": 1}, result_of).send() == {"id": 7}
+    assert measured.prepare(operations.CREATE_JOB, {"taskId": 1}, result_of).send() == {"id": 7}
     assert f"/{timestamp(server.time)}/15/" in server.seen[1].headers["authorization"]
 
 
 def test_a_paid_create_is_signed_when_it_is_prepared(measured, server, clock):
     """What happens between preparing and sending does not lengthen the signature's life."""
-    prepared = measured.prepare(endpoints.CREATE_JOB, {}, result_of)
+    prepared = measured.prepare(operations.CREATE_JOB, {}, result_of)
     clock.boot += 14
     server.answers(OK)
     prepared.send()
@@ -255,7 +255,7 @@ def test_a_paid_create_is_signed_when_it_is_prepared(measured, server, clock):
 
 def test_a_stale_create_is_not_sent(measured, server, clock):
     """Once its signature has expired, a create stays here."""
-    prepared = measured.prepare(endpoints.CREATE_JOB, {}, result_of)
+    prepared = measured.prepare(operations.CREATE_JOB, {}, result_of)
     clock.boot += 15
     with pytest.raises(StaleRequest):
         prepared.send()
@@ -265,7 +265,7 @@ def test_a_stale_create_is_not_sent(measured, server, clock):
 @pytest.mark.parametrize("first_fails", [False, True])
 def test_a_create_is_sent_once(measured, server, first_fails):
     """The same signed create cannot be sent again, whatever became of it."""
-    prepared = measured.prepare(endpoints.CREATE_JOB, {}, result_of)
+    prepared = measured.prepare(operations.CREATE_JOB, {}, result_of)
     if first_fails:
         server.script.append(server.hang_up)
         with pytest.raises(CloudError):
@@ -280,7 +280,7 @@ def test_a_create_is_sent_once(measured, server, first_fails):
 
 def test_v2_can_be_switched_off(make_transport, server):
     """With V2 switched off, a V2 call fails without a request."""
-    error = failure(make_transport(use_v2=False), endpoints.DESCRIBE_SERVICE)
+    error = failure(make_transport(use_v2=False), operations.DESCRIBE_SERVICE)
     assert isinstance(error, SwitchedOff)
     assert error.unsupported
     assert server.seen == []
@@ -294,7 +294,7 @@ def test_a_reply_that_lacks_what_it_is_for_is_a_bad_reply(measured, server):
 
     server.answers(OK)
     with pytest.raises(CloudError, match=r"There is no id.*BadReply") as caught:
-        measured.call(endpoints.CREATE_TASK, {}, parse)
+        measured.call(operations.CREATE_TASK, {}, parse)
     assert caught.value.fate is Fate.UNKNOWN
     assert caught.value.request_id == "1"
 
@@ -313,7 +313,7 @@ def test_logs_and_errors_hold_no_secrets(measured, server, keys, caplog):
     caplog.set_level(logging.DEBUG)
     quoted = f"bad {keys.access_key} {keys.secret_key} bce-auth-v1/{keys.access_key}/x"
     server.answers({"error_code": 500001, "error_msg": quoted})
-    prepared = measured.prepare(endpoints.CREATE_JOB, {"description": "private words"}, result_of)
+    prepared = measured.prepare(operations.CREATE_JOB, {"description": "private words"}, result_of)
     with pytest.raises(CloudError) as caught:
         prepared.send()
     shown = f"{caplog.text} {caught.value} {caught.value.__dict__} {caught.value.__cause__} {prepared!r}"

@@ -5,13 +5,13 @@ import time
 
 import pytest
 
+from qianfan_operator.api.reasons import Reason
+from qianfan_operator.cloud.access_key import AccessKey
 from qianfan_operator.cloud.client import Client
 from qianfan_operator.cloud.clock import SystemClock
+from qianfan_operator.cloud.config import CloudSettings
 from qianfan_operator.cloud.errors import CloudError, Fate
-from qianfan_operator.cloud.keys import AccessKey
-from qianfan_operator.cloud.settings import CloudSettings
 from qianfan_operator.cloud.transport import Transport
-from qianfan_operator.reasons import Reason
 from qianfan_simulator import AfterLooks, AtOnce, Effect, Fault, Options, Simulator
 
 KEYS = AccessKey("demo-access-key", "demo-secret-key")

@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from qianfan_devcluster.demo_view import View
-from qianfan_operator.reasons import Reason
+from qianfan_operator.api.reasons import Reason
 
 MESSAGE = "QianfanModel essay is not ready yet."
 

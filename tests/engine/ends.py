@@ -1,7 +1,7 @@
 """How an object may stand when all trouble is over, whatever was done to it."""
 
 from engine.world import World
-from qianfan_operator.keys import Key
+from qianfan_operator.api.keys import Key
 
 WAITS = frozenset({"Paused", "DependencyNotReady", "AccountChanged", "InUse"})
 STALLS = frozenset(

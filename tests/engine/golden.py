@@ -15,7 +15,7 @@ import yaml
 
 from engine.situations import SITUATIONS, Situation
 from engine.world import World
-from qianfan_operator.keys import Key
+from qianfan_operator.api.keys import Key
 
 _PORT = re.compile(r"127\.0\.0\.1:[0-9]+")  # of the simulator, another one each time
 FOLDER = Path(__file__).parents[1] / "golden"

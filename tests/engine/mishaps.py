@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from engine.test_crash import CHANGES, SPOILT, WRITES, Killed
 from engine.world import GRACE, World
 from paid import PAID
-from qianfan_operator.engine import Engine
-from qianfan_operator.kube import KubeError
+from qianfan_operator.kube.client import KubeError
+from qianfan_operator.reconcile.reconciler import Engine
 from qianfan_simulator import AfterSeconds, Effect, Fault
 
 KUBERNETES, CLOUD = "Kubernetes", "cloud"

@@ -8,9 +8,9 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from engine.manifests import TRAINING, job, model, service
 from engine.world import FIRST, OTHER, SECOND, World
-from qianfan_operator.cloud.keys import AccessKey
-from qianfan_operator.keys import Key
-from qianfan_operator.names import Mark, short_hash
+from qianfan_operator.api.keys import Key
+from qianfan_operator.cloud.access_key import AccessKey
+from qianfan_operator.kinds.marks import Mark, short_hash
 
 INDEX = st.integers(0, 9)
 JOBS, MODELS, SERVICES = (

@@ -5,8 +5,8 @@ from typing import Any
 
 from engine.manifests import job, model, service
 from engine.world import World
-from qianfan_operator.keys import Key
-from qianfan_operator.kube import Forbidden, KubeError
+from qianfan_operator.api.keys import Key
+from qianfan_operator.kube.client import Forbidden, KubeError
 
 TRAIN = Key("qianfanjobs", "default", "train")
 PUBLISH = Key("qianfanmodels", "default", "publish")

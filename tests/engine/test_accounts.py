@@ -7,8 +7,8 @@ import pytest
 from engine.manifests import job, model, service
 from engine.world import DAY, FIRST, OTHER, SECOND, World
 from fake_kube import Raw
-from qianfan_operator.keys import Key
-from qianfan_operator.kube import Forbidden
+from qianfan_operator.api.keys import Key
+from qianfan_operator.kube.client import Forbidden
 from qianfan_simulator import Effect, Fault
 
 TRAIN = Key("qianfanjobs", "default", "train")

@@ -7,7 +7,7 @@ import pytest
 from engine.manifests import job, model, service
 from engine.stories import PUBLISH, TRAIN, published, serving, version_of
 from engine.world import DAY, World
-from qianfan_operator.keys import Key
+from qianfan_operator.api.keys import Key
 
 BY_ID = pytest.mark.parametrize("suffix", ["", "Str"], ids=["integer", "string"])
 NEW = {"source": None, "target": None}

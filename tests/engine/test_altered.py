@@ -7,7 +7,7 @@ import pytest
 
 from engine.manifests import job, model, service
 from engine.world import DAY, GRACE, World
-from qianfan_operator.keys import Key
+from qianfan_operator.api.keys import Key
 
 JOB = Key("qianfanjobs", "default", "train")
 

@@ -7,7 +7,7 @@ import pytest
 
 from engine.manifests import job
 from engine.world import GRACE, World
-from qianfan_operator.keys import Key
+from qianfan_operator.api.keys import Key
 from qianfan_simulator import AfterSeconds, Effect, Fault
 
 HOUR = 3600.0

@@ -9,8 +9,8 @@ from engine.manifests import job, model, service
 from engine.test_deleting import PUBLISH, published, serving, training
 from engine.test_drift import drifted, the_version
 from engine.world import DAY, FIRST, OTHER, World
+from qianfan_operator.api.keys import Key
 from qianfan_operator.cloud.errors import CloudError
-from qianfan_operator.keys import Key
 
 
 def finished(world: World) -> Key:

@@ -6,7 +6,7 @@ from engine.manifests import TRAINING, job
 from engine.world import DAY, GRACE, World
 from fake_kube import FakeKube
 from qianfan_operator.api.job import JobStatus, RunRecord
-from qianfan_operator.kinds.runs import archived
+from qianfan_operator.kinds.job.runs import archived
 from qianfan_simulator import AfterSeconds, Effect, Fault
 
 OTHER = {**TRAINING["trainConfig"], "epoch": 5}
@@ -510,7 +510,7 @@ def test_both_runs_of_a_duplicate_are_told_until_one_is_chosen(world: World) -> 
 def late(world: World, key, reply) -> None:
     """Have the operator hold a reply that belongs to the present attempt and comes late."""
     from qianfan_operator.api.common import Pending
-    from qianfan_operator.protocol import Landing
+    from qianfan_operator.reconcile.guarded_create import Landing
 
     status = world.status(key)
     inputs = {"taskId": status["taskId"], "taskUuid": status["taskUuid"], "taskName": status["taskName"]}

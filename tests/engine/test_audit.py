@@ -10,11 +10,11 @@ from engine.manifests import job, service
 from engine.situations.kit import KINDS, usable, working
 from engine.stories import PUBLISH, TRAIN, next_version, published, serving, version_of
 from engine.world import World
-from qianfan_operator.cloud import endpoints
-from qianfan_operator.cloud.endpoints import Endpoint
+from qianfan_operator.cloud import operations
+from qianfan_operator.cloud.operations import Endpoint
 from qianfan_simulator import Effect, Fault, Never
 
-CHANGES = {one.operation for one in vars(endpoints).values() if isinstance(one, Endpoint) and one.changes}
+CHANGES = {one.operation for one in vars(operations).values() if isinstance(one, Endpoint) and one.changes}
 Lines = Callable[..., list[dict[str, Any]]]
 
 

@@ -9,7 +9,7 @@ from engine.manifests import job, model, service
 from engine.test_deleting import PUBLISH, published, serving, states, training
 from engine.test_duplicates import duplicate, second_run
 from engine.world import DAY, FIRST, GRACE, OTHER, World
-from qianfan_operator.keys import Key
+from qianfan_operator.api.keys import Key
 from qianfan_simulator import AfterSeconds, Effect, Fault
 
 CHANGES = ("stopJob", "StopFineTuningTask", "versionBatchDelete", "modelBatchDelete", "DeactivateService")

@@ -8,8 +8,8 @@ import pytest
 
 from engine.manifests import job, model, service
 from engine.world import World
-from qianfan_operator.keys import Key
-from qianfan_operator.kube import Conflict
+from qianfan_operator.api.keys import Key
+from qianfan_operator.kube.client import Conflict
 
 SERVE = Key("qianfanservices", "default", "serve")
 PAGE = "https://console.bce.baidu.com/qianfan/ais/console/onlineService"

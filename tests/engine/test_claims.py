@@ -8,7 +8,7 @@ import pytest
 from engine.manifests import job, model, service
 from engine.stories import PUBLISH, TRAIN, published, serving
 from engine.world import DAY, World
-from qianfan_operator.keys import Key
+from qianfan_operator.api.keys import Key
 from qianfan_simulator import AfterSeconds, Effect, Fault
 
 LONG = AfterSeconds(30 * DAY)

@@ -16,10 +16,10 @@ import pytest
 from engine.manifests import job, model, service
 from engine.world import DAY, FIRST, GRACE, OTHER, PACES, World
 from plugins.figures import Figures
-from qianfan_operator.engine import Engine
-from qianfan_operator.keys import Key
-from qianfan_operator.kube import Conflict, KubeError
-from qianfan_operator.names import Mark
+from qianfan_operator.api.keys import Key
+from qianfan_operator.kinds.marks import Mark
+from qianfan_operator.kube.client import Conflict, KubeError
+from qianfan_operator.reconcile.reconciler import Engine
 from qianfan_simulator import AfterSeconds, Effect, Fault
 from qianfan_simulator.things import Run
 

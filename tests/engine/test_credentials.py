@@ -4,8 +4,8 @@ import pytest
 
 from engine.manifests import job, model, service
 from engine.world import DAY, OTHER, SECOND, World
-from qianfan_operator.keys import Key
-from qianfan_operator.kube import Forbidden
+from qianfan_operator.api.keys import Key
+from qianfan_operator.kube.client import Forbidden
 from qianfan_simulator import Effect, Fault
 
 TRAIN = Key("qianfanjobs", "default", "train")

@@ -7,8 +7,8 @@ import pytest
 
 from engine.manifests import job, model, service
 from engine.world import DAY, GRACE, World
-from qianfan_operator.keys import Key
-from qianfan_operator.kube import Forbidden, KubeError
+from qianfan_operator.api.keys import Key
+from qianfan_operator.kube.client import Forbidden, KubeError
 from qianfan_simulator import AfterSeconds, Effect, Fault
 
 PUBLISH = Key("qianfanmodels", "default", "publish")

@@ -7,7 +7,7 @@ import pytest
 from engine.manifests import service
 from engine.stories import PUBLISH, next_version, published, serving, version_of
 from engine.world import DAY, World
-from qianfan_operator.keys import Key
+from qianfan_operator.api.keys import Key
 from qianfan_simulator.things import Version
 
 SLOW = 1300.0

@@ -6,8 +6,8 @@ from engine.manifests import TRAINING, job
 from engine.test_attempts import late
 from engine.world import DAY, GRACE, World
 from qianfan_operator.api.job import JobSpec
+from qianfan_operator.api.keys import Key
 from qianfan_operator.api.training import create_job_body
-from qianfan_operator.keys import Key
 from qianfan_simulator import AfterSeconds, Effect, Fault
 
 

@@ -6,8 +6,8 @@ from attacks.tenants import THERE, there
 from engine.manifests import TRAINING, job, model
 from engine.world import DAY, GRACE, OTHER, World
 from qianfan_operator.api.common import Unreadable
-from qianfan_operator.keys import Key
-from qianfan_operator.kube import Conflict, KubeError
+from qianfan_operator.api.keys import Key
+from qianfan_operator.kube.client import Conflict, KubeError
 from qianfan_simulator import AfterSeconds, Effect, Fault
 
 TRAIN = Key("qianfanjobs", "default", "train")

@@ -6,7 +6,7 @@ from engine.manifests import job, model, service
 from engine.stories import refuse_finalizers
 from engine.world import World
 from paid import PAID
-from qianfan_operator.kube import Forbidden, Invalid, KubeError
+from qianfan_operator.kube.client import Forbidden, Invalid, KubeError
 
 
 @pytest.mark.parametrize("error", [Forbidden, Invalid])

@@ -8,9 +8,9 @@ import pytest
 from engine.manifests import job, service
 from engine.stories import PUBLISH, next_version, published, serving, version_of
 from engine.world import DAY, World
-from qianfan_operator.keys import Key
-from qianfan_operator.store import REPEAT_AFTER
-from qianfan_operator.workqueue import Lane
+from qianfan_operator.api.keys import Key
+from qianfan_operator.reconcile.priorities import Lane
+from qianfan_operator.reconcile.store import REPEAT_AFTER
 from qianfan_simulator import AfterSeconds, Effect, Fault
 
 OTHERS = 12

@@ -7,8 +7,8 @@ from engine.golden import FOLDER, kept, path, played, render
 from engine.situations import SITUATIONS, Situation
 from engine.world import World
 from paid import PAID
-from qianfan_operator.keys import Key
-from qianfan_operator.reasons import Reason
+from qianfan_operator.api.keys import Key
+from qianfan_operator.api.reasons import Reason
 
 PAIRS = [(situation, kind) for situation in SITUATIONS for kind in situation.kinds]
 

@@ -4,7 +4,7 @@ import pytest
 
 from engine.manifests import job, model, service
 from engine.world import DAY, World
-from qianfan_operator.keys import Key
+from qianfan_operator.api.keys import Key
 from qianfan_simulator import AfterSeconds
 
 

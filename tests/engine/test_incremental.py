@@ -6,7 +6,7 @@ from engine.manifests import job, model
 from engine.test_adopting_runs import NOTHING, by_hand, found_by_strings, ids
 from engine.test_references import INCREMENTAL, next_job
 from engine.world import DAY, World
-from qianfan_operator.keys import Key
+from qianfan_operator.api.keys import Key
 from qianfan_simulator import Effect, Fault
 
 TRAIN = Key("qianfanjobs", "default", "train")

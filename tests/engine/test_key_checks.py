@@ -4,8 +4,8 @@ import pytest
 
 from engine.manifests import job, model, service
 from engine.world import DAY, FIRST, SECOND, World
-from qianfan_operator import metrics
-from qianfan_operator.keys import Key
+from qianfan_operator.api.keys import Key
+from qianfan_operator.telemetry import metrics
 from qianfan_simulator import Effect, Fault
 
 TRAIN, PUBLISH, SERVE = (

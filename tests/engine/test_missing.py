@@ -3,7 +3,7 @@
 from engine.manifests import model
 from engine.stories import PUBLISH, TRAIN, next_version, published, serving
 from engine.world import World
-from qianfan_operator.keys import Key
+from qianfan_operator.api.keys import Key
 
 HOUR = 3600.0
 

@@ -4,7 +4,7 @@ import pytest
 
 from engine.manifests import job, model
 from engine.world import DAY, World
-from qianfan_operator.keys import Key
+from qianfan_operator.api.keys import Key
 from qianfan_simulator import Effect, Fault
 
 TRAIN = Key("qianfanjobs", "default", "train")

@@ -9,7 +9,7 @@ import pytest
 from engine.manifests import job, model, service
 from engine.world import FIRST, World, keys
 from qianfan_operator.api.common import SECRET_NAME
-from qianfan_operator.keys import Key
+from qianfan_operator.api.keys import Key
 
 HOUR = 3600.0
 NAMES = {"63 characters": "a" * 63, "253 characters": ".".join(["b" * 62] * 4) + "z", "dots": "1.essay.v2"}

@@ -8,7 +8,7 @@ import pytest
 from engine.manifests import job
 from engine.situations.kit import KINDS, USABLE, WORKING, usable, working
 from engine.world import World
-from qianfan_operator.keys import Key
+from qianfan_operator.api.keys import Key
 from qianfan_simulator import Effect, Fault, Never
 
 HOUR = 3600.0

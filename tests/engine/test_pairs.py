@@ -12,8 +12,8 @@ import pytest
 from engine.manifests import job, model, service
 from engine.test_crash import FAST, JOB, MODEL, SERVICE, Killed, another, paid_once, publish_by_hand, slow
 from engine.world import DAY, FIRST, GRACE, OTHER, SECOND, World
-from qianfan_operator.keys import Key
-from qianfan_operator.kube import Conflict, KubeError
+from qianfan_operator.api.keys import Key
+from qianfan_operator.kube.client import Conflict, KubeError
 from qianfan_simulator import Effect, Fault
 from qianfan_simulator.things import Run
 

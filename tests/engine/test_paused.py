@@ -6,7 +6,7 @@ from engine.manifests import job, model, service
 from engine.situations.kit import MANIFESTS
 from engine.test_deleting import PUBLISH, published, serving, states, training
 from engine.world import DAY, GRACE, World
-from qianfan_operator.keys import Key
+from qianfan_operator.api.keys import Key
 from qianfan_simulator import AfterSeconds, Effect, Fault
 
 CHANGES = (

@@ -4,7 +4,7 @@ import pytest
 
 from engine.manifests import job, model, service
 from engine.world import FIRST, World
-from qianfan_operator.keys import Key
+from qianfan_operator.api.keys import Key
 from qianfan_simulator import Effect, Fault
 
 TRAIN = Key("qianfanjobs", "default", "train")

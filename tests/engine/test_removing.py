@@ -5,7 +5,7 @@ import pytest
 from engine.manifests import job, model
 from engine.stories import PUBLISH, next_version, published
 from engine.world import World
-from qianfan_operator.keys import Key
+from qianfan_operator.api.keys import Key
 
 SECOND = Key("qianfanmodels", "default", "second")
 

@@ -9,8 +9,8 @@ from engine.manifests import job
 from engine.stories import PUBLISH, published, serving
 from engine.world import DAY, FIRST, OTHER, SECOND, World, keys
 from fake_kube import NAMESPACE
-from qianfan_operator.cloud.keys import AccessKey
-from qianfan_operator.keys import Key
+from qianfan_operator.api.keys import Key
+from qianfan_operator.cloud.access_key import AccessKey
 from qianfan_simulator import AfterSeconds, Effect, Fault
 
 READS = ("jobDetail", "DescribeFineTuningTask")

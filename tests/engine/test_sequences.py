@@ -22,8 +22,8 @@ from engine.test_crash import FAST, Killed
 from engine.world import FIRST, GRACE, OTHER, SECOND, Idle, World
 from paid import PAID
 from plugins.figures import Figures
-from qianfan_operator.keys import Key
-from qianfan_operator.names import Mark, short_hash
+from qianfan_operator.api.keys import Key
+from qianfan_operator.kinds.marks import Mark, short_hash
 from qianfan_operator.settings import CLOCK_TOLERANCE
 from qianfan_simulator import AfterSeconds
 

@@ -11,7 +11,7 @@ import pytest
 from engine.manifests import service
 from engine.stories import PUBLISH, next_version, published, serving, version_of
 from engine.world import DAY, PACES, World
-from qianfan_operator.keys import Key
+from qianfan_operator.api.keys import Key
 from qianfan_simulator import Effect, Fault, Never
 
 Told = list[tuple[str, str]]

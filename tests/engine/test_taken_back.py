@@ -10,7 +10,7 @@ import pytest
 
 from engine.test_crash import CHANGES, FAST, JOB, MODEL, SERVICE, chain, train_slowly
 from engine.world import GRACE, World
-from qianfan_operator.keys import Key
+from qianfan_operator.api.keys import Key
 
 CREATES = frozenset({"createTask", "createJob", "publishTrainModel", "apply"})
 

@@ -10,8 +10,8 @@ from engine.manifests import job
 from engine.situations.kit import KINDS, usable, working
 from engine.world import World
 from paid import PAID
-from qianfan_operator.keys import Key
-from qianfan_operator.kube import KubeError
+from qianfan_operator.api.keys import Key
+from qianfan_operator.kube.client import KubeError
 from qianfan_simulator import AfterSeconds, Effect, Fault, Never
 
 HOUR = 3600.0

@@ -9,7 +9,7 @@ import pytest
 from engine.manifests import job
 from engine.stories import PUBLISH, TRAIN, published, serving
 from engine.world import SECOND, World
-from qianfan_operator.keys import Key
+from qianfan_operator.api.keys import Key
 
 SERVE = Key("qianfanservices", "default", "serve")
 BEIJING = timezone(timedelta(hours=8))

@@ -7,7 +7,7 @@ import pytest
 from engine.manifests import job, model, service
 from engine.test_deleting import PUBLISH, published, serving, states, training
 from engine.world import DAY, World
-from qianfan_operator.keys import Key
+from qianfan_operator.api.keys import Key
 from qianfan_simulator import AfterSeconds
 from qianfan_simulator.things import Version
 

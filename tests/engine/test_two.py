@@ -12,9 +12,9 @@ from typing import Any
 
 from engine.manifests import job, model, service
 from engine.world import DAY, PACES, Idle, Queue, World
-from qianfan_operator.engine import Engine
-from qianfan_operator.intake import Intake
-from qianfan_operator.keys import Key
+from qianfan_operator.api.keys import Key
+from qianfan_operator.controller.event_handler import Intake
+from qianfan_operator.reconcile.reconciler import Engine
 from qianfan_simulator import AfterSeconds
 
 FAST = replace(

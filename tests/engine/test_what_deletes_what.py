@@ -9,7 +9,7 @@ import pytest
 from engine.manifests import job, model, service
 from engine.stories import PUBLISH, published, serving
 from engine.world import World
-from qianfan_operator.keys import Key
+from qianfan_operator.api.keys import Key
 from qianfan_simulator import AfterSeconds
 
 DAY = 86400

@@ -5,7 +5,7 @@ import pytest
 from engine.manifests import job, service
 from engine.stories import PUBLISH, published, serving
 from engine.world import World
-from qianfan_operator.keys import Key
+from qianfan_operator.api.keys import Key
 
 
 def wiped(world: World, key: Key, **fields: object) -> None:

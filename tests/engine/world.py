@@ -15,27 +15,27 @@ from typing import Any
 from conformance import check
 from fake_kube import NAMESPACE, FakeKube, Raw
 from qianfan_operator.api.common import ACCESS_KEY, RECONCILE_ANNOTATION, SECRET_KEY, SECRET_NAME
+from qianfan_operator.api.keys import Key
+from qianfan_operator.cloud.access_key import AccessKey
 from qianfan_operator.cloud.client import Client
-from qianfan_operator.cloud.endpoints import Endpoint
-from qianfan_operator.cloud.keys import AccessKey
-from qianfan_operator.cloud.settings import CloudSettings
+from qianfan_operator.cloud.config import CloudSettings
+from qianfan_operator.cloud.operations import Endpoint
 from qianfan_operator.cloud.transport import Transport
-from qianfan_operator.credentials import Credentials, Default
-from qianfan_operator.engine import Engine
-from qianfan_operator.events import Events
-from qianfan_operator.flows import Flows
-from qianfan_operator.intake import Intake
-from qianfan_operator.key_checks import KeyChecks
-from qianfan_operator.keys import Key
-from qianfan_operator.kinds import BY_PLURAL
-from qianfan_operator.listing import Listing
-from qianfan_operator.protocol import Protocol
-from qianfan_operator.schedule import Clocks, Schedule
-from qianfan_operator.sealed import Sealed
+from qianfan_operator.controller.event_handler import Intake
+from qianfan_operator.controller.flows import Flows
+from qianfan_operator.controller.sync import Listing
+from qianfan_operator.controller.workqueue import WorkQueue
+from qianfan_operator.kinds.registry import BY_PLURAL
+from qianfan_operator.kube.events import Events
+from qianfan_operator.reconcile.backoff import Clocks, Schedule
+from qianfan_operator.reconcile.credentials import Credentials, Default
+from qianfan_operator.reconcile.guarded_create import Protocol
+from qianfan_operator.reconcile.key_checks import KeyChecks
+from qianfan_operator.reconcile.reconciler import Engine
+from qianfan_operator.reconcile.store import Store
 from qianfan_operator.selector import Selector
 from qianfan_operator.settings import SUGGESTED_LABEL
-from qianfan_operator.store import Store
-from qianfan_operator.workqueue import WorkQueue
+from qianfan_operator.telemetry.redacted import Sealed
 from qianfan_simulator import AfterSeconds, Options, Simulator
 
 DAY = 86400.0

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from qianfan_operator.api.reasons import Reason
 from qianfan_operator.cloud.errors import CODES
-from qianfan_operator.reasons import Reason
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "operator/README.md", ROOT / "crds/README.md"])

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from qianfan_operator.api.common import Part
-from qianfan_operator.kinds import BY_PLURAL
+from qianfan_operator.kinds.registry import BY_PLURAL
 
 ROOT = Path(__file__).parents[2]
 

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 import yaml
 
-from qianfan_operator import leader
 from qianfan_operator.api.common import Part
 from qianfan_operator.api.job import IncrementalFrom
 from qianfan_operator.api.model import ModelSource, ModelTarget
 from qianfan_operator.api.service import ServiceSource
+from qianfan_operator.kube import leader_election
 from qianfan_operator.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -30,7 +30,7 @@ CALLS = {
 # And in its own namespace only: `create` cannot be limited to a name.
 CALLS_AT_HOME = {
     ("coordination.k8s.io", "leases", ()): {"create"},
-    ("coordination.k8s.io", "leases", (leader.NAME,)): {"get", "update"},
+    ("coordination.k8s.io", "leases", (leader_election.NAME,)): {"get", "update"},
 }
 
 

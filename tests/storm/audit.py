@@ -11,8 +11,8 @@ from typing import Any
 from conformance import check
 from e2e.history import Object
 from e2e.place import JOB, KINDS, MODEL, SERVICE, Place, is_so
-from qianfan_operator.names import Mark, short_hash
-from qianfan_operator.reasons import Reason
+from qianfan_operator.api.reasons import Reason
+from qianfan_operator.kinds.marks import Mark, short_hash
 
 _WASTED = {"FAIL", "STOP"}
 

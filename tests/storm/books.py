@@ -4,7 +4,7 @@ from typing import Any
 
 from e2e.history import Object
 from e2e.place import JOB, KINDS, MODEL, Place, condition, is_so
-from qianfan_operator.reasons import Reason
+from qianfan_operator.api.reasons import Reason
 
 _ENDS = (Reason.TRAINING_FAILED, Reason.DEPENDENCY_FAILED)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from e2e.history import Object
 from e2e.place import JOB, KINDS, Place, job, model, service
-from qianfan_operator.names import Mark, short_hash
+from qianfan_operator.kinds.marks import Mark, short_hash
 from qianfan_simulator import Effect
 from storm.books import is_settled
 from storm.hands import Hands

@@ -3,7 +3,7 @@
 from typing import Any
 
 from qianfan_operator.api.common import API_VERSION, FINALIZER
-from qianfan_operator.keys import Key
+from qianfan_operator.api.keys import Key
 
 Raw = dict[str, Any]
 BORN = "2025-03-01T12:00:00Z"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from e2e.fault_proxy import certificate
-from qianfan_operator.access import FRESH, Access
+from qianfan_operator.kube.access import FRESH, Access
 
 
 class Files:

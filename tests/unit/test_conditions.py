@@ -7,8 +7,8 @@ import pytest
 
 from conformance import check
 from qianfan_operator.api.common import Condition
-from qianfan_operator.conditions import AVAILABLE, SUCCEEDED, Synced, Verdict, conditions, find, is_true
-from qianfan_operator.reasons import Reason
+from qianfan_operator.api.conditions import AVAILABLE, SUCCEEDED, Synced, Verdict, conditions, find, is_true
+from qianfan_operator.api.reasons import Reason
 
 FIRST, LATER = "2025-03-01T12:00:00Z", "2025-03-01T13:00:00Z"
 TRAINING = Verdict(False, Reason.TRAINING, "Run 1 is training.", reconciling=True)

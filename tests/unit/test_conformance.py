@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from conformance import check, kstatus
-from qianfan_operator.reasons import Reason
+from qianfan_operator.api.reasons import Reason
 
 SINCE = "2025-03-01T12:00:00Z"
 

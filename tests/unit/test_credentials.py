@@ -10,23 +10,23 @@ import pytest
 
 from fake_kube import FakeKube
 from qianfan_operator.api.common import ACCESS_KEY, SECRET_KEY, Resource
-from qianfan_operator.cloud.keys import AccessKey
-from qianfan_operator.credentials import (
+from qianfan_operator.api.reasons import Reason
+from qianfan_operator.cloud.access_key import AccessKey
+from qianfan_operator.cloud.account import Account
+from qianfan_operator.kinds.registry import BY_PLURAL
+from qianfan_operator.kube.client import Forbidden, KubeError
+from qianfan_operator.reconcile.credentials import (
     LABELS_FOR,
     REFUSED_FOR,
     REREAD,
     TRY_AGAIN,
     Access,
-    Account,
     Credentials,
     Default,
 )
-from qianfan_operator.decide import Trouble
-from qianfan_operator.kinds import BY_PLURAL
-from qianfan_operator.kube import Forbidden, KubeError
-from qianfan_operator.reasons import Reason
-from qianfan_operator.sealed import Sealed
+from qianfan_operator.reconcile.policy import Trouble
 from qianfan_operator.selector import Selector
+from qianfan_operator.telemetry.redacted import Sealed
 from unit.objects import BORN, JOB, Raw, condition, raw
 
 WAIT = 120.0

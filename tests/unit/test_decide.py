@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from conformance import check, kstatus
-from qianfan_operator.caller import Cause
-from qianfan_operator.conditions import AVAILABLE, SUCCEEDED, Synced, Verdict, conditions
-from qianfan_operator.decide import CHANGES, Action, Decision, Facts, Phase, Trouble, Want, Why, cause_of, decide
-from qianfan_operator.reasons import Reason
+from qianfan_operator.api.conditions import AVAILABLE, SUCCEEDED, Synced, Verdict, conditions
+from qianfan_operator.api.reasons import Reason
+from qianfan_operator.kinds.interface import Phase, Want, Why
+from qianfan_operator.reconcile.policy import CHANGES, Action, Decision, Facts, Trouble, cause_of, decide
+from qianfan_operator.telemetry.caller import Cause
 
 Space = list[tuple[Facts, Decision]]
 FLAGS = (

@@ -7,11 +7,11 @@ from typing import cast
 
 import pytest
 
-from qianfan_operator import metrics
 from qianfan_operator.__main__ import LOST, UNFINISHED, _end, _warn
-from qianfan_operator.cloud.settings import INSECURITIES, CloudSettings
-from qianfan_operator.leader import Election
-from qianfan_operator.workers import Workers
+from qianfan_operator.cloud.config import INSECURITIES, CloudSettings
+from qianfan_operator.controller.workers import Workers
+from qianfan_operator.kube.leader_election import Election
+from qianfan_operator.telemetry import metrics
 
 
 @dataclass

@@ -9,11 +9,11 @@ import pytest
 
 from fake_kube import FakeKube
 from qianfan_operator.api.common import Condition, Resource
-from qianfan_operator.conditions import Synced, Verdict, conditions
-from qianfan_operator.events import NOTE_LIMIT, REMEMBERED, Events
-from qianfan_operator.kinds import BY_PLURAL
-from qianfan_operator.kube import Forbidden
-from qianfan_operator.reasons import Reason
+from qianfan_operator.api.conditions import Synced, Verdict, conditions
+from qianfan_operator.api.reasons import Reason
+from qianfan_operator.kinds.registry import BY_PLURAL
+from qianfan_operator.kube.client import Forbidden
+from qianfan_operator.kube.events import NOTE_LIMIT, REMEMBERED, Events
 from unit.objects import BORN, JOB, raw
 
 MICROSECONDS = "2025-03-01T12:00:00.000000Z"

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from qianfan_operator.informer import InformerCheck
-from qianfan_operator.keys import Key
-from qianfan_operator.kube import KubeError
+from qianfan_operator.api.keys import Key
+from qianfan_operator.controller.informer_check import InformerCheck
+from qianfan_operator.kube.client import KubeError
 from unit.objects import JOB, MODEL, raw
 from unit.test_intake import Desk
 

@@ -6,13 +6,14 @@ from typing import Any
 import pytest
 
 from qianfan_operator.api.common import RECONCILE_ANNOTATION
-from qianfan_operator.intake import Intake
-from qianfan_operator.key_checks import SECRETS, KeyChecks
-from qianfan_operator.keys import Key
-from qianfan_operator.kinds import BY_PLURAL
-from qianfan_operator.schedule import Schedule
-from qianfan_operator.store import Store
-from qianfan_operator.workqueue import Lane, WorkQueue
+from qianfan_operator.api.keys import Key
+from qianfan_operator.controller.event_handler import Intake
+from qianfan_operator.controller.workqueue import WorkQueue
+from qianfan_operator.kinds.registry import BY_PLURAL
+from qianfan_operator.reconcile.backoff import Schedule
+from qianfan_operator.reconcile.key_checks import SECRETS, KeyChecks
+from qianfan_operator.reconcile.priorities import Lane
+from qianfan_operator.reconcile.store import Store
 from unit.objects import BORN, FINISHED, HELD, JOB, MODEL, SERVICE, SERVING, TRAINING, Raw, condition, raw
 
 SECRET = {"metadata": {"namespace": "team", "name": "qianfan-credentials"}}

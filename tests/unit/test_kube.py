@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from qianfan_operator.keys import Key
-from qianfan_operator.kube import Kube, KubeError, decode_secret
+from qianfan_operator.api.keys import Key
+from qianfan_operator.kube.client import Kube, KubeError, decode_secret
 
 
 def encoded(**data: bytes) -> dict[str, object]:

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from qianfan_operator.kube import Conflict, KubeError, NotFound
-from qianfan_operator.leader import LOOK, NAME, RENEW, TRUST, Election, Lost
+from qianfan_operator.kube.client import Conflict, KubeError, NotFound
+from qianfan_operator.kube.leader_election import LOOK, NAME, RENEW, TRUST, Election, Lost
 
 DURATION = 15
 TRUSTED = DURATION * TRUST

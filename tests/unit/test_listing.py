@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from qianfan_operator.keys import Key
-from qianfan_operator.kube import KubeError
-from qianfan_operator.listing import Listing
+from qianfan_operator.api.keys import Key
+from qianfan_operator.controller.sync import Listing
+from qianfan_operator.kube.client import KubeError
 from unit.objects import JOB, MODEL, raw
 from unit.test_intake import Desk
 

@@ -8,8 +8,8 @@ import threading
 
 import pytest
 
-from qianfan_operator.cloud.keys import AccessKey
-from qianfan_operator.logs import JsonFormatter, TextFormatter, configure
+from qianfan_operator.cloud.access_key import AccessKey
+from qianfan_operator.telemetry.logs import JsonFormatter, TextFormatter, configure
 
 KEYS = AccessKey("ALTAKexample00000000", "very-secret")
 

@@ -4,7 +4,7 @@ import re
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from qianfan_operator import metrics
+from qianfan_operator.telemetry import metrics
 
 
 def value(name: str, **labels: str) -> float:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qianfan_operator.api.common import Metadata
-from qianfan_operator.names import Mark, short_hash, task_name
+from qianfan_operator.kinds.marks import Mark, short_hash, task_name
 
 DNS_NAMES = st.from_regex(r"[a-z0-9]([a-z0-9.-]{0,250}[a-z0-9])?", fullmatch=True)
 TASK_NAMES = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=2, max_size=20)

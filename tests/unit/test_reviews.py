@@ -7,8 +7,8 @@ from typing import Any, cast
 
 import pytest
 
-from qianfan_operator.kube import Kube, KubeError
-from qianfan_operator.reviews import BAD_FOR, BURST, GOOD_FOR, RATE, REMEMBERED, Reviews
+from qianfan_operator.kube.client import Kube, KubeError
+from qianfan_operator.kube.reviews import BAD_FOR, BURST, GOOD_FOR, RATE, REMEMBERED, Reviews
 
 SCRAPER: dict[str, Any] = {
     "username": "system:serviceaccount:monitoring:prometheus",

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qianfan_operator.schedule import Schedule
+from qianfan_operator.reconcile.backoff import Schedule
 
 EVEN = Schedule(jitter=0.0)
 

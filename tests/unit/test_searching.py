@@ -5,8 +5,8 @@ from typing import Any, cast
 
 import pytest
 
-from qianfan_operator.external import World
-from qianfan_operator.kinds.searching import AT_A_TIME, Unfinished, search
+from qianfan_operator.kinds.interface import World
+from qianfan_operator.kinds.search import AT_A_TIME, Unfinished, search
 
 
 class Walk:

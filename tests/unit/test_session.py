@@ -11,9 +11,9 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from qianfan_operator.access import Login
-from qianfan_operator.pages import LARGEST_PAGE
-from qianfan_operator.session import Refused, Session
+from qianfan_operator.controller.session import Refused, Session
+from qianfan_operator.kube.access import Login
+from qianfan_operator.kube.pages import LARGEST_PAGE
 
 LIST = "/apis/qianfan.dev/v1alpha1/qianfanjobs"
 LARGE = 400_000  # bytes

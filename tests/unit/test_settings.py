@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from cloud.tls import certificate
 from qianfan_operator import ca_bundle
-from qianfan_operator.cloud.settings import CloudSettings
+from qianfan_operator.cloud.config import CloudSettings
 from qianfan_operator.settings import CLOCK_TOLERANCE, LIST_LAG, SUGGESTED_LABEL, Settings, problems, table
 
 

@@ -5,8 +5,8 @@ from datetime import datetime
 
 import pytest
 
-from qianfan_operator.keys import Key, Thing
-from qianfan_operator.store import REMEMBERED, REMEMBERED_IN_ALL, Source, Store
+from qianfan_operator.api.keys import Key, Thing
+from qianfan_operator.reconcile.store import REMEMBERED, REMEMBERED_IN_ALL, Source, Store
 from unit.objects import JOB, MODEL, SERVICE, raw
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fake_kube import merge
-from qianfan_operator.subject import difference
+from qianfan_operator.reconcile.managed_object import difference
 
 # A status holds no nulls: an absent field is left out.
 LEAVES = st.booleans() | st.integers(-3, 3) | st.text("ab", max_size=2) | st.lists(st.integers(0, 2), max_size=2)

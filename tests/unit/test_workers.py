@@ -8,10 +8,10 @@ from typing import cast
 
 import pytest
 
-from qianfan_operator.engine import Again, Engine
-from qianfan_operator.keys import Key
-from qianfan_operator.workers import SHUTDOWN, STUCK, Workers
-from qianfan_operator.workqueue import WorkQueue
+from qianfan_operator.api.keys import Key
+from qianfan_operator.controller.workers import SHUTDOWN, STUCK, Workers
+from qianfan_operator.controller.workqueue import WorkQueue
+from qianfan_operator.reconcile.reconciler import Again, Engine
 
 KEY = Key("qianfanjobs", "team", "essay")
 PATIENCE = 20.0  # seconds; only a broken operator takes so long

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from qianfan_operator.workqueue import Lane, RateLimit, WorkQueue
+from qianfan_operator.controller.workqueue import RateLimit, WorkQueue
+from qianfan_operator.reconcile.priorities import Lane
 
 Queue = WorkQueue[str]
 WORKERS = 4

@@ -14,7 +14,7 @@ import yaml
 from engine.golden import played
 from engine.situations import SITUATIONS, Situation
 from engine.world import World
-from qianfan_operator.keys import Key
+from qianfan_operator.api.keys import Key
 from qianfan_simulator.dump import dump_state
 
 FOLDER = Path(__file__).parent

@@ -13,8 +13,8 @@ from engine.situations import SITUATIONS
 from engine.world import World
 from paid import PAID
 from qianfan_operator.api.common import FINALIZER
-from qianfan_operator.keys import Key
-from qianfan_operator.kinds import BY_PLURAL
+from qianfan_operator.api.keys import Key
+from qianfan_operator.kinds.registry import BY_PLURAL
 from upgrade.freeze import FOLDER
 
 HOUR = 3600  # seconds

@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from qianfan_operator import caller
-from qianfan_operator.cloud.endpoints import Endpoint
 from qianfan_operator.cloud.errors import CloudError
+from qianfan_operator.cloud.operations import Endpoint
+from qianfan_operator.telemetry import caller
 
 log = logging.getLogger(__name__)
 _NAMES: Final = re.compile(r"id|uuid|name|uri|\w+(Id|IDs|Ids|IdStr|Uuid|Name)")

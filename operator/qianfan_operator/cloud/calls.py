@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
-from qianfan_operator.cloud.endpoints import Endpoint
 from qianfan_operator.cloud.fields import MalformedError
+from qianfan_operator.cloud.operations import Endpoint
 from qianfan_operator.cloud.transport import Transport
 
 T = TypeVar("T")

@@ -19,7 +19,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from qianfan_operator.reasons import Reason
+from qianfan_operator.api.reasons import Reason
 from qianfan_operator.text import clean
 
 MESSAGE_LIMIT: Final = 300

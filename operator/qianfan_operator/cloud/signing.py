@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from urllib.parse import quote
 
-from qianfan_operator.cloud.keys import AccessKey
+from qianfan_operator.cloud.access_key import AccessKey
 
 
 def timestamp(epoch: float) -> str:

@@ -21,8 +21,9 @@ from urllib3.util import Retry
 
 from qianfan_operator.ca_bundle import CaBundle
 from qianfan_operator.cloud import budget, call_log
+from qianfan_operator.cloud.access_key import AccessKey
 from qianfan_operator.cloud.clock import Clock, CloudClock
-from qianfan_operator.cloud.endpoints import REPLY_LIMIT, USER_LIST, Endpoint
+from qianfan_operator.cloud.config import CloudSettings
 from qianfan_operator.cloud.errors import (
     CREATES,
     CaBundleUnusable,
@@ -35,13 +36,12 @@ from qianfan_operator.cloud.errors import (
     is_v2,
 )
 from qianfan_operator.cloud.fields import MalformedError
-from qianfan_operator.cloud.keys import AccessKey
+from qianfan_operator.cloud.operations import REPLY_LIMIT, USER_LIST, Endpoint
 from qianfan_operator.cloud.replies import Answer, read_reply
 from qianfan_operator.cloud.sending import pools
-from qianfan_operator.cloud.settings import CloudSettings
 from qianfan_operator.cloud.signing import authorization, timestamp
 from qianfan_operator.network import address, cause, untrusted
-from qianfan_operator.sealed import Sealed
+from qianfan_operator.telemetry.redacted import Sealed
 
 T = TypeVar("T")
 

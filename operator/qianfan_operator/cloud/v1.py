@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from qianfan_operator.cloud import endpoints
+from qianfan_operator.api.reasons import Reason
+from qianfan_operator.cloud import operations
 from qianfan_operator.cloud.calls import PAGE_LIMIT, Calls, is_true
 from qianfan_operator.cloud.errors import CloudError
 from qianfan_operator.cloud.fields import MalformedError, count, listed, required
@@ -20,7 +21,6 @@ from qianfan_operator.cloud.views import (
     ServiceItem,
     Task,
 )
-from qianfan_operator.reasons import Reason
 
 PAGE_SIZES: Final = (100, 20)
 """Models asked for at a time: as many as V2 lists give, where the cloud accepts that, else as the vendor's SDK asks.
@@ -39,20 +39,20 @@ class V1Calls(Calls):
 
     def create_task(self, name: str, description: str) -> Task:
         """Make a named folder for runs; free. `error.exists` if the name is taken [wire 2.1]."""
-        return self._call(endpoints.CREATE_TASK, {"name": name, "description": description}, Task.parse)
+        return self._call(operations.CREATE_TASK, {"name": name, "description": description}, Task.parse)
 
     def prepare_create_job(self, body: Mapping[str, Any]) -> Prepared[RunIds]:
         """Sign the start of a run; sending it costs money [wire 2.2]."""
-        return self._transport.prepare(endpoints.CREATE_JOB, body, RunIds.parse)
+        return self._transport.prepare(operations.CREATE_JOB, body, RunIds.parse)
 
     def job_detail(self, task_id: int, job_id: int) -> Run:
         """Read one run [wire 2.3]."""
-        return self._call(endpoints.JOB_DETAIL, {"taskId": task_id, "jobId": job_id}, Run.parse)
+        return self._call(operations.JOB_DETAIL, {"taskId": task_id, "jobId": job_id}, Run.parse)
 
     def stop_job(self, task_id: int, job_id: int) -> bool:
         """Ask for a run to be stopped; False: this call did not stop it, read its state [wire 5.2]."""
         try:
-            return self._call(endpoints.STOP_JOB, {"taskId": task_id, "jobId": job_id}, is_true)
+            return self._call(operations.STOP_JOB, {"taskId": task_id, "jobId": job_id}, is_true)
         except CloudError as error:
             if error.code == _NOT_RUNNING:
                 return False
@@ -60,19 +60,19 @@ class V1Calls(Calls):
 
     def prepare_publish(self, body: Mapping[str, Any]) -> Prepared[Published]:
         """Sign the publishing of a finished run [wire 2.7]."""
-        return self._transport.prepare(endpoints.PUBLISH_TRAIN_MODEL, body, Published.parse)
+        return self._transport.prepare(operations.PUBLISH_TRAIN_MODEL, body, Published.parse)
 
     def model_detail(self, model_id: int | str) -> Model:
         """Read a model and all its versions, by number or "am-..." [wire 2.5]."""
-        return self._call(endpoints.MODEL_DETAIL, {"modelId": model_id}, Model.parse)
+        return self._call(operations.MODEL_DETAIL, {"modelId": model_id}, Model.parse)
 
     def model_version_detail(self, version_id: int | str) -> ModelVersion:
         """Read one version, by number or "amv-..." [wire 2.6]."""
-        return self._call(endpoints.MODEL_VERSION_DETAIL, {"modelVersionId": version_id}, ModelVersion.parse)
+        return self._call(operations.MODEL_VERSION_DETAIL, {"modelVersionId": version_id}, ModelVersion.parse)
 
     def check_keys(self) -> None:
         """Make one cheap signed read, whose answer tells whether the cloud takes the keys."""
-        self._call(endpoints.USER_LIST, {"pageNo": 1, "pageSize": 1}, lambda _: None)
+        self._call(operations.USER_LIST, {"pageNo": 1, "pageSize": 1}, lambda _: None)
 
     def user_models(self, name_filter: str = "") -> tuple[ModelSummary, ...]:
         """Read all of the account's own models, page by page; `name_filter` may match more than equal names.
@@ -86,19 +86,19 @@ class V1Calls(Calls):
             if len(found) >= total:
                 return tuple(found)
             body = {"pageNo": number, "pageSize": self._page_sizes[0], **words}
-            now, models = self._call(endpoints.USER_LIST, body, _page)
+            now, models = self._call(operations.USER_LIST, body, _page)
             if not models or now < total:
                 break
             total = now
             found += models
-        raise CloudError(endpoints.USER_LIST.operation, "IncompleteList", "The list ended before its own total.")
+        raise CloudError(operations.USER_LIST.operation, "IncompleteList", "The list ended before its own total.")
 
     def _first_models(self, words: Mapping[str, Any]) -> tuple[int, list[ModelSummary]]:
         """Read the first page, and learn by it how many models the cloud gives at a time."""
         while True:
             size, *less = self._page_sizes
             try:
-                total, models = self._call(endpoints.USER_LIST, {"pageNo": 1, "pageSize": size, **words}, _page)
+                total, models = self._call(operations.USER_LIST, {"pageNo": 1, "pageSize": size, **words}, _page)
             except CloudError as error:
                 if error.reason is not Reason.REFUSED or not less:
                     raise
@@ -109,23 +109,23 @@ class V1Calls(Calls):
 
     def delete_models(self, model_ids: Sequence[int | str]) -> bool:
         """Delete models with all their versions; ids of one kind only [wire 2.8]."""
-        return self._call(endpoints.DELETE_MODELS, {"modelIDs": _one_kind(model_ids)}, _is_not_false)
+        return self._call(operations.DELETE_MODELS, {"modelIDs": _one_kind(model_ids)}, _is_not_false)
 
     def delete_model_versions(self, version_ids: Sequence[int | str]) -> bool:
         """Delete single versions; ids of one kind only [wire 2.8]."""
-        return self._call(endpoints.DELETE_MODEL_VERSIONS, {"modelVersionIds": _one_kind(version_ids)}, _is_not_false)
+        return self._call(operations.DELETE_MODEL_VERSIONS, {"modelVersionIds": _one_kind(version_ids)}, _is_not_false)
 
     def prepare_apply(self, body: Mapping[str, Any]) -> Prepared[Applied]:
         """Sign the application for a service; takes integer ids only [wire 2.9]."""
-        return self._transport.prepare(endpoints.APPLY, body, Applied.parse)
+        return self._transport.prepare(operations.APPLY, body, Applied.parse)
 
     def service_detail(self, service_id: int) -> Service:
         """Read one service [wire 2.10]."""
-        return self._call(endpoints.SERVICE_DETAIL, {"serviceId": service_id}, Service.parse)
+        return self._call(operations.SERVICE_DETAIL, {"serviceId": service_id}, Service.parse)
 
     def services(self) -> tuple[ServiceItem, ...]:
         """Read all of the account's own services; the list has no pages [wire 2.11]."""
-        return self._call(endpoints.SERVICE_LIST, {}, _services)
+        return self._call(operations.SERVICE_LIST, {}, _services)
 
 
 def _is_not_false(result: object) -> bool:

@@ -7,11 +7,11 @@ in V1's words: a task is "job-...", a run is "task-..." (see `views`).
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
-from qianfan_operator.cloud import endpoints
+from qianfan_operator.cloud import operations
 from qianfan_operator.cloud.calls import PAGE_LIMIT, Calls, is_true
-from qianfan_operator.cloud.endpoints import Endpoint
 from qianfan_operator.cloud.errors import CloudError
 from qianfan_operator.cloud.fields import MalformedError, listed, marker, required
+from qianfan_operator.cloud.operations import Endpoint
 from qianfan_operator.cloud.views import Run, RunItem, Service, TaskItem
 
 T = TypeVar("T")
@@ -25,32 +25,32 @@ class V2Calls(Calls):
 
     def fine_tuning_jobs(self) -> tuple[TaskItem, ...]:
         """Read all tasks of the account, to the last page [wire 3.1]."""
-        return self._scan(endpoints.DESCRIBE_FINE_TUNING_JOBS, {}, "jobList", TaskItem.parse)
+        return self._scan(operations.DESCRIBE_FINE_TUNING_JOBS, {}, "jobList", TaskItem.parse)
 
     def fine_tuning_tasks(self, task_uuid: str) -> tuple[RunItem, ...]:
         """Read all runs of one task ("job-..."), to the last page [wire 3.1]."""
-        return self._scan(endpoints.DESCRIBE_FINE_TUNING_TASKS, {"jobId": task_uuid}, "taskList", RunItem.parse)
+        return self._scan(operations.DESCRIBE_FINE_TUNING_TASKS, {"jobId": task_uuid}, "taskList", RunItem.parse)
 
     def fine_tuning_task(self, job_uuid: str) -> Run:
         """Read one run ("task-...") [wire 3.1.2]."""
-        return self._call(endpoints.DESCRIBE_FINE_TUNING_TASK, {"taskId": job_uuid}, Run.parse_v2)
+        return self._call(operations.DESCRIBE_FINE_TUNING_TASK, {"taskId": job_uuid}, Run.parse_v2)
 
     def stop_fine_tuning_task(self, job_uuid: str) -> bool:
         """Ask for a run ("task-...") to be stopped; False: this call did not stop it, read its state [wire 5.2]."""
-        return self._call(endpoints.STOP_FINE_TUNING_TASK, {"taskId": job_uuid}, is_true)
+        return self._call(operations.STOP_FINE_TUNING_TASK, {"taskId": job_uuid}, is_true)
 
     def describe_service(self, service_uuid: str) -> Service:
         """Read a service ("svco-...") [wire 3.3]."""
-        return self._call(endpoints.DESCRIBE_SERVICE, {"serviceId": service_uuid}, Service.parse)
+        return self._call(operations.DESCRIBE_SERVICE, {"serviceId": service_uuid}, Service.parse)
 
     def modify_service(self, service_uuid: str, model_id_str: str, version_id_str: str) -> bool:
         """Put another model version behind a running service; its address stays [wire 3.3]."""
         body = {"serviceId": service_uuid, "modelSetId": model_id_str, "modelId": version_id_str}
-        return self._call(endpoints.MODIFY_SERVICE, body, is_true)
+        return self._call(operations.MODIFY_SERVICE, body, is_true)
 
     def deactivate_service(self, service_uuid: str) -> bool:
         """Ask for a service to be taken offline; its state tells when it is [wire 3.3]."""
-        return self._call(endpoints.DEACTIVATE_SERVICE, {"serviceId": service_uuid}, _operation)
+        return self._call(operations.DEACTIVATE_SERVICE, {"serviceId": service_uuid}, _operation)
 
     def _scan(
         self, endpoint: Endpoint, body: Mapping[str, Any], key: str, parse: Callable[[object], T]

@@ -9,12 +9,12 @@ from collections.abc import Callable, Collection
 from qianfan_operator.api.common import Resource
 from qianfan_operator.api.job import QianfanJob
 from qianfan_operator.api.model import QianfanModel
+from qianfan_operator.api.reasons import Reason
+from qianfan_operator.cloud.account import Account
 from qianfan_operator.cloud.errors import CloudError, Fate
 from qianfan_operator.cloud.views import Model, ModelVersion, Run
-from qianfan_operator.credentials import Account
-from qianfan_operator.external import Adopt, Hold, World, confirming, stalled
-from qianfan_operator.names import Mark, short_hash
-from qianfan_operator.reasons import Reason
+from qianfan_operator.kinds.interface import Adopt, Hold, World, confirming, stalled
+from qianfan_operator.kinds.marks import Mark, short_hash
 
 _SOON = 1.0  # seconds; the first listing is read by then, mostly
 

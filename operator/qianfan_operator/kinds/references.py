@@ -5,15 +5,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from qianfan_operator.api.common import Resource
+from qianfan_operator.api.conditions import READY, STALLED, SUCCEEDED, find, is_true
 from qianfan_operator.api.job import JobStatus, QianfanJob, RunRecord
+from qianfan_operator.api.keys import Key
 from qianfan_operator.api.model import QianfanModel
+from qianfan_operator.api.reasons import Reason
 from qianfan_operator.api.references import JobRef, RunSource
-from qianfan_operator.conditions import READY, STALLED, SUCCEEDED, find, is_true
-from qianfan_operator.decide import Phase, Want, Why
-from qianfan_operator.external import Plan, World
-from qianfan_operator.keys import Key
-from qianfan_operator.kinds.runs import phase_of
-from qianfan_operator.reasons import Reason
+from qianfan_operator.kinds.interface import Phase, Plan, Want, Why, World
+from qianfan_operator.kinds.job.runs import phase_of
 
 LONGEST_CHAIN = 100
 """Objects of one kind that may wait for each other in a row; what has finished does not count."""

@@ -9,9 +9,9 @@ from attacks.cluster.stage import NAMESPACE, Stage, path
 from attacks.tampering import LONG, Relay, relay
 from e2e.place import JOB, job
 from e2e.process import OperatorProcess
-from qianfan_operator.access import Access
-from qianfan_operator.keys import Key
-from qianfan_operator.kube import Conflict, Invalid, Kube
+from qianfan_operator.api.keys import Key
+from qianfan_operator.kube.access import Access
+from qianfan_operator.kube.client import Conflict, Invalid, Kube
 from qianfan_simulator import Never, Options
 
 OPTIONS = Options(training=Never())

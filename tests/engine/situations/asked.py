@@ -7,8 +7,8 @@ from engine.manifests import job, model, service
 from engine.situations.kit import IDS, INCREMENTAL, MANIFESTS, prepare, situation, until_condition, usable, working
 from engine.situations.on_the_way import keys_awaited
 from engine.world import FIRST, OTHER, World
-from qianfan_operator.keys import Key
-from qianfan_operator.kube import Forbidden
+from qianfan_operator.api.keys import Key
+from qianfan_operator.kube.client import Forbidden
 
 
 @situation()

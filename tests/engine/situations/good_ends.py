@@ -3,7 +3,7 @@
 from engine.situations.kit import USABLE, applied, situation, until_condition, usable, working
 from engine.stories import next_version
 from engine.world import FIRST, OTHER, World
-from qianfan_operator.keys import Key
+from qianfan_operator.api.keys import Key
 from qianfan_simulator import Effect, Fault
 
 

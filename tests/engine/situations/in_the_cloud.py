@@ -17,8 +17,8 @@ from engine.stories import next_version
 from engine.world import DAY, World
 from paid import PAID
 from qianfan_operator.api.job import JobSpec
+from qianfan_operator.api.keys import Key
 from qianfan_operator.api.training import create_job_body
-from qianfan_operator.keys import Key
 from qianfan_simulator import AfterSeconds, Effect, Fault, Never
 
 

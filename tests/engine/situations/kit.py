@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from engine.manifests import job, model, service
 from engine.world import World
-from qianfan_operator.keys import Key
+from qianfan_operator.api.keys import Key
 
 Story = Callable[[World, str], Key]
 KINDS = ("job", "model", "service")

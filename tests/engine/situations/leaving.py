@@ -3,7 +3,7 @@
 from engine.situations.kit import applied, situation, usable, working
 from engine.stories import PUBLISH
 from engine.world import OTHER, World
-from qianfan_operator.keys import Key
+from qianfan_operator.api.keys import Key
 from qianfan_simulator import Effect, Fault, Never
 
 

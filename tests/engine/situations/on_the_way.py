@@ -16,7 +16,7 @@ from engine.situations.kit import (
 from engine.stories import next_version, refuse_finalizers
 from engine.world import World
 from paid import PAID
-from qianfan_operator.keys import Key
+from qianfan_operator.api.keys import Key
 from qianfan_simulator import Effect, Fault
 
 

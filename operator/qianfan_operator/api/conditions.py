@@ -1,0 +1,106 @@
+"""Conditions: what a pass has to say about an object, in the words that kubectl, Flux, Helm and Argo CD read.
+
+`Verdict` is one row of design 8; `conditions` turns it into the list that is written. Nobody else makes conditions.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from qianfan_operator.api.common import Condition
+from qianfan_operator.api.reasons import Reason
+from qianfan_operator.text import clean
+
+READY, SYNCED, RECONCILING, STALLED = "Ready", "Synced", "Reconciling", "Stalled"
+SUCCEEDED, AVAILABLE = "Succeeded", "Available"
+MESSAGE_LIMIT = 1024  # characters
+
+
+@dataclass(frozen=True)
+class Synced:
+    """Whether the cloud matches what the owner wrote, as far as is known."""
+
+    status: str = "True"
+    reason: Reason | None = None
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a pass found. `ready` answers the consumer, `synced` the owner, the rest the tool that waits.
+
+    `keep` leaves Ready (and what depends on it) as it was: we could not look, and that changes nothing for a consumer.
+    `ended` is the Succeeded of a job: True, False, or None while it is open. `available` is a service's "answers now".
+    """
+
+    ready: bool
+    reason: Reason
+    message: str = ""
+    reconciling: bool = False
+    stalled: bool = False
+    synced: Synced = Synced()
+    keep: bool = False
+    ended: bool | None = None
+    available: bool = False
+    retrying: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse what no tool could read."""
+        if self.reconciling and self.stalled:
+            raise ValueError("never Reconciling and Stalled together")
+        if self.ready and (self.reconciling or self.stalled):
+            raise ValueError("never Ready and Reconciling or Stalled together")
+
+
+def find(existing: Sequence[Condition], kind: str) -> Condition | None:
+    """Find the condition of a type."""
+    return next((condition for condition in existing if condition.type == kind), None)
+
+
+def is_true(existing: Sequence[Condition], kind: str) -> bool:
+    """Say whether the condition of a type is there and True."""
+    found = find(existing, kind)
+    return found is not None and found.status == "True"
+
+
+def conditions(
+    verdict: Verdict, existing: Sequence[Condition], generation: int, now: str, extra: str | None
+) -> list[Condition]:
+    """Turn a verdict into the whole list; `extra` is the kind's own condition type (Succeeded, Available or None).
+
+    Every condition has a message and the generation; `lastTransitionTime` (`now`, RFC 3339) moves only with `status`.
+    """
+
+    def make(kind: str, status: str, reason: str, message: str) -> Condition:
+        before = find(existing, kind)
+        since = before.last_transition_time if before and before.status == status else now
+        return Condition(
+            type=kind,
+            status=status,
+            reason=reason,
+            message=clean(message, MESSAGE_LIMIT),
+            observed_generation=generation,
+            last_transition_time=since,
+        )
+
+    def carry(kind: str, status: str, reason: str, message: str) -> Condition:
+        """Keep what stood there, rewritten for this generation."""
+        before = find(existing, kind)
+        return (
+            make(kind, before.status, before.reason, before.message) if before else make(kind, status, reason, message)
+        )
+
+    put, message = carry if verdict.keep else make, verdict.message or verdict.reason.sentence
+    result = [put(READY, str(verdict.ready), verdict.reason, message)]
+    synced = verdict.synced
+    result.append(make(SYNCED, synced.status, synced.reason or verdict.reason, synced.message or message))
+    if verdict.reconciling:
+        reason = Reason.PROGRESSING_WITH_RETRY if verdict.retrying else verdict.reason
+        result.append(make(RECONCILING, "True", reason, verdict.retrying or message))
+    if verdict.stalled:
+        result.append(make(STALLED, "True", verdict.reason, message))
+    if extra == SUCCEEDED:
+        status = "Unknown" if verdict.ended is None else str(verdict.ended)
+        result.append(put(SUCCEEDED, status, verdict.reason, message))
+    elif extra == AVAILABLE:
+        result.append(put(AVAILABLE, str(verdict.available), verdict.reason, message))
+    return result

@@ -1,0 +1,20 @@
+"""An account of the cloud, as far as it is known: one key pair, its client, and what was proven with it."""
+
+from dataclasses import dataclass, field
+
+from qianfan_operator.cloud.access_key import AccessKey
+from qianfan_operator.cloud.client import Client
+
+
+@dataclass(eq=False)
+class Account:
+    """One key pair: its client, and what has been proven with it in this process."""
+
+    keys: AccessKey = field(repr=False)
+    client: Client = field(repr=False)
+    lists_show_v1: bool = False  # a run made by V1 was seen in a V2 list (design 5.6)
+
+    @property
+    def name(self) -> str:
+        """A short hash of the access key id, as `status.account` shows it."""
+        return self.keys.account

@@ -1,0 +1,1 @@
+"""QianfanJob: fine-tuning."""

@@ -1,0 +1,1 @@
+"""QianfanModel: publishing."""

@@ -1,0 +1,115 @@
+"""What deleting a QianfanModel removes: the versions that it published, and the model that it made (design 6)."""
+
+import itertools
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from qianfan_operator.api.common import Need, Resource
+from qianfan_operator.api.keys import Key
+from qianfan_operator.api.model import QianfanModel
+from qianfan_operator.api.reasons import Reason
+from qianfan_operator.api.service import QianfanService
+from qianfan_operator.cloud.account import Account
+from qianfan_operator.cloud.views import ModelVersion
+from qianfan_operator.kinds.interface import Released, Why, World
+from qianfan_operator.kinds.marks import Mark
+from qianfan_operator.kinds.model import targets, versions
+from qianfan_operator.kinds.search import Unfinished, search
+from qianfan_operator.kinds.service import endpoints
+
+_MOST = 1000  # versions in a status
+_LOOKING = "Looking for the versions that this object published."
+_NAMED = 5  # users that are read, named and waited for: one is enough to keep the version
+
+
+def release(world: World, account: Account, resource: QianfanModel) -> Released:
+    """Delete the versions, unless somebody needs one; then the model, if this object made it and it is empty."""
+    status = resource.status
+    me = Key(resource.plural, resource.metadata.namespace, resource.metadata.name)
+    if services := _first(key for key in world.serving(me) if _serves(world.fetch(key))):
+        return _in_use(resource, services)
+    if not world.listed:
+        message = "The operator is still listing all objects. A QianfanService may use this model version."
+        return Released(False, Why(Reason.DELETING, message))
+    if status.account is None:
+        return _forgotten(world, account, resource)
+    where = versions.model_id_of(status)
+    model = versions.model_of(account, where) if where is not None else None
+    if where is None or model is None:
+        return Released(True)
+    mine = status.published or ((status.model_version_id,) if status.adopted else ())
+    left = [version for version in model.versions if version.version_id in mine]
+    ids = [number for one in left for number in (one.version_id, one.version_id_str)]
+    needs: list[Need] = [("version", number) for number in ids if number is not None]
+    if needing := _first(world.needing(needs, lambda theirs: any(_shows(theirs, one) for one in left))):
+        return _in_use(resource, needing)
+    if left:
+        numbers = [one.version_id for one in left if one.version_id is not None]
+        state = tuple((one.version_id, one.state) for one in left)
+        world.ask_once("versions", state, lambda: account.client.delete_model_versions(numbers))
+        return Released(False, Why(Reason.DELETING, "Deleting the versions that this object published."))
+    target = resource.spec.target
+    created = target is not None and target.model_name is not None and not status.adopted and bool(mine)
+    needs = [("model", number) for number in (model.model_id, model.model_id_str) if number is not None]
+    if created and not model.versions and not _targeted(world, me, needs, where):
+        account.client.delete_models([where])
+    return Released(True)
+
+
+def _forgotten(world: World, account: Account, resource: QianfanModel) -> Released:
+    """Find by the object's mark what a wiped status forgot, and record it before anything of it is deleted.
+
+    "None" is two complete scans (design 5.5, 5.9).
+    """
+    if world.grace_left("release"):
+        return Released(False, Why(Reason.CONFIRMING, _LOOKING))
+    mark = Mark.of(world.cluster, resource.metadata, resource.kind, 1, "")
+
+    def look(where: int | str) -> dict[str, Any] | None:
+        model = versions.model_of(account, where)
+        mine = [one for one in model.versions if mark.same_object(Mark.read(one.description))] if model else []
+        if model is None or not mine:
+            return None
+        return {
+            "account": account.name, "model_id": model.model_id, "model_id_str": model.model_id_str,
+            "model_name": model.model_name,
+            "published": tuple(one.version_id for one in mine if one.version_id)[:_MOST],
+        }  # fmt: skip
+
+    found = search(world, "forgotten", "", 2, lambda: targets.candidates(world, account, resource), look)
+    if isinstance(found, Unfinished):
+        return Released(False, Why(Reason.CONFIRMING, _LOOKING))
+    if found:
+        return Released(False, Why(Reason.DELETING, "Recording the versions to delete."), updates=found)
+    return Released(True)
+
+
+def _first(users: Iterable[Key]) -> tuple[Key, ...]:
+    return tuple(itertools.islice(users, _NAMED))
+
+
+def _targeted(world: World, me: Key, needs: Sequence[Need], where: int | str) -> bool:
+    """Say whether other objects publish into the model that this one made."""
+    targeting = itertools.chain(
+        world.users_of(me), world.needing(needs, lambda theirs: versions.model_of(theirs, where) is not None)
+    )
+    return any(key.plural == QianfanModel.plural for key in targeting)
+
+
+def _serves(user: Resource | None) -> bool:
+    return isinstance(user, QianfanService) and endpoints.serves(user)
+
+
+def _shows(account: Account, version: ModelVersion) -> bool:
+    """Say whether these keys see a version, by its string if it has one: its integer may be another's elsewhere."""
+    number = version.version_id_str or version.version_id or 0
+    return account.client.model_version_detail(number).version_id_str == version.version_id_str
+
+
+def _in_use(model: Resource, services: Sequence[Key]) -> Released:
+    """Say by whom, unless that is in another namespace, of which nobody here is told anything."""
+    here = sorted(key.name for key in services if key.namespace == model.metadata.namespace)
+    by = f"QianfanService {', '.join(here)}" if here else "a QianfanService in another namespace"
+    after = "these services are deleted or serve" if len(here) > 1 else "that service is deleted or serves"
+    message = f"The model version is used by {by}. It will be deleted after {after} another version."
+    return Released(False, Why(Reason.IN_USE, message), waits_for=tuple(services))

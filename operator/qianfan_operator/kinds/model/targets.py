@@ -1,0 +1,61 @@
+"""Where a version goes: the model in the cloud that `spec.target` means (design 2.3)."""
+
+from collections.abc import Iterator
+
+from qianfan_operator.api.conditions import READY
+from qianfan_operator.api.keys import Key
+from qianfan_operator.api.model import QianfanModel
+from qianfan_operator.api.reasons import Reason
+from qianfan_operator.cloud.account import Account
+from qianfan_operator.kinds.interface import Plan, Want, Why, World
+from qianfan_operator.kinds.model import versions
+from qianfan_operator.kinds.references import not_met, waits_for_ever
+
+_WHY = Why(Reason.PUBLISHING, "Publishing the run.")
+
+
+def resolve(world: World, model: QianfanModel) -> Plan:
+    """Say into which model to publish: what is recorded, else what the target names; CREATE as soon as it is known."""
+    spec, recorded = model.spec, versions.model_id_of(model.status)
+    if spec.source is None or spec.target is None:
+        return Plan(Want.BLOCKED, Why(Reason.INVALID_SPEC, "spec.source and spec.target must be set to publish."))
+    if recorded is not None:
+        return Plan(Want.CREATE, _WHY, {"modelId": recorded})
+    if spec.target.model_ref:
+        return _of_another(world, model, spec.target.model_ref.name)
+    if spec.target.model_id is not None:
+        return Plan(Want.CREATE, _WHY, {"modelId": spec.target.model_id})
+    return Plan(Want.CREATE, _WHY, {"modelName": spec.target.model_name})
+
+
+def _of_another(world: World, model: QianfanModel, name: str) -> Plan:
+    """Take the model of another object as soon as it has one, be its own version ready or not."""
+    other = _fetch(world, model, name)
+    if other and not other.metadata.deletion_timestamp and (there := versions.model_id_of(other.status)) is not None:
+        return Plan(Want.CREATE, _WHY, {"modelId": there})
+    nothing_yet = Why(Reason.DEPENDENCY_NOT_READY, f"QianfanModel {name} has no model in the cloud yet.")
+    plan = (not_met(other, READY) if other else None) or Plan(Want.WAIT, nothing_yet)
+    return waits_for_ever(world, model, name, plan, "spec.target.modelRef") or plan
+
+
+def candidates(world: World, account: Account, model: QianfanModel) -> Iterator[int | str]:
+    """Name the models in which a version may be of which the status was wiped; all of them if the target tells none."""
+    target = model.spec.target
+    if target is None:
+        return
+    known = target.model_id
+    if target.model_name is not None:
+        known = versions.model_named(account, target.model_name)
+    elif target.model_ref and (other := _fetch(world, model, target.model_ref.name)):
+        known = versions.model_id_of(other.status)
+    if known is not None:
+        yield known
+    elif target.model_ref:
+        for item in account.client.user_models():
+            if (number := item.model_id or item.model_id_str) is not None:
+                yield number
+
+
+def _fetch(world: World, model: QianfanModel, name: str) -> QianfanModel | None:
+    other = world.fetch(Key(QianfanModel.plural, model.metadata.namespace, name))
+    return other if isinstance(other, QianfanModel) else None

@@ -1,0 +1,1 @@
+"""QianfanService: serving."""

@@ -1,0 +1,427 @@
+"""One turn of the loop for one object: read, observe, decide, act, write, and when again (design 4).
+
+The only place where the parts meet; what it does is decided in `decide`, how money is spent in `protocol`, what a kind
+is in `kinds`.
+"""
+
+import logging
+import math
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pydantic.alias_generators import to_camel
+
+from qianfan_operator.api.common import FINALIZER, Need, Resource, Unreadable
+from qianfan_operator.api.conditions import READY, STALLED, Verdict, is_true
+from qianfan_operator.api.keys import Key
+from qianfan_operator.api.reasons import Reason
+from qianfan_operator.cloud import budget
+from qianfan_operator.cloud.account import Account
+from qianfan_operator.cloud.errors import CloudError
+from qianfan_operator.kinds.interface import Adopt, Hold, Kind, Pay, Plan, Record, Step, Want, Why, World
+from qianfan_operator.kube.client import Conflict, Forbidden, Invalid, Kube, KubeError, NotFound, Outrun
+from qianfan_operator.kube.events import Events
+from qianfan_operator.reconcile.backoff import Clocks, Schedule
+from qianfan_operator.reconcile.crd_guard import CrdGuard
+from qianfan_operator.reconcile.credentials import Access, Credentials
+from qianfan_operator.reconcile.gatherer import Gatherer, Unsure, hears
+from qianfan_operator.reconcile.guarded_create import Protocol, Unfinished
+from qianfan_operator.reconcile.key_checks import SECRETS, KeyChecks
+from qianfan_operator.reconcile.managed_object import Subject
+from qianfan_operator.reconcile.outages import LASTING, Outages
+from qianfan_operator.reconcile.ownership import Claims
+from qianfan_operator.reconcile.policy import CHANGES, Action, Decision, Facts, Trouble, cause_of, decide
+from qianfan_operator.reconcile.predicates import is_finished, is_settled, note, signal_of
+from qianfan_operator.reconcile.priorities import Lane
+from qianfan_operator.reconcile.store import PRESENT, Entry, Store, Where
+from qianfan_operator.telemetry import caller
+from qianfan_operator.telemetry.caller import Cause
+
+log = logging.getLogger(__name__)
+_MISSED = "missed"
+"""What is first seen when a Secret is not there; also a settled object remembers it, else it would be missed anew."""
+FAILING = frozenset({Trouble.RETRY, Trouble.WAIT})
+FOLLOWED = frozenset(
+    {Action.STOP, Action.STOP_OTHER, Action.RELEASE, Action.SWITCH, Action.CONFIRM, Action.SURVEY}
+)  # what changes the cloud or looks for a change: its next look goes before the polls
+
+
+@dataclass(frozen=True)
+class Again:
+    """When a key wants its next pass, and how urgent that is; `after` None: not before something happens."""
+
+    after: float | None
+    lane: Lane = Lane.POLL
+    result: str = "success"
+
+
+class Engine:
+    """Turns keys into passes. Thread-safe as long as one key is worked on once at a time."""
+
+    def __init__(
+        self, *, kinds: Mapping[str, Kind[Any]], kube: Kube, credentials: Credentials, store: Store, schedule: Schedule,
+        protocol: Protocol, events: Events, clocks: Clocks, cluster: str, grace: float, listed: Callable[[], bool],
+        leading: Callable[[], bool], checks: KeyChecks, adopt: str = "", limits: budget.Limits = budget.LIMITS,
+        lasting: float = LASTING,
+    ) -> None:  # fmt: skip
+        self._kinds, self._kube, self._credentials, self._store = kinds, kube, credentials, store
+        self._schedule, self._protocol, self._events, self._clocks = schedule, protocol, events, clocks
+        store.unused, credentials.used = credentials.forget, store.is_keyed
+        credentials.first_missed = self._first_missed
+        self._claims = Claims(store, self._fetch, listed, credentials, kinds.__getitem__)
+        protocol.claims, protocol.guard = self._claims, CrdGuard(kube)
+        self._gatherer = Gatherer(credentials, self._claims, protocol.guard)
+        self._cluster, self._grace, self._listed, self._leading = cluster, grace, listed, leading
+        self._adopt = Adopt(adopt) if adopt else None  # None: it depends on whose keys they are
+        self._limits, self._checks = limits, checks
+        self._outages = Outages(events, clocks.boot, lasting)
+
+    def reconcile(self, key: Key) -> Again:
+        """Make one pass over an object, or check a Secret; never raises, so that no key is ever lost."""
+        return self._safely(self._check if key.plural == SECRETS else self._turn, key)
+
+    def _check(self, key: Key) -> Again:
+        return Again(self._checks.check(key))
+
+    def flush(self, within: float = math.inf) -> None:
+        """Write the ids that only this process knows, for so many seconds, and begin nothing; for its end."""
+        until = self._clocks.boot() + within
+        while (keys := self._protocol.unwritten()) and self._clocks.boot() < until:
+            for key in keys:
+                self._safely(self._taken, key)
+            self._clocks.pause(1.0)
+
+    def tell_unwritten(self) -> int:
+        """Log the ids that only this process knows, which ends, so that they can be taken over by hand; count them."""
+        return self._protocol.tell_unwritten()
+
+    def _safely(self, turn: Callable[[Key], object], key: Key) -> Again:
+        spent = budget.Budget(self._limits, self._clocks.boot)
+        with budget.within(spent), caller.within(caller.Caller(str(key))):
+            again = self._without_raising(turn, key)
+        return self._not_too_soon(key, again, spent)
+
+    def _not_too_soon(self, key: Key, again: Again, spent: budget.Budget) -> Again:
+        """Ask a cloud that throttles no sooner than it would be polled, and none before the time that it has named."""
+        if again.after is None:
+            return again
+        after, record = max(again.after, spent.retry_after), self._store.get(key)
+        if spent.throttled:
+            interval = (record.interval if record else None) or self._schedule.poll(0)
+            after = max(after, self._schedule.throttled(interval, record.failures if record else 1))
+        return replace(again, after=after)
+
+    def _without_raising(self, turn: Callable[[Key], object], key: Key) -> Again:
+        result, asked = "error", 0.0
+        try:
+            again = turn(key)
+            self._store.give_back(key)  # not after an error: what was being recorded may be written
+            return again if isinstance(again, Again) else Again(None)
+        except Outrun:  # no failure, so that whoever annotates without end does not make the waits grow
+            self._store.forget_body(key)
+            return Again(self._schedule.retry(1), Lane.RETRY, "conflict")
+        except Conflict:
+            result = "conflict"
+        except Unsure:  # logged, and told if it happens again
+            if record := self._store.get(key):
+                self._outages.begin(record)
+        except NotFound:
+            return self._gone(key)
+        except Unfinished:
+            return Again(self._schedule.poll(0), Lane.RETRY, result)
+        except Unreadable as error:  # nothing is done without knowing what is recorded
+            log.warning(
+                "An object cannot be read: nothing is done for it", extra={"object": str(key), "error": str(error)}
+            )
+        except KubeError as error:
+            log.warning("API server request failed", extra={"object": str(key), "error": str(error)})
+            asked = error.retry_after or 0.0
+        except Exception:
+            log.exception("Reconcile failed", extra={"object": str(key)})
+        self._store.forget_body(key)
+        return self._retry(key, result, asked)
+
+    def _gone(self, key: Key) -> Again:
+        self._store.forget(key)
+        try:
+            self._protocol.abandon(key)
+        except Unfinished:
+            return Again(self._schedule.poll(0), Lane.RETRY, "error")
+        except Exception:  # what was made is known here only
+            log.exception("What was made for an object that is gone was not ended", extra={"object": str(key)})
+            return self._retry(key, "error")
+        return Again(None)
+
+    def _retry(self, key: Key, result: str, asked: float = 0.0) -> Again:
+        record = self._store.get(key)
+        if record:
+            record.failures += 1
+        return Again(max(asked, self._schedule.retry(record.failures if record else 1)), Lane.RETRY, result)
+
+    def _taken(self, key: Key) -> Subject | None:
+        """Take an object in hand, and write first what was made for it; None: it is none of ours any more."""
+        subject = Subject(key, self._kinds[key.plural], self._kube, self._store, self._events, self._clocks.now())
+        caller.read(subject.resource.metadata.generation)
+        if subject.resource.metadata.deletion_timestamp and FINALIZER not in subject.resource.metadata.finalizers:
+            self._protocol.abandon(key)  # it is others that keep the object; nobody would release what was made for it
+            return None
+        if subject.exposed:
+            subject.hold()
+        verdict = Verdict(False, Reason.CREATING, "Recording what was created.", reconciling=True)
+        self._protocol.land(subject, verdict)
+        return subject
+
+    def _report(self, key: Key) -> None:
+        """Post an event about what cannot be read of an object, once for as long as that does not change."""
+        record = self._store.get(key)
+        if record and record.unreadable != record.reported:
+            record.reported = record.unreadable
+            self._events.unreadable(self._kinds[key.plural].resource, key, record.uid, record.unreadable)
+
+    def _turn(self, key: Key) -> Again:
+        reads = dict[Key, Hashable]()
+        self._store.begin_reads(key)
+        again = self._pass(key, reads)
+        self._store.end_reads(key, reads)
+        return again
+
+    def _pass(self, key: Key, reads: dict[Key, Hashable]) -> Again:
+        self._report(key)
+        subject = self._taken(key)
+        if subject is None:
+            return Again(None)
+        altered = 0
+        if record := self._store.get(key):
+            record.interval = self._interval(subject.resource, record.looks)
+            altered = record.altered
+            _restore(subject, record)
+        access = self._credentials.access(subject.resource)
+        world = self._world(subject, access, reads)
+        facts, plan, held_up = self._gatherer.gather(subject, access, world)
+        decision = decide(facts)
+        subject.heard = hears(facts, decision)
+        if held_up:
+            return self._finish(subject, facts, decision, held_up, access.account, altered)
+        caller.because(cause_of(facts, decision.action))
+        try:
+            step = self._act(subject, access, world, decision, plan)
+        except CloudError as error:
+            facts = self._gatherer.troubled(subject, facts, error, access.account)
+            decision = decide(facts)
+            subject.heard = hears(facts, decision, tried=True)
+            step = Hold(decision.verdict, error.retry_after)
+        return self._finish(subject, facts, decision, step, access.account, altered)
+
+    def _world(self, subject: Subject, access: Access, reads: dict[Key, Hashable]) -> World:
+        key, store, boot = subject.key, self._store, self._clocks.boot()
+        record = store.get(key)
+
+        def fetch(other: Key) -> Any:
+            resource = self._fetch(other)
+            reads[other] = signal_of(self._kinds[other.plural], resource.own()) if resource else None
+            return resource
+
+        def exists(other: Key) -> bool:
+            known = store.get(other)
+            reads.setdefault(other, PRESENT if known else None)
+            return known is not None or not self._listed()
+
+        return World(
+            cluster=self._cluster,
+            grace=self._grace,
+            boot=boot,
+            now=subject.now,
+            fetch=fetch,
+            chain=store.chain,
+            first_sight=lambda what: store.first_sight(key, what, self._clocks.boot()),
+            ask_once=lambda what, state, send: store.ask_once(key, what, state, boot, send),
+            begun=record.begun if record else 0,
+            touched=record.foreign_version if record else 0,
+            claims=store.claims(key),
+            users_of=store.referrers,
+            serving=store.serving,
+            needing=lambda things, reads: self._needing(subject, things, reads),
+            listed=self._listed(),
+            adopt=self._adopt or (Adopt.ANY if access.own else Adopt.OWN_MARK),
+            names=store.names,
+            exists=exists,
+            witness=store.witness,
+            altered=record is not None and record.altered > 0,
+        )
+
+    def _first_missed(self, resource: Resource, where: Where) -> float:
+        key = Key(resource.plural, resource.metadata.namespace, resource.metadata.name)
+        return self._store.first_sight(key, (_MISSED, where), self._clocks.boot())
+
+    def _needing(self, subject: Subject, things: Iterable[Need], reads: Callable[[Account], bool]) -> Iterator[Key]:
+        account = self._credentials.known(subject.resource)
+        return self._claims.needing(subject, account, things, reads) if account else iter(())
+
+    def _fetch(self, key: Key) -> Any:
+        kind = self._kinds[key.plural].resource
+        if not budget.take_read():
+            raise KubeError(f"one reconcile may read {self._limits.reads} other objects, and needs more")
+        try:
+            return kind.salvage(self._kube.get(key)).own()
+        except NotFound:
+            return None
+        except Unreadable as error:
+            raise Unreadable(f"{kind.kind} {key.name} cannot be read: {error}") from error
+
+    # Act: at most one thing.
+    def _act(self, subject: Subject, access: Access, world: World, decision: Decision, plan: Plan) -> Step:
+        action, verdict, kind, account = decision.action, decision.verdict, subject.kind, access.account
+        if action is Action.NOTHING:
+            return Hold(verdict, access.again)
+        if not self._leading():
+            raise Conflict("another process may lead by now")
+        if action is Action.FORGET:
+            if verdict.reason is Reason.ORPHANED:
+                _tell_left(subject, verdict)
+                caller.because(Cause.CRD_DELETED)
+            elif not subject.kept:
+                caller.because(Cause.NOTHING_LEFT)
+            subject.let_go()
+            return Hold(verdict)
+        if account is None:
+            raise AssertionError(f"{action} without an account")
+        if action is Action.CONFIRM:
+            return self._protocol.confirm(subject, account, world)
+        if action in {*CHANGES, Action.RELEASE} and (blocked := self._claims.blocked(subject, account)):
+            return blocked
+        if action is Action.RELEASE:
+            return self._release(subject, account, world, verdict)
+        if action in {Action.STOP, Action.STOP_OTHER}:
+            subject.confirm()
+            first = kind.stop(world, account, subject.resource, selected=action is Action.STOP)
+            return Record(first) if first else Hold(verdict)
+        subject.begin(account.name, verdict, world, first=not (account.lists_show_v1 or world.witness(account.name)))
+        act = {
+            Action.SURVEY: kind.survey, Action.CREATE: kind.create, Action.ADOPT: kind.create,
+            Action.SWITCH: kind.switch,
+        }[action]  # fmt: skip
+        step = act(world, account, subject.resource, plan)
+        if action is Action.ADOPT and isinstance(step, Pay):
+            raise AssertionError("what is taken over is not paid for")
+        return self._protocol.pay(subject, account, world, step, verdict) if isinstance(step, Pay) else step
+
+    def _release(self, subject: Subject, account: Account, world: World, verdict: Verdict) -> Step:
+        subject.confirm()
+        released = subject.kind.release(world, account, subject.resource)
+        if released.done:
+            if released.left:
+                verdict = replace(verdict, available=False, reason=Reason.LEFT_IN_CLOUD, message=released.left)
+                _tell_left(subject, verdict)
+            subject.let_go()
+            return Hold(verdict)
+        updates = self._claims.claim(subject, account, released.updates, marked=True)
+        if isinstance(updates, Hold):
+            if updates.verdict.reason is Reason.ALREADY_MANAGED:
+                caller.because(Cause.ALREADY_MANAGED)
+                subject.let_go()  # what was found is not ours to release
+            return updates
+        self._store.wait_for(subject.key, released.waits_for)
+        blocked, message = released.stalled, released.why.message
+        reason = Reason.DELETION_BLOCKED if blocked else released.why.reason
+        verdict = replace(verdict, available=verdict.available and blocked)  # nobody relies on what is taken offline
+        said = replace(verdict, reason=reason, message=message, reconciling=not blocked, stalled=blocked)
+        return Hold(said, updates=updates)
+
+    # Write, and when again.
+    def _finish(
+        self, subject: Subject, facts: Facts, decision: Decision, step: Step, account: Account | None, altered: int
+    ) -> Again:
+        if subject.released:
+            return Again(None)
+        if isinstance(step, Pay):
+            raise TypeError("a step to pay was not paid")
+        if isinstance(step, Record):
+            step = self._claims.record(subject, account, step)
+        verdict = decision.verdict if isinstance(step, Record) else step.verdict
+        if decision.action in CHANGES:
+            verdict = replace(verdict, available=decision.verdict.available)
+        if isinstance(step, Hold):
+            subject.note_success(facts, verdict)
+        before, told = subject.writes, subject.told
+        subject.write(step.updates, verdict)
+        record = self._store.get(subject.key)
+        if record is None:
+            return Again(None)
+        resource = subject.resource
+        if record.altered == altered and facts.trouble is Trouble.NONE:
+            record.altered = 0
+        self._outages.note(record, resource, told, subject.now)
+        note(self._store, record, subject.kind, resource)
+        if record.altered > altered:  # meanwhile; the watch has left it to us to come again
+            return Again(self._schedule.retry(1), Lane.RETRY)
+        if is_settled(subject.kind, resource):
+            self._store.forget_body(subject.key)
+            record.sights = {what: since for what, since in record.sights.items() if _is_missed(what)}
+        if isinstance(step, Record):
+            if decision.action is not Action.SURVEY:
+                record.claims.clear()
+            return Again(0.0, Lane.DELETION if facts.deleting else Lane.URGENT)
+        if facts.trouble not in FAILING:  # a look that failed says nothing of how closely to look
+            record.looks = 0 if subject.writes > before else record.looks + 1
+        unproven = facts.trouble is Trouble.RETRY and account is not None and record.account != account.name
+        over = is_finished(resource) and not facts.others_working and not unproven
+        followed = facts.deleting or decision.action in FOLLOWED
+        return self._again(record, facts, step, over=over, followed=followed)
+
+    def _again(self, record: Entry, facts: Facts, step: Hold, *, over: bool, followed: bool) -> Again:
+        verdict, schedule = step.verdict, self._schedule
+        failing = facts.trouble in FAILING
+        record.failures = record.failures + 1 if failing else 0
+        if over and not record.altered:
+            return Again(None)
+        if failing:
+            return Again(max(schedule.retry(record.failures), step.after or 0.0), Lane.RETRY, "error")
+        if step.after is not None:
+            return Again(step.after, Lane.RETRY)
+        if verdict.ready or (facts.want is Want.WAIT and not facts.others_working):
+            return Again(schedule.settled())
+        if verdict.stalled or verdict.reason is Reason.PAUSED:
+            return Again(schedule.stalled(), Lane.RETRY if followed else Lane.POLL)
+        if followed:  # what waits for another object is woken by it
+            waits = verdict.reason is Reason.IN_USE
+            return Again(schedule.poll(record.looks) if waits else schedule.follow(record.looks), Lane.RETRY)
+        return Again(schedule.poll(record.looks))
+
+    def _interval(self, resource: Resource, looks: int) -> float:
+        """Return how long an object would wait for its next look, if all were well with the cloud."""
+        metadata, status = resource.metadata, resource.status
+        if metadata.deletion_timestamp or metadata.generation != status.observed_generation:
+            return self._schedule.poll(0)
+        if is_true(status.conditions, READY):
+            return self._schedule.settled()
+        return self._schedule.stalled() if is_true(status.conditions, STALLED) else self._schedule.poll(looks)
+
+
+def _is_missed(what: Hashable) -> bool:
+    return isinstance(what, tuple) and what[:1] == (_MISSED,)
+
+
+def _restore(subject: Subject, record: Entry) -> None:
+    """Record again what somebody else has changed in the status and this process knows better."""
+    if not record.altered or record.ended is None or subject.resource.former is not None:
+        return
+    if restored := subject.kind.restored(subject.resource, record.ended):
+        fields = ", ".join(f"status.{to_camel(name)} ({value})" for name, value in restored.items())
+        subject.note(restored)
+        subject.warn_restored(fields)
+
+
+def _tell_left(subject: Subject, verdict: Verdict) -> None:
+    """Say, before an object goes, what of it is left in the cloud; a status that is refused does not keep it."""
+    about: dict[str, Any] = {"object": str(subject.key), "uid": subject.resource.metadata.uid}
+    try:
+        subject.write({}, verdict)
+    except (Forbidden, Invalid) as error:
+        log.warning("The last status of a deleted object was refused", extra={**about, "error": str(error)})
+        subject.warn(Why(verdict.reason, verdict.message))
+    about |= {"ids": subject.ids, "left": verdict.message}
+    if verdict.reason is Reason.ORPHANED:
+        log.warning("Orphaned", extra={**about, "cause": Cause.CRD_DELETED})
+    else:
+        log.warning("Left in the cloud", extra={**about, "cause": Cause.DELETION})

@@ -14,7 +14,7 @@ from typing import Any
 from qianfan_operator.api.common import FINALIZER, Resource
 from qianfan_operator.api.keys import Key
 from qianfan_operator.kube.client import Conflict, Invalid, NotFound, api_path
-from qianfan_operator.telemetry.redacted import Sealed
+from qianfan_operator.telemetry.redacted import RedactedDict
 
 Raw = dict[str, Any]
 Around = Callable[[str, Callable[[], Any]], Any]
@@ -61,7 +61,7 @@ class FakeKube:
         """Replace the finalizers; without any, an object that is being deleted goes."""
         return self.around("patch_finalizers", lambda: self._patch_finalizers(key, resource_version, finalizers))
 
-    def secret(self, namespace: str, name: str) -> Sealed:
+    def secret(self, namespace: str, name: str) -> RedactedDict:
         """Read a Secret."""
         api_path("secrets", namespace, name)
         return self.around("secret", lambda: self._secret(namespace, name))
@@ -223,10 +223,10 @@ class FakeKube:
             self._changed(key)
         return copy.deepcopy(raw)
 
-    def _secret(self, namespace: str, name: str) -> Sealed:
+    def _secret(self, namespace: str, name: str) -> RedactedDict:
         if (namespace, name) not in self.secrets:
             raise NotFound(f"Secret {namespace}/{name} is not there")
-        return Sealed(self.secrets[namespace, name])
+        return RedactedDict(self.secrets[namespace, name])
 
     def _crd_metadata(self, name: str) -> Raw:
         found = self.crds.get(name, {"name": name, "creationTimestamp": "2024-01-01T00:00:00Z"})

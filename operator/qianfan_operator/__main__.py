@@ -26,25 +26,25 @@ from qianfan_operator.cloud.client import Client
 from qianfan_operator.cloud.clock import SystemClock
 from qianfan_operator.cloud.config import INSECURITIES, CloudSettings
 from qianfan_operator.cloud.transport import Transport
-from qianfan_operator.controller.event_handler import Intake
+from qianfan_operator.controller.event_handler import EventHandler
 from qianfan_operator.controller.flows import Flows
 from qianfan_operator.controller.informer import INSTALL, Watch
 from qianfan_operator.controller.informer_check import InformerCheck
 from qianfan_operator.controller.session import Refused
-from qianfan_operator.controller.sync import Listing
+from qianfan_operator.controller.sync import InitialSync
 from qianfan_operator.controller.workers import STUCK, Workers
 from qianfan_operator.controller.workqueue import WorkQueue
 from qianfan_operator.kinds.registry import BY_PLURAL
 from qianfan_operator.kube.access import Access, ConfigException
 from qianfan_operator.kube.client import Kube, KubeError, Unreachable
 from qianfan_operator.kube.events import Events
-from qianfan_operator.kube.leader_election import RENEW, Alone, Election
+from qianfan_operator.kube.leader_election import RENEW, Election, NoElection
 from qianfan_operator.kube.reviews import AT_A_TIME, Reviews
 from qianfan_operator.reconcile.backoff import Clocks, Schedule
 from qianfan_operator.reconcile.credentials import Credentials, Default
-from qianfan_operator.reconcile.guarded_create import Protocol
+from qianfan_operator.reconcile.guarded_create import GuardedCreates
 from qianfan_operator.reconcile.key_checks import KeyChecks
-from qianfan_operator.reconcile.reconciler import Engine
+from qianfan_operator.reconcile.reconciler import Reconciler
 from qianfan_operator.reconcile.store import Store
 from qianfan_operator.selector import Selector
 from qianfan_operator.settings import NAMES, Settings, problems
@@ -87,7 +87,7 @@ def _tell(error: Exception) -> None:
     elif isinstance(error, ConfigException):
         log.critical("The kubeconfig or the service account cannot be used: %s", error)
     elif isinstance(error, KubeError | Refused | aiohttp.ClientError | OSError):
-        words = str(error) if isinstance(error, KubeError | Refused) else network.trouble(error)
+        words = str(error) if isinstance(error, KubeError | Refused) else network.blocker(error)
         log.critical("The API server cannot be used: %s", words)
     else:
         log.critical("The operator ends, because it cannot go on", exc_info=error)
@@ -105,11 +105,11 @@ class _Parts:
     store: Store
     credentials: Credentials
     queue: WorkQueue[Key]
-    protocol: Protocol
-    election: Election | Alone
-    intake: Intake
+    protocol: GuardedCreates
+    election: Election | NoElection
+    event_handler: EventHandler
     watch: Watch
-    listing: Listing
+    sync: InitialSync
     check: InformerCheck
     workers: Workers
 
@@ -126,26 +126,26 @@ def _connect(settings: Settings, clock: SystemClock, access: Access, kube: Kube,
     flows = Flows(store, credentials)
     queue: WorkQueue[Key] = WorkQueue(settings.workers, clock.boottime, flows.flow, flows.account)
     election = _election(settings, clock, access)
-    protocol = Protocol(election.leading, nonce=lambda: uuid.uuid4().hex[:16])
+    protocol = GuardedCreates(election.leading, nonce=lambda: uuid.uuid4().hex[:16])
     checks = KeyChecks(credentials, store, queue.add, schedule)
-    intake = Intake(BY_PLURAL, store, queue, schedule, credentials, checks, protocol.unwritten)
-    watch = Watch(BY_PLURAL, intake, access, settings.informer_patience_sec)
-    listing = Listing(kube, store, BY_PLURAL)
+    event_handler = EventHandler(BY_PLURAL, store, queue, schedule, credentials, checks, protocol.unwritten)
+    watch = Watch(BY_PLURAL, event_handler, access, settings.informer_patience_sec)
+    sync = InitialSync(kube, store, BY_PLURAL)
     check = InformerCheck(
-        kube, store, BY_PLURAL, watch, clock.boottime, intake.seen,
+        kube, store, BY_PLURAL, watch, clock.boottime, event_handler.handle,
         interval=settings.informer_check_sec, patience=settings.informer_patience_sec,
     )  # fmt: skip
-    engine = Engine(
+    engine = Reconciler(
         kinds=BY_PLURAL, kube=kube, credentials=credentials, store=store, schedule=schedule, protocol=protocol,
         events=Events(kube, lambda: _now("microseconds")), clocks=Clocks(clock.boottime, _now), cluster=cluster,
-        grace=settings.create_grace_sec, listed=listing.read, leading=election.leading, checks=checks,
+        grace=settings.create_grace_sec, listed=sync.has_synced, leading=election.leading, checks=checks,
         adopt=settings.adopt,
     )  # fmt: skip
     workers = Workers(
         settings.workers, queue, engine, shutdown=settings.shutdown_sec,
         stuck=max(STUCK, LIMITS.seconds + cloud.read_timeout + _WRITES),
     )  # fmt: skip
-    return _Parts(cloud, store, credentials, queue, protocol, election, intake, watch, listing, check, workers)
+    return _Parts(cloud, store, credentials, queue, protocol, election, event_handler, watch, sync, check, workers)
 
 
 async def _run(settings: Settings) -> int:
@@ -183,7 +183,7 @@ async def _serve(settings: Settings, access: Access, parts: _Parts) -> tuple[web
     try:
         return await health.serve(
             settings.http_port,
-            alive=lambda: parts.workers.ailing() or parts.check.ailing(),
+            alive=lambda: parts.workers.liveness_error() or parts.check.liveness_error(),
             ready=lambda: _not_ready(parts),
             refresh=lambda: _refresh(parts),
             gate=_gate(settings, access),
@@ -197,7 +197,7 @@ async def _lead_and_watch(parts: _Parts) -> int:
     loop, stop, lost = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
 
     def lead() -> None:
-        parts.intake.lead()
+        parts.event_handler.lead()
         parts.workers.start()
 
     def lose() -> None:
@@ -206,7 +206,7 @@ async def _lead_and_watch(parts: _Parts) -> int:
         loop.call_soon_threadsafe(stop.set)
 
     parts.election.start(lambda: loop.call_soon_threadsafe(lead), lose)
-    looking = asyncio.create_task(_observe(parts.listing, parts.check))
+    looking = asyncio.create_task(_observe(parts.sync, parts.check))
     ending = asyncio.create_task(_begin_end(stop, parts.workers))
     code = LOST
     try:
@@ -222,9 +222,9 @@ async def _lead_and_watch(parts: _Parts) -> int:
     return code
 
 
-async def _observe(listing: Listing, check: InformerCheck) -> None:
+async def _observe(sync: InitialSync, check: InformerCheck) -> None:
     """Compare what the API server lists with what the watch has brought, once it has brought everything."""
-    await listing.complete()
+    await sync.complete()
     await check.watch()
 
 
@@ -241,7 +241,7 @@ async def _begin_end(stop: asyncio.Event, workers: Workers) -> None:
     workers.end()
 
 
-async def _end(workers: Workers, election: Election | Alone, code: int) -> int:
+async def _end(workers: Workers, election: Election | NoElection, code: int) -> int:
     """End what is under way, within the time for that; returns `code`, or that it did not suffice."""
     log.info("Stopping")
     if not await asyncio.to_thread(workers.stop):
@@ -287,9 +287,9 @@ def _default_credentials(settings: Settings) -> Default | None:
     return Default(settings.default_credentials_namespace, Selector.parse(settings.default_credentials_selector))
 
 
-def _election(settings: Settings, clock: SystemClock, access: Access) -> Election | Alone:
+def _election(settings: Settings, clock: SystemClock, access: Access) -> Election | NoElection:
     if not settings.leader_election:
-        return Alone()
+        return NoElection()
     leases = Kube(1, hurry=settings.lease_duration_sec * RENEW, access=access)
     identity = f"{socket.gethostname()}_{uuid.uuid4().hex[:8]}"
     return Election(leases, identity, settings.lease_duration_sec, clock.boottime, lambda: _now("microseconds"))
@@ -310,7 +310,7 @@ def _not_ready(parts: _Parts) -> str:
     """Say why no object, or not every object, is reconciled; empty if all are."""
     if missing := parts.watch.missing_crds():
         return f"CRDs are not installed: {', '.join(missing)}. Install them: {INSTALL}"
-    return parts.check.ailing() if parts.listing.read() else "the first listing is not read yet"
+    return parts.check.liveness_error() if parts.sync.has_synced() else "the first sync is not read yet"
 
 
 def _refresh(parts: _Parts) -> None:
@@ -319,13 +319,13 @@ def _refresh(parts: _Parts) -> None:
     metrics.ACTIVE.set(parts.queue.busy())
     metrics.REFUSED_SECRETS.set(parts.credentials.refused_secrets())
     metrics.UNWRITTEN.set(len(parts.protocol.unwritten()))
-    for plural, count in parts.intake.unreadable_objects().items():
+    for plural, count in parts.event_handler.unreadable_objects().items():
         metrics.UNREADABLE.labels(plural).set(count)
     for plural in (*BY_PLURAL, "secrets"):
         if (age := parts.watch.age(plural)) is not None:
             metrics.INFORMER_AGE.labels(plural).set(age)
-    for lane, depth in parts.queue.depth().items():
-        metrics.QUEUE_DEPTH.labels(lane.name.lower()).set(depth)
+    for priority, depth in parts.queue.depth().items():
+        metrics.QUEUE_DEPTH.labels(priority.name.lower()).set(depth)
 
 
 if __name__ == "__main__":

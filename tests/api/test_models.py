@@ -186,10 +186,10 @@ def test_an_explanation_quotes_no_value() -> None:
 
 
 def test_a_spec_that_cannot_be_read_still_yields_what_deleting_needs() -> None:
-    """`salvage` keeps what it can read of the spec, and the whole status."""
+    """`parse_lenient` keeps what it can read of the spec, and the whole status."""
     raw = {**job(paused=True, deletionPolicy="Delete", attempt="many"), "status": {"taskId": 4}}
 
-    salvaged = QianfanJob.salvage(raw)
+    salvaged = QianfanJob.parse_lenient(raw)
 
     assert (salvaged.spec.paused, salvaged.spec.attempt, salvaged.status.task_id) == (True, 1, 4)
     assert salvaged.spec.deletion_policy_for(adopted=False) == "Delete"
@@ -198,7 +198,7 @@ def test_a_spec_that_cannot_be_read_still_yields_what_deleting_needs() -> None:
 @pytest.mark.parametrize("spec", [{"adopt": {"attempt": 1}}, {"deletionPolicy": "Retain"}, None, "words"])
 def test_what_cannot_be_read_destroys_nothing(spec: Any) -> None:
     """If the words that decide about destroying cannot be read, the cloud resource is left alone."""
-    salvaged = QianfanJob.salvage({"metadata": {"name": "j"}, "spec": spec})
+    salvaged = QianfanJob.parse_lenient({"metadata": {"name": "j"}, "spec": spec})
 
     assert salvaged.spec.deletion_policy_for(adopted=False) == "Orphan"
 
@@ -206,7 +206,7 @@ def test_what_cannot_be_read_destroys_nothing(spec: Any) -> None:
 @pytest.mark.parametrize("ref", [{"name": "../other"}, {"name": ""}, {"name": 5}, "other", ["other"]], ids=str)
 def test_salvage_names_no_secret_where_it_cannot_read_which(ref: object) -> None:
     """An object whose credentialsRef is wrong has no keys, instead of those that it would have without one."""
-    salvaged = QianfanJob.salvage({"metadata": {"name": "j"}, "spec": {"paused": True, "credentialsRef": ref}})
+    salvaged = QianfanJob.parse_lenient({"metadata": {"name": "j"}, "spec": {"paused": True, "credentialsRef": ref}})
 
     assert (salvaged.spec.paused, salvaged.spec.credentials_ref.name) == (True, "")
 
@@ -215,7 +215,7 @@ def test_salvage_changes_nothing_that_can_be_read() -> None:
     """A spec that parses is salvaged whole."""
     raw = job(attempt=3, adopt={"taskId": 1, "jobId": 2})
 
-    assert QianfanJob.salvage(raw) == QianfanJob.parse(raw)
+    assert QianfanJob.parse_lenient(raw) == QianfanJob.parse(raw)
 
 
 def test_parts_are_frozen() -> None:

@@ -21,7 +21,7 @@ from engine.world import World
 from qianfan_operator.api.common import Resource, Unreadable
 from qianfan_operator.api.keys import Key
 from qianfan_operator.kinds.registry import BY_PLURAL
-from qianfan_operator.reconcile.reconciler import Again
+from qianfan_operator.reconcile.reconciler import Result
 from qianfan_operator.text import clean
 
 BASES = {
@@ -77,7 +77,7 @@ def timed(world: World) -> None:
     """Have each reconcile of a world fail that takes too much CPU time."""
     inner = world.engine.reconcile
 
-    def reconcile(key: Key) -> Again:
+    def reconcile(key: Key) -> Result:
         began = time.thread_time()
         again = inner(key)
         assert time.thread_time() - began < CPU
@@ -148,7 +148,7 @@ def test_a_status_that_no_definition_judged(caplog: pytest.LogCaptureFixture, ki
 def read(model: type[Resource], raw: Mapping[str, Any]) -> Resource | str:
     """Return an object as it is read, or the words by which it cannot be."""
     try:
-        return model.salvage(raw)
+        return model.parse_lenient(raw)
     except Unreadable as error:
         return str(error)
 
@@ -162,7 +162,7 @@ def taken_in(caplog: pytest.LogCaptureFixture, kind: str, parts: dict[str, Any])
     try:
         with quiet(caplog):
             began = time.thread_time()
-            world.intake.seen(model.plural, "ADDED", raw)
+            world.event_handler.handle(model.plural, "ADDED", raw)
             assert time.thread_time() - began < CPU
         record = world.store.get(key)
         assert record is not None

@@ -51,7 +51,7 @@ def test_an_object_that_nests_deep_is_taken_in_like_any_other(world: World, valu
     """Old definitions let `extra` nest as deep as JSON can be read: whoever recurses into that must not end."""
     deep = raw(JOB, spec={"trainConfig": extra(value or deepest())})
 
-    world.intake.seen(JOB.plural, "ADDED", deep)
+    world.event_handler.handle(JOB.plural, "ADDED", deep)
     record = world.store.get(JOB)
 
     assert record is not None
@@ -103,7 +103,7 @@ def test_foreign_metadata_is_not_remembered() -> None:
     names = {f"{number:0{WIDE}d}": "x" for number in range(MANY)}
     world = World()
     try:
-        world.intake.seen(
+        world.event_handler.handle(
             JOB.plural, "ADDED",
             raw(JOB, labels=names, annotations={**names, RECONCILE_ANNOTATION: "now"}, managedFields=[{"a": names}],
                 ownerReferences=[names], selfLink="x" * 1_000_000),
@@ -119,7 +119,7 @@ def test_what_packs_large_is_read_anew_instead_of_remembered(world: World) -> No
     noise = "".join(chr(0x4E00 + number * 7919 % 20_000) for number in range(400_000))
     for number in range(200):
         key = Key(JOB.plural, "team", f"large-{number}")
-        world.intake.seen(key.plural, "ADDED", raw(key, finalizers=[f"x.y/{noise}"]))
+        world.event_handler.handle(key.plural, "ADDED", raw(key, finalizers=[f"x.y/{noise}"]))
     records = [world.store.get(key) for key in world.store.known()]
 
     assert len(records) == 200

@@ -48,7 +48,7 @@ def excess(world: World) -> dict[str, int]:
     """Name what holds more than it may."""
     parts = {
         "store": world.store, "credentials": world.credentials, "queue": world.queue, "engine": world.engine,
-        "intake": world.intake, "protocol": world.protocol, "listing": world.listing,
+        "intake": world.event_handler, "protocol": world.protocol, "listing": world.listing,
         "events": world.engine._events, "claims": world.engine._claims, "gatherer": world.engine._gatherer,
     }  # fmt: skip
     sizes = dict(pair for name, part in parts.items() for pair in held(part, name))

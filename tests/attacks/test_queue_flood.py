@@ -7,7 +7,7 @@ import pytest
 from engine.world import Clock, Idle, Queue
 from qianfan_operator.api.keys import Key
 from qianfan_operator.controller.flows import Flows
-from qianfan_operator.reconcile.priorities import Lane
+from qianfan_operator.reconcile.priorities import Priority
 from qianfan_operator.reconcile.store import Store
 from unit.objects import raw
 
@@ -109,55 +109,57 @@ def test_many_namespaces_of_one_account_that_hangs(floor: Floor, known_by: str) 
     assert sum(key.namespace.startswith("hostile") for key in taken) == most
 
 
-@pytest.mark.parametrize("lane", Lane)
+@pytest.mark.parametrize("priority", Priority)
 @pytest.mark.parametrize("tenants", [2, 3, 10])
-def test_slow_calls_of_some_tenants_leave_a_worker(floor: Floor, tenants: int, lane: Lane) -> None:
+def test_slow_calls_of_some_tenants_leave_a_worker(floor: Floor, tenants: int, priority: Priority) -> None:
     """All that some namespaces, each with its own account, can occupy hangs: a key of another one is taken at once."""
     for tenant in range(tenants):
         for number in range(50):
-            floor.queue.add(floor.know(of(f"hostile-{tenant}", number), account=f"account-{tenant}"), lane=lane)
+            floor.queue.add(floor.know(of(f"hostile-{tenant}", number), account=f"account-{tenant}"), priority=priority)
     floor.clock.advance(1.0)
     taken = floor.hang()
     assert len(taken) < floor.workers
-    floor.queue.add(floor.know(of("quiet"), account="own"), lane=lane)
+    floor.queue.add(floor.know(of("quiet"), account="own"), priority=priority)
     floor.clock.advance(1.0)
     assert floor.serve() == of("quiet")
 
 
-@pytest.mark.parametrize("lane", Lane)
-def test_slow_calls_of_two_tenants_leave_several_workers(floor: Floor, lane: Lane) -> None:
+@pytest.mark.parametrize("priority", Priority)
+def test_slow_calls_of_two_tenants_leave_several_workers(floor: Floor, priority: Priority) -> None:
     """Nor does another one have to work off its keys one by one then."""
     for tenant in range(2):
         for number in range(50):
-            floor.queue.add(floor.know(of(f"hostile-{tenant}", number), account=f"account-{tenant}"), lane=lane)
+            floor.queue.add(floor.know(of(f"hostile-{tenant}", number), account=f"account-{tenant}"), priority=priority)
     floor.clock.advance(1.0)
     floor.hang()
     for number in range(50):
-        floor.queue.add(floor.know(of("quiet", number), account="own"), lane=lane)
+        floor.queue.add(floor.know(of("quiet", number), account="own"), priority=priority)
     floor.clock.advance(1.0)
     taken = floor.hang()
     assert {key.namespace for key in taken} == {"quiet"}
     assert len(taken) >= 2
 
 
-@pytest.mark.parametrize("lane", Lane)
-def test_a_burst_delays_another_namespace_by_one_reconcile(floor: Floor, lane: Lane) -> None:
+@pytest.mark.parametrize("priority", Priority)
+def test_a_burst_delays_another_namespace_by_one_reconcile(floor: Floor, priority: Priority) -> None:
     """Ten thousand keys of one namespace, and then one of another: it is the second, at the latest."""
     for number in range(MANY):
-        floor.queue.add(floor.know(of("hostile", number)), lane=lane)
+        floor.queue.add(floor.know(of("hostile", number)), priority=priority)
     floor.clock.advance(1.0)
     first = floor.serve()
-    floor.queue.add(floor.know(of("quiet")), lane=lane)
+    floor.queue.add(floor.know(of("quiet")), priority=priority)
     floor.clock.advance(1.0)
     assert first.namespace == "hostile"
     assert of("quiet") in [floor.serve() for _ in range(2)]
 
 
-@pytest.mark.parametrize("lane", [Lane.RETRY, Lane.POLL])
+@pytest.mark.parametrize("priority", [Priority.RETRY, Priority.POLL])
 @pytest.mark.parametrize("tenants", [1, 5])
-def test_endless_urgent_work_leaves_others_their_retries_and_polls(floor: Floor, lane: Lane, tenants: int) -> None:
+def test_endless_urgent_work_leaves_others_their_retries_and_polls(
+    floor: Floor, priority: Priority, tenants: int
+) -> None:
     """Who patches a thousand specs in a loop has always urgent keys; a retry or a poll elsewhere gets its turn."""
-    floor.queue.add(floor.know(of("quiet")), lane=lane)
+    floor.queue.add(floor.know(of("quiet")), priority=priority)
     for number in range(1000):
         for tenant in range(tenants):
             floor.queue.add(floor.know(of(f"hostile-{tenant}", number)))
@@ -171,15 +173,15 @@ def test_endless_urgent_work_leaves_others_their_retries_and_polls(floor: Floor,
     assert len(served) <= 12
 
 
-@pytest.mark.parametrize("lane", [Lane.DELETION, Lane.URGENT])
-def test_who_overspends_has_others_urgent_work_go_first(floor: Floor, lane: Lane) -> None:
+@pytest.mark.parametrize("priority", [Priority.DELETION, Priority.URGENT])
+def test_who_overspends_has_others_urgent_work_go_first(floor: Floor, priority: Priority) -> None:
     """Beyond its budget a tenant's urgent keys wait with the retries, and others' urgent ones go before them all.
 
     Who patches the specs of objects that are being deleted makes deletions: they are in the same budget.
     """
     for number in range(1000):
-        floor.queue.add(floor.know(of("hostile", number)), lane=lane)
-    while floor.queue.depth()[lane] > 900:
+        floor.queue.add(floor.know(of("hostile", number)), priority=priority)
+    while floor.queue.depth()[priority] > 900:
         floor.serve()
     for number in range(20):
         floor.queue.add(floor.know(of("quiet", number)))
@@ -194,6 +196,6 @@ def test_a_loop_of_patches_fills_no_memory(floor: Floor) -> None:
         for key in keys:
             floor.queue.add(key)
         for _ in keys:
-            floor.queue.add(floor.serve(), 600.0, Lane.POLL)
+            floor.queue.add(floor.serve(), 600.0, Priority.POLL)
         floor.clock.advance(0.5)
     assert len(floor.queue._later) < 3 * len(keys)

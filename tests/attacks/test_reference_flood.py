@@ -10,7 +10,7 @@ from engine.stories import PUBLISH, published
 from engine.world import Idle, World
 from qianfan_operator.api.keys import Key
 from qianfan_operator.cloud.budget import Limits
-from qianfan_operator.reconcile.reconciler import Again
+from qianfan_operator.reconcile.reconciler import Result
 from qianfan_simulator import AfterSeconds, Options
 
 TRAIN = Key("qianfanjobs", "default", "train")
@@ -27,7 +27,7 @@ class Meter:
         self.reconciles, self.reads = Counter[Key](), 0
         inner, around = world.engine.reconcile, world.kube.around
 
-        def reconcile(key: Key) -> Again:
+        def reconcile(key: Key) -> Result:
             self.reconciles[key] += 1
             return inner(key)
 
@@ -215,7 +215,7 @@ def deleting(world: World, key: Key) -> tuple[list[int], Meter]:
     meter, reads = Meter(world), list[int]()
     inner = world.engine.reconcile
 
-    def reconcile(at: Key) -> Again:
+    def reconcile(at: Key) -> Result:
         before = meter.reads
         try:
             return inner(at)

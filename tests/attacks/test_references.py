@@ -105,7 +105,7 @@ def test_every_reference_is_a_name_or_a_mistake(where: str, text: str) -> None:
         assert good
     except ValidationError:
         assert not good
-    salvaged = kind.salvage(raw)
+    salvaged = kind.parse_lenient(raw)
     references = BY_PLURAL[kind.plural].references(salvaged)
     assert all(reference.namespace == "default" and NAME.fullmatch(reference.name) for reference in references)
     if where in SECRET:

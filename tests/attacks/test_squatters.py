@@ -405,13 +405,13 @@ def test_an_object_that_cannot_be_read_blocks_nothing(world: World, caplog: pyte
 
 def test_a_forged_status_is_no_witness(world: World) -> None:
     """What a run that was read proves of the lists is not replaced by what somebody wrote into a status."""
-    witness = world.kube.apply(job("witness"))
-    status = dict(world.until(witness, "Succeeded"))
-    before = world.store.witness(status["account"])
+    list_probe = world.kube.apply(job("witness"))
+    status = dict(world.until(list_probe, "Succeeded"))
+    before = world.store.list_probe(status["account"])
     squatter = world.kube.apply(there(job("squatter", paused=True)))
     world.rest(10)
     uid = world.kube.objects[squatter]["metadata"]["uid"]
     forged = {"objectUid": uid, "taskUuid": "job-fake", "jobUuid": "task-fake"}
     world.kube.write_status(squatter, {**status, **forged, "observedGeneration": 1})
     world.rest(10)
-    assert world.store.witness(status["account"]) == before == (status["taskUuid"], status["jobUuid"])
+    assert world.store.list_probe(status["account"]) == before == (status["taskUuid"], status["jobUuid"])

@@ -28,7 +28,7 @@ from qianfan_operator.cloud.replies import Answer, read_reply
 from qianfan_operator.cloud.transport import Transport
 from qianfan_operator.controller.workers import STUCK, Workers
 from qianfan_operator.controller.workqueue import WorkQueue
-from qianfan_operator.reconcile.reconciler import Engine
+from qianfan_operator.reconcile.reconciler import Reconciler
 from qianfan_operator.telemetry import health, metrics
 from qianfan_operator.telemetry.logs import JsonFormatter, TextFormatter
 from qianfan_simulator import Effect, Fault
@@ -237,9 +237,9 @@ def test_no_answer_names_an_object() -> None:
         def reconcile(self, _: Key) -> Any:
             began.set()
             may_end.wait(PATIENCE)
-            from qianfan_operator.reconcile.reconciler import Again
+            from qianfan_operator.reconcile.reconciler import Result
 
-            return Again(None)
+            return Result(None)
 
         def flush(self, seconds: float) -> None:
             pass
@@ -248,13 +248,13 @@ def test_no_answer_names_an_object() -> None:
             return False
 
     queue: WorkQueue[Key] = WorkQueue(2, lambda: now[0], lambda _: None)
-    workers = Workers(1, queue, cast("Engine", Slow()), lambda: now[0])
+    workers = Workers(1, queue, cast("Reconciler", Slow()), lambda: now[0])
     workers.start()
     try:
         queue.add(KEY)
         assert began.wait(PATIENCE)
         now[0] += STUCK + 1
-        with served(workers.ailing) as port:
+        with served(workers.liveness_error) as port:
             answers = [get(port, path) for path in ("/healthz", "/readyz", "/metrics", "/nowhere")]
     finally:
         may_end.set()

@@ -42,12 +42,12 @@ def test_what_is_only_poisoned_is_served_and_reported_once(world: World, caplog:
     world.kube.objects[key]["unreadable"] = DEEP
     with caplog.at_level(logging.WARNING):
         world.until(key, "Training")
-    assert world.intake.unreadable_objects()["qianfanjobs"] == 1
+    assert world.event_handler.unreadable_objects()["qianfanjobs"] == 1
     assert [note.split(" is nested")[0] for note in warnings(world)] == [f"Field {DEEP}"]
     assert [line.message for line in caplog.records].count("An object cannot be read in full") == 1
     mark(world, key, "")
     world.rest(60)
-    assert world.intake.unreadable_objects()["qianfanjobs"] == 0
+    assert world.event_handler.unreadable_objects()["qianfanjobs"] == 0
     world.until(key, "Succeeded")
 
 
@@ -58,7 +58,7 @@ def test_a_restart_among_unreadable_objects_knows_what_they_hold(world: World) -
     mark(world, key, "spec.trainConfig")
     world.restart()
     world.deliver()
-    assert world.listing.read()
+    assert world.listing.has_synced()
     world.until(world.kube.apply(job("other")), "Training")
     assert world.status(key)["jobId"] == run
     assert world.store.get(key).holds
@@ -79,14 +79,14 @@ def test_an_object_that_becomes_unreadable_keeps_what_it_has(world: World) -> No
     assert not world.calls("stopJob")
     tries = [line for line in world.sim.calls[calls:] if line.parameters.get("jobId") == before["jobId"]]
     assert tries == [], "the cloud is not asked about what cannot be read"
-    assert world.intake.unreadable_objects()["qianfanjobs"] == 1
+    assert world.event_handler.unreadable_objects()["qianfanjobs"] == 1
     assert len(warnings(world)) == 1
     with pytest.raises(Unreadable):
         world.engine._taken(key)
     world.kube.objects[key]["status"] = before
     world.kube._changed(key)
     world.until(key, "Succeeded")
-    assert world.intake.unreadable_objects()["qianfanjobs"] == 0
+    assert world.event_handler.unreadable_objects()["qianfanjobs"] == 0
 
 
 def test_an_unreadable_object_that_goes_is_forgotten(world: World) -> None:
@@ -98,7 +98,7 @@ def test_an_unreadable_object_that_goes_is_forgotten(world: World) -> None:
     world.kube._remove(key)
     world.rest(1)
     assert world.store.get(key) is None
-    assert world.intake.unreadable_objects()["qianfanjobs"] == 0
+    assert world.event_handler.unreadable_objects()["qianfanjobs"] == 0
 
 
 def test_one_that_was_never_readable_counts_as_seen(world: World) -> None:
@@ -106,8 +106,8 @@ def test_one_that_was_never_readable_counts_as_seen(world: World) -> None:
     key = world.kube.apply(job())
     spoil_status(world, key)
     world.rest(1)
-    assert world.listing.read()
+    assert world.listing.has_synced()
     world.restart()
     world.deliver()
-    assert world.listing.read()
+    assert world.listing.has_synced()
     assert not world.calls("createJob")

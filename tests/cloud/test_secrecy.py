@@ -7,7 +7,7 @@ import pytest
 from qianfan_operator.cloud import operations
 from qianfan_operator.cloud.access_key import AccessKey
 from qianfan_operator.cloud.errors import CloudError
-from qianfan_operator.telemetry.redacted import Sealed
+from qianfan_operator.telemetry.redacted import RedactedDict
 
 ENDPOINTS = [operations.JOB_DETAIL, operations.CREATE_JOB]
 
@@ -50,7 +50,7 @@ def test_a_key_that_cannot_stand_in_a_header_is_refused_unshown():
 
 def test_sealed_texts_tell_their_names_alone():
     """Printed, nested or formatted, a value stays inside; compared and read it is a dict."""
-    sealed = Sealed(Authorization="signature")
+    sealed = RedactedDict(Authorization="signature")
     assert f"{sealed} {sealed!r} {[sealed]} %s" % sealed == " ".join(["Sealed(Authorization)"] * 2 + [
         "[Sealed(Authorization)]", "Sealed(Authorization)",
     ])  # fmt: skip

@@ -11,7 +11,7 @@ from engine.test_crash import CHANGES, SPOILT, WRITES, Killed
 from engine.world import GRACE, World
 from paid import PAID
 from qianfan_operator.kube.client import KubeError
-from qianfan_operator.reconcile.reconciler import Engine
+from qianfan_operator.reconcile.reconciler import Reconciler
 from qianfan_simulator import AfterSeconds, Effect, Fault
 
 KUBERNETES, CLOUD = "Kubernetes", "cloud"
@@ -82,7 +82,7 @@ class Mishaps:
     def __init__(self, world: World, meanwhile: Callable[[], object], met: Counter[str]) -> None:
         self._world, self._meanwhile, self._met = world, meanwhile, met
         self._armed: list[Mishap] = []
-        self._woken: list[Engine] = []
+        self._woken: list[Reconciler] = []
         self._unreachable_until = 0.0
 
     def add(self, *more: Mishap) -> None:

@@ -128,7 +128,7 @@ def fast_watch(world: World) -> None:
     def around(name: str, do: Callable[[], Any]) -> Any:
         answer = do()
         if name.startswith("patch"):
-            world.kube.deliver(world.intake.seen)
+            world.kube.deliver(world.event_handler.handle)
         return answer
 
     world.kube.around = around
@@ -169,7 +169,7 @@ def test_a_change_during_a_write_is_not_taken_for_it(world: World, train: Key) -
         if name == "patch_status":
             world.kube.around = lambda _, do: do()
             world.kube.wipe_status(train)
-            world.kube.deliver(world.intake.seen)
+            world.kube.deliver(world.event_handler.handle)
         return answer
 
     world.kube.around = around

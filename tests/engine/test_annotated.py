@@ -26,7 +26,7 @@ def annotated(world: World) -> World:
     def kube(name: str, do: Callable[[], Any]) -> Any:
         if name.startswith("patch_") and asked and world.there(TRAIN):
             world.kube.annotate(TRAIN, beat=f"{world.clock.boot} {len(asked)}")
-            world.kube.deliver(world.intake.seen)
+            world.kube.deliver(world.event_handler.handle)
             asked.clear()
         return do()
 

@@ -181,15 +181,15 @@ def held_back(world: World, key: Key) -> Callable[[], None]:
     return lambda: world.kube.patch_spec(key, paused=False)
 
 
-@pytest.mark.parametrize("trouble", [hiccup, no_keys, held_back], ids=lambda trouble: trouble.__name__)
+@pytest.mark.parametrize("blocker", [hiccup, no_keys, held_back], ids=lambda blocker: blocker.__name__)
 @pytest.mark.parametrize("state", [failed_to_publish, gone, drifting], ids=lambda state: state.__name__)
 def test_what_is_asked_is_done_when_it_can_be(
-    state: Callable[[World], tuple[Key, str]], trouble: Callable[[World, Key], Callable[[], None]], world: World
+    state: Callable[[World], tuple[Key, str]], blocker: Callable[[World, Key], Callable[[], None]], world: World
 ) -> None:
     """A request that a pass cannot get to is not answered before one does; then it is done, once."""
     key, operation = state(world)
     before = len(world.calls(operation))
-    over = trouble(world, key)
+    over = blocker(world, key)
     world.ask(key, "again")
     world.rest(5)
     assert "lastHandledReconcileAt" not in world.status(key)

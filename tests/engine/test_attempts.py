@@ -510,13 +510,13 @@ def test_both_runs_of_a_duplicate_are_told_until_one_is_chosen(world: World) -> 
 def late(world: World, key, reply) -> None:
     """Have the operator hold a reply that belongs to the present attempt and comes late."""
     from qianfan_operator.api.common import Pending
-    from qianfan_operator.reconcile.guarded_create import Landing
+    from qianfan_operator.reconcile.guarded_create import CreateResult
 
     status = world.status(key)
     inputs = {"taskId": status["taskId"], "taskUuid": status["taskUuid"], "taskName": status["taskName"]}
     pending = Pending(operation="createJob", nonce="late", attempt=status["attempt"], inputs=inputs)
     uid = world.kube.objects[key]["metadata"]["uid"]
-    world.protocol._landings[key] = Landing(uid, pending, reply, lambda: None)
+    world.protocol._landings[key] = CreateResult(uid, pending, reply, lambda: None)
     world.queue.add(key)
 
 

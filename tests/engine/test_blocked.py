@@ -139,15 +139,15 @@ def test_orphan_releases(name: str, world: World) -> None:
     assert world.calls(*CHANGES) == before
 
 
-@pytest.mark.parametrize("trouble", ["no keys", "another account", "cloud down"])
+@pytest.mark.parametrize("blocker", ["no keys", "another account", "cloud down"])
 @pytest.mark.parametrize("policy", ["Delete", None])
-def test_what_has_nothing_left_goes_all_the_same(world: World, trouble: str, policy: str | None) -> None:
+def test_what_has_nothing_left_goes_all_the_same(world: World, blocker: str, policy: str | None) -> None:
     """A job whose runs have ended has nothing to release: neither keys nor an answer of the cloud are needed."""
     world.until(done := world.kube.apply(job("done", deletionPolicy=policy)), "Succeeded")
     stopped = training(world, deletionPolicy=policy)
     world.kube.patch_spec(stopped, desiredState="Stopped")
     world.until(stopped, "Stopped")
-    {"no keys": no_keys, "another account": other_keys, "cloud down": down}[trouble](world)
+    {"no keys": no_keys, "another account": other_keys, "cloud down": down}[blocker](world)
     for key in (done, stopped):
         world.kube.delete(key)
     world.rest(0)

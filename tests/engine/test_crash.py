@@ -19,7 +19,7 @@ from plugins.figures import Figures
 from qianfan_operator.api.keys import Key
 from qianfan_operator.kinds.marks import Mark
 from qianfan_operator.kube.client import Conflict, KubeError
-from qianfan_operator.reconcile.reconciler import Engine
+from qianfan_operator.reconcile.reconciler import Reconciler
 from qianfan_simulator import AfterSeconds, Effect, Fault
 from qianfan_simulator.things import Run
 
@@ -68,7 +68,7 @@ class Point:
     faults: tuple[tuple[int, str], ...] = ()
     names: list[str] = field(default_factory=list)
     """The operations since the last fault."""
-    frozen: Engine | None = None
+    frozen: Reconciler | None = None
 
     def arm(self) -> None:
         self.world.kube.around = self._kube
@@ -287,8 +287,8 @@ def go_on(world: World, story: Story) -> None:
 
 def tell(world: World, story: Story, point: Point) -> None:
     """Prepare, act, and go on to the end, in a new process wherever the point ends one."""
-    witness = world.kube.apply(job("witness"))
-    world.until(witness, "Succeeded")
+    list_probe = world.kube.apply(job("witness"))
+    world.until(list_probe, "Succeeded")
     story.before(world)
     acted = False
     point.arm()

@@ -24,11 +24,11 @@ TROUBLES = {
 }
 
 
-@pytest.mark.parametrize("trouble", TROUBLES)
-def test_a_cloud_in_trouble_is_waited_for(world: World, trouble: str) -> None:
+@pytest.mark.parametrize("blocker", TROUBLES)
+def test_a_cloud_in_trouble_is_waited_for(world: World, blocker: str) -> None:
     """A new job waits with ProgressingWithRetry and goes on when the cloud is back; nothing is paid twice."""
     world.until(world.kube.apply(job("witness")), "Succeeded")
-    world.sim.faults.add(TROUBLES[trouble])
+    world.sim.faults.add(TROUBLES[blocker])
     key = world.kube.apply(job())
     world.rest(3600)
     assert world.condition(key, "Ready")["status"] == "False"
@@ -38,12 +38,12 @@ def test_a_cloud_in_trouble_is_waited_for(world: World, trouble: str) -> None:
     assert len(world.calls("createJob")) == 2
 
 
-@pytest.mark.parametrize("trouble", TROUBLES)
-def test_a_run_is_not_judged_while_the_cloud_is_in_trouble(world: World, trouble: str) -> None:
+@pytest.mark.parametrize("blocker", TROUBLES)
+def test_a_run_is_not_judged_while_the_cloud_is_in_trouble(world: World, blocker: str) -> None:
     """A poll that fails keeps Ready's reason, makes Synced Unknown, and never ends a run."""
     key = world.kube.apply(job())
     world.until(key, "Training")
-    world.sim.faults.add(TROUBLES[trouble])
+    world.sim.faults.add(TROUBLES[blocker])
     world.rest(300)
     assert world.reason(key) == "Training"
     assert world.condition(key, "Synced")["status"] == "Unknown"
@@ -166,13 +166,13 @@ def test_ids_land_through_trouble_with_the_api_server(world: World, error: KubeE
     key = world.kube.apply(job())
     refused = []
 
-    def trouble(name, do):
+    def blocker(name, do):
         if name == "patch_status" and world.calls("createJob") and len(refused) < 20:
             refused.append(name)
             raise error
         return do()
 
-    world.kube.around = trouble
+    world.kube.around = blocker
     world.until(key, "Succeeded")
     assert len(refused) == 20
     assert len(world.calls("createJob")) == 1
@@ -245,8 +245,8 @@ def test_a_run_whose_object_went_with_its_definition_is_left(world: World, crd: 
     assert world.protocol.unwritten() == ()
 
 
-@pytest.mark.parametrize("trouble", [KubeError("GET: 503"), Unreadable("status"), RuntimeError("anything")], ids=repr)
-def test_an_object_that_goes_leaves_no_run_though_others_cannot_be_read(world: World, trouble: Exception) -> None:
+@pytest.mark.parametrize("blocker", [KubeError("GET: 503"), Unreadable("status"), RuntimeError("anything")], ids=repr)
+def test_an_object_that_goes_leaves_no_run_though_others_cannot_be_read(world: World, blocker: Exception) -> None:
     """It is asked first who else has the run; what cannot be asked now is asked again."""
     world.until(world.kube.apply(job("witness")), "Succeeded")
     world.sim.configure(training=AfterSeconds(DAY))
@@ -268,7 +268,7 @@ def test_an_object_that_goes_leaves_no_run_though_others_cannot_be_read(world: W
     def failing(operation, do):
         if operation == "get" and not world.there(key) and world.protocol.unwritten() and len(failed) < 3:
             failed.append(operation)
-            raise trouble
+            raise blocker
         return do()
 
     world.around_cloud, world.kube.around = gone, failing

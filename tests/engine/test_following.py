@@ -9,7 +9,7 @@ from engine.manifests import job, service
 from engine.stories import PUBLISH, next_version, published, serving, version_of
 from engine.world import DAY, World
 from qianfan_operator.api.keys import Key
-from qianfan_operator.reconcile.priorities import Lane
+from qianfan_operator.reconcile.priorities import Priority
 from qianfan_operator.reconcile.store import REPEAT_AFTER
 from qianfan_simulator import AfterSeconds, Effect, Fault
 
@@ -42,11 +42,11 @@ def backlog(world: World) -> None:
 def next_key(world: World) -> Key | None:
     """Finish what is urgent, and wait until its follow-up is due; return which key the queue hands out."""
     world.deliver()
-    while world.queue.depth()[Lane.DELETION] or world.queue.depth()[Lane.URGENT]:
+    while world.queue.depth()[Priority.DELETION] or world.queue.depth()[Priority.URGENT]:
         world.step(world.clock.boot)
         world.deliver()
     world.clock.advance(world.schedule.poll_min)
-    assert world.queue.depth()[Lane.POLL] >= OTHERS - 1
+    assert world.queue.depth()[Priority.POLL] >= OTHERS - 1
     return world.queue.take_until(world.clock.boot)
 
 

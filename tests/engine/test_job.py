@@ -220,8 +220,8 @@ def test_a_finalizer_that_was_taken_off_comes_back(world: World) -> None:
 
 def test_a_lost_reply_of_create_job_is_looked_for(world: World) -> None:
     """A run whose reply was lost is found by V2 after the grace, in a new process, too; nothing is sent twice."""
-    witness = world.kube.apply(job("witness"))
-    world.until(witness, "Succeeded")
+    list_probe = world.kube.apply(job("witness"))
+    world.until(list_probe, "Succeeded")
     key = world.kube.apply(job())
     world.sim.faults.add(Fault(Effect.LOSE_REPLY, "createJob"))
     world.until(key, "Confirming")
@@ -237,8 +237,8 @@ def test_a_lost_reply_of_create_job_is_looked_for(world: World) -> None:
 
 def test_a_lost_request_is_repeated_in_the_same_task(world: World) -> None:
     """A createJob that never arrived is proven not there and sent again; the task is the one that was claimed."""
-    witness = world.kube.apply(job("witness"))
-    world.until(witness, "Succeeded")
+    list_probe = world.kube.apply(job("witness"))
+    world.until(list_probe, "Succeeded")
     key = world.kube.apply(job())
     world.sim.faults.add(Fault(Effect.LOSE_REQUEST, "createJob"))
     world.until(key, "Succeeded")
@@ -261,8 +261,8 @@ def test_without_evidence_nothing_is_repeated(world: World) -> None:
 
 def test_the_same_unknown_answer_twice_is_not_sent_a_third_time(world: World) -> None:
     """An unknown code that comes again after a proven "none" stops the repeats until a person asks for another."""
-    witness = world.kube.apply(job("witness"))
-    world.until(witness, "Succeeded")
+    list_probe = world.kube.apply(job("witness"))
+    world.until(list_probe, "Succeeded")
     world.sim.faults.add(Fault(Effect.ERROR, "createJob", count=2, code=336000))
     key = world.kube.apply(job())
     world.until(key, "Refused")
@@ -287,8 +287,8 @@ def test_a_task_of_another_is_not_touched(world: World) -> None:
 
 def test_a_lost_reply_of_create_task_finds_the_task(world: World) -> None:
     """The task whose reply was lost is met by its name; nothing was sent into it, so it is left at once."""
-    witness = world.kube.apply(job("witness"))
-    world.until(witness, "Succeeded")
+    list_probe = world.kube.apply(job("witness"))
+    world.until(list_probe, "Succeeded")
     world.sim.faults.add(Fault(Effect.LOSE_REPLY, "createTask"))
     key = world.kube.apply(job())
     world.until(key, "Training", within=GRACE - 1)

@@ -43,14 +43,14 @@ class Anything(People):
         self.world.kube.around, self.world.around_cloud = self.mishaps.kube, self._cloud
         self.wrong: list[str] = []
 
-    @initialize(absent=st.sets(st.sampled_from(KEYS), max_size=2), trouble=one_after_the_other(CLOUD, "a change", 12))
-    def chains(self, absent: set[Key], trouble: list[Mishap]) -> None:
+    @initialize(absent=st.sets(st.sampled_from(KEYS), max_size=2), blocker=one_after_the_other(CLOUD, "a change", 12))
+    def chains(self, absent: set[Key], blocker: list[Mishap]) -> None:
         """From a run of which both ids are known the operator knows that lists show runs; then the chains begin."""
         self.world.until(self.world.kube.apply(job("witness")), "Succeeded")
         for key in KEYS:
             if key not in absent:
                 self.world.kube.apply(manifest(key))
-        self.mishaps.add(*trouble)
+        self.mishaps.add(*blocker)
         for _ in range(2):
             self._go(lambda: self.world.rest(GRACE))
 
@@ -91,22 +91,22 @@ class Anything(People):
         self.wrong += [f"the ids of {key} were forgotten" for key in self.world.protocol.unwritten()]
         self.world.restart()
 
-    @rule(seconds=st.sampled_from([0.0, 1.0, 5.0, 20.0]), trouble=TROUBLE)
-    def wait_a_little(self, seconds: float, trouble: list[Mishap]) -> None:
+    @rule(seconds=st.sampled_from([0.0, 1.0, 5.0, 20.0]), blocker=TROUBLE)
+    def wait_a_little(self, seconds: float, blocker: list[Mishap]) -> None:
         """Let all be done that is due by then."""
-        self.mishaps.add(*trouble)
+        self.mishaps.add(*blocker)
         self._go(lambda: self.world.rest(seconds))
 
-    @rule(seconds=st.sampled_from([20.0, GRACE, 2 * GRACE, HOUR]), trouble=TROUBLE)
-    def wait(self, seconds: float, trouble: list[Mishap]) -> None:
+    @rule(seconds=st.sampled_from([20.0, GRACE, 2 * GRACE, HOUR]), blocker=TROUBLE)
+    def wait(self, seconds: float, blocker: list[Mishap]) -> None:
         """Let much be done."""
-        self.mishaps.add(*trouble)
+        self.mishaps.add(*blocker)
         self._go(lambda: self.world.rest(seconds))
 
-    @rule(passes=st.integers(1, 8), trouble=TROUBLE)
-    def a_few_passes(self, passes: int, trouble: list[Mishap]) -> None:
+    @rule(passes=st.integers(1, 8), blocker=TROUBLE)
+    def a_few_passes(self, passes: int, blocker: list[Mishap]) -> None:
         """Let only some of what is due be done before the next thing happens."""
-        self.mishaps.add(*trouble)
+        self.mishaps.add(*blocker)
         for _ in range(passes):
             self._go(self._pass)
 

@@ -13,8 +13,8 @@ from typing import Any
 from engine.manifests import job, model, service
 from engine.world import DAY, PACES, Idle, Queue, World
 from qianfan_operator.api.keys import Key
-from qianfan_operator.controller.event_handler import Intake
-from qianfan_operator.reconcile.reconciler import Engine
+from qianfan_operator.controller.event_handler import EventHandler
+from qianfan_operator.reconcile.reconciler import Reconciler
 from qianfan_simulator import AfterSeconds
 
 FAST = replace(
@@ -28,8 +28,8 @@ class Operator:
     """One of the two."""
 
     queue: Queue
-    engine: Engine
-    intake: Intake
+    engine: Reconciler
+    event_handler: EventHandler
 
 
 @dataclass
@@ -57,13 +57,13 @@ class Pair:
                 clock.advance(1.0)
 
     def _operator(self) -> Operator:
-        return Operator(self.world.queue, self.world.engine, self.world.intake)
+        return Operator(self.world.queue, self.world.engine, self.world.event_handler)
 
     def _work(self, one: Operator) -> bool:
         """Make one pass, if one is due; say whether one was."""
         world = self.world
         before = world.queue, world.engine
-        world.kube.deliver(lambda *event: [each.intake.seen(*event) for each in self.both] and None)
+        world.kube.deliver(lambda *event: [each.event_handler.handle(*event) for each in self.both] and None)
         world.queue, world.engine = one.queue, one.engine
         try:
             world.step(world.clock.boot)

@@ -21,21 +21,21 @@ from qianfan_operator.cloud.client import Client
 from qianfan_operator.cloud.config import CloudSettings
 from qianfan_operator.cloud.operations import Endpoint
 from qianfan_operator.cloud.transport import Transport
-from qianfan_operator.controller.event_handler import Intake
+from qianfan_operator.controller.event_handler import EventHandler
 from qianfan_operator.controller.flows import Flows
-from qianfan_operator.controller.sync import Listing
+from qianfan_operator.controller.sync import InitialSync
 from qianfan_operator.controller.workqueue import WorkQueue
 from qianfan_operator.kinds.registry import BY_PLURAL
 from qianfan_operator.kube.events import Events
 from qianfan_operator.reconcile.backoff import Clocks, Schedule
 from qianfan_operator.reconcile.credentials import Credentials, Default
-from qianfan_operator.reconcile.guarded_create import Protocol
+from qianfan_operator.reconcile.guarded_create import GuardedCreates
 from qianfan_operator.reconcile.key_checks import KeyChecks
-from qianfan_operator.reconcile.reconciler import Engine
+from qianfan_operator.reconcile.reconciler import Reconciler
 from qianfan_operator.reconcile.store import Store
 from qianfan_operator.selector import Selector
 from qianfan_operator.settings import SUGGESTED_LABEL
-from qianfan_operator.telemetry.redacted import Sealed
+from qianfan_operator.telemetry.redacted import RedactedDict
 from qianfan_simulator import AfterSeconds, Options, Simulator
 
 DAY = 86400.0
@@ -95,7 +95,7 @@ class _Jump(threading.Condition):
 
 
 class Queue(WorkQueue[Key]):
-    """The real queue, whose `take` jumps instead of waiting; raises Idle if it would have to jump beyond `until`."""
+    """The real queue, whose `get` jumps instead of waiting; raises Idle if it would have to jump beyond `until`."""
 
     def __init__(self, clock: Clock, flows: Flows, workers: int = 4) -> None:
         super().__init__(workers, clock.boottime, flows.flow, flows.account)
@@ -104,7 +104,7 @@ class Queue(WorkQueue[Key]):
     def take_until(self, moment: float) -> Key | None:
         self._changed.until = moment
         try:
-            return self.take()
+            return self.get()
         finally:
             self._watcher = None  # it waits no more, even if Idle ended its wait
 
@@ -160,27 +160,27 @@ class World:
         """Begin with nothing in memory, and let the watch list what there is; what comes `late` has to be shown."""
         clock = self.clock
         self.store = Store()
-        self.listing = Listing(self.kube, self.store, BY_PLURAL)
+        self.listing = InitialSync(self.kube, self.store, BY_PLURAL)
         self.schedule = Schedule(jitter=0.0, random=lambda: 0.5)
         self.credentials = Credentials(self.kube, self._connect, 120.0, clock.boottime, self._default)
         self.queue = Queue(clock, Flows(self.store, self.credentials))
         checks = KeyChecks(self.credentials, self.store, self.queue.add, self.schedule)
-        self.protocol = Protocol(lambda: self.leading, lambda: f"nonce-{next(self._nonces)}")
-        self.engine = Engine(
+        self.protocol = GuardedCreates(lambda: self.leading, lambda: f"nonce-{next(self._nonces)}")
+        self.engine = Reconciler(
             kinds=BY_PLURAL, kube=self.kube, credentials=self.credentials, store=self.store, schedule=self.schedule,
             protocol=self.protocol, events=Events(self.kube, clock.now),
             clocks=Clocks(clock.boottime, clock.now, clock.advance), cluster=self.kube.cluster_uid(), grace=GRACE,
-            listed=self.listing.read, leading=self.leads, checks=checks, adopt=self.adopt,
+            listed=self.listing.has_synced, leading=self.leads, checks=checks, adopt=self.adopt,
         )  # fmt: skip
-        self.intake = Intake(
+        self.event_handler = EventHandler(
             BY_PLURAL, self.store, self.queue, self.schedule, self.credentials, checks, self.protocol.unwritten
         )
-        self.intake.lead()
+        self.event_handler.lead()
         for (namespace, name), data in self.kube.secrets.items():
-            self.intake.secret_seen(None, {"metadata": {"namespace": namespace, "name": name}}, data)
+            self.event_handler.secret_seen(None, {"metadata": {"namespace": namespace, "name": name}}, data)
         for plural, raw in self.kube.listing():
             if Key(plural, raw["metadata"]["namespace"], raw["metadata"]["name"]) not in late:
-                self.intake.seen(plural, None, raw)
+                self.event_handler.handle(plural, None, raw)
 
     def leads(self) -> bool:
         """Whether the process may change something; the protocol asks by itself once more."""
@@ -193,7 +193,7 @@ class World:
 
     def show(self, key: Key) -> None:
         """Have the watch's first listing come to an object at last."""
-        self.intake.seen(key.plural, None, self.kube.objects[key])
+        self.event_handler.handle(key.plural, None, self.kube.objects[key])
 
     def close_wires(self) -> None:
         while self.wires:
@@ -238,11 +238,11 @@ class World:
         finally:
             queue.done(key)
         if again.after is not None:
-            queue.add(key, again.after, again.lane)
+            queue.add(key, again.after, again.priority)
 
     def deliver(self) -> None:
         """Let the watch bring what has changed."""
-        self.kube.deliver(self.intake.seen)
+        self.kube.deliver(self.event_handler.handle)
         self.listing.look()
 
     def _connect(self, pair: AccessKey) -> Client:
@@ -265,11 +265,11 @@ class World:
         """Write the Secret's keys, or delete it (None), and let the watch tell."""
         metadata = {"metadata": {"namespace": namespace, "name": name}}
         if access_key is None:
-            data = self.kube.secrets.pop((namespace, name), Sealed())
+            data = self.kube.secrets.pop((namespace, name), RedactedDict())
         else:
             data = self.kube.secrets[namespace, name] = keys(access_key, secret)
         if name == SECRET_NAME:
-            self.intake.secret_seen("DELETED" if access_key is None else "MODIFIED", metadata, data)
+            self.event_handler.secret_seen("DELETED" if access_key is None else "MODIFIED", metadata, data)
 
     def client(self, access_key: str = FIRST) -> Client:
         """Return a client of its own, for what others do in the cloud."""
@@ -340,6 +340,6 @@ class World:
         return "\n".join([*lines, *(f"call {call.operation} {call.outcome}" for call in self.sim.calls[-8:])])
 
 
-def keys(access_key: str, secret: str | None = None) -> Sealed:
+def keys(access_key: str, secret: str | None = None) -> RedactedDict:
     """Return the data of a Secret."""
-    return Sealed({ACCESS_KEY: access_key, SECRET_KEY: secret or access_key.replace("access", "secret")})
+    return RedactedDict({ACCESS_KEY: access_key, SECRET_KEY: secret or access_key.replace("access", "secret")})

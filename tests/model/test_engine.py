@@ -80,7 +80,7 @@ class Told(World):
 
 @pytest.fixture
 def told(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Told]]:
-    """Make worlds that are written down; `witness` says whether their lists are known to show runs."""
+    """Make worlds that are written down; `list_probe` says whether their lists are known to show runs."""
     made: list[Told] = []
     prepare = Transport.prepare
 
@@ -90,9 +90,9 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Told]]:
 
     monkeypatch.setattr(Transport, "prepare", signed)
 
-    def make(*, witness: bool = True) -> Told:
+    def make(*, list_probe: bool = True) -> Told:
         made.append(Told(FAST))
-        if witness:
+        if list_probe:
             made[-1].until(made[-1].kube.apply(job("witness")), "Succeeded")
         return made[-1]
 
@@ -206,7 +206,7 @@ def test_the_engine_goes_a_way_of_the_model(name: str, told: Callable[..., Told]
 
 def test_with_unproven_lists_the_mark_comes_first(told: Callable[..., Told]) -> None:
     """As long as no run was seen in a list, highestAttempt is written before the finalizer, as the model has it."""
-    world = told(witness=False)
+    world = told(list_probe=False)
     world.listen(Point(world))
     create(world)
     assert world.told == ["patch_status", "patch_finalizers", "createTask", "prepare", "patch_status", "leading",

@@ -7,38 +7,38 @@ import pytest
 
 from conformance import check
 from qianfan_operator.api.common import Condition
-from qianfan_operator.api.conditions import AVAILABLE, SUCCEEDED, Synced, Verdict, conditions, find, is_true
+from qianfan_operator.api.conditions import AVAILABLE, SUCCEEDED, ConditionSummary, Synced, conditions, find, is_true
 from qianfan_operator.api.reasons import Reason
 
 FIRST, LATER = "2025-03-01T12:00:00Z", "2025-03-01T13:00:00Z"
-TRAINING = Verdict(False, Reason.TRAINING, "Run 1 is training.", reconciling=True)
-FINISHED = Verdict(True, Reason.SUCCEEDED, "Run 1 has finished.", ended=True)
-FAILED = Verdict(False, Reason.TRAINING_FAILED, "Run 1 failed.", stalled=True, ended=False)
-SERVING = Verdict(True, Reason.AVAILABLE, "It answers.", available=True)
+TRAINING = ConditionSummary(False, Reason.TRAINING, "Run 1 is training.", reconciling=True)
+FINISHED = ConditionSummary(True, Reason.SUCCEEDED, "Run 1 has finished.", ended=True)
+FAILED = ConditionSummary(False, Reason.TRAINING_FAILED, "Run 1 failed.", stalled=True, ended=False)
+SERVING = ConditionSummary(True, Reason.AVAILABLE, "It answers.", available=True)
 UNKNOWN = Synced("Unknown", Reason.CLOUD_UNAVAILABLE, "The cloud did not answer.")
-BLIND = Verdict(True, Reason.AVAILABLE, "Never shown.", keep=True, synced=UNKNOWN)
+BLIND = ConditionSummary(True, Reason.AVAILABLE, "Never shown.", keep=True, synced=UNKNOWN)
 
 
 def by_type(made: list[Condition]) -> dict[str, Condition]:
     return {one.type: one for one in made}
 
 
-@pytest.mark.parametrize("verdict", [TRAINING, FINISHED, FAILED], ids=lambda verdict: verdict.reason)
-@pytest.mark.parametrize("before", [None, TRAINING, FINISHED, FAILED], ids=lambda verdict: verdict and verdict.reason)
-def test_every_condition_is_rewritten_together(verdict: Verdict, before: Verdict | None) -> None:
+@pytest.mark.parametrize("summary", [TRAINING, FINISHED, FAILED], ids=lambda summary: summary.reason)
+@pytest.mark.parametrize("before", [None, TRAINING, FINISHED, FAILED], ids=lambda summary: summary and summary.reason)
+def test_every_condition_is_rewritten_together(summary: ConditionSummary, before: ConditionSummary | None) -> None:
     """Whatever stood there, the list is complete, of one generation, and reads well for every tool."""
     existing = conditions(before, [], 6, FIRST, SUCCEEDED) if before else []
-    made = conditions(verdict, existing, 7, LATER, SUCCEEDED)
+    made = conditions(summary, existing, 7, LATER, SUCCEEDED)
     status = {"observedGeneration": 7, "conditions": [one.to_dict() for one in made]}
     assert check({"metadata": {"generation": 7}, "status": status}, final=True) == []
-    abnormal = {"Reconciling"} if verdict.reconciling else {"Stalled"} if verdict.stalled else set()
+    abnormal = {"Reconciling"} if summary.reconciling else {"Stalled"} if summary.stalled else set()
     assert {one.type for one in made} == {"Ready", "Synced", "Succeeded"} | abnormal
 
 
 def test_the_time_moves_only_with_the_status() -> None:
     """A new reason, message or generation is no transition."""
     before = conditions(TRAINING, [], 1, FIRST, SUCCEEDED)
-    other = Verdict(False, Reason.STOPPING, "Stopping.", reconciling=True)
+    other = ConditionSummary(False, Reason.STOPPING, "Stopping.", reconciling=True)
     after = by_type(conditions(other, before, 2, LATER, SUCCEEDED))
     assert {one.last_transition_time for one in after.values()} == {FIRST}
     assert (after["Ready"].reason, after["Ready"].message) == (Reason.STOPPING, "Stopping.")
@@ -49,9 +49,9 @@ def test_the_time_moves_only_with_the_status() -> None:
 
 def test_writing_the_same_verdict_again_changes_nothing() -> None:
     """Nothing new is no write: a second pass with the same findings gives an equal list."""
-    for verdict in (TRAINING, FINISHED, FAILED, SERVING):
-        once = conditions(verdict, [], 1, FIRST, AVAILABLE)
-        assert conditions(verdict, once, 1, LATER, AVAILABLE) == once
+    for summary in (TRAINING, FINISHED, FAILED, SERVING):
+        once = conditions(summary, [], 1, FIRST, AVAILABLE)
+        assert conditions(summary, once, 1, LATER, AVAILABLE) == once
 
 
 def test_what_cannot_be_seen_is_kept() -> None:
@@ -67,8 +67,8 @@ def test_what_cannot_be_seen_is_kept() -> None:
 
 def test_an_obstacle_on_the_way_is_told_beside_the_progress() -> None:
     """Ready keeps the reason of the work, Reconciling tells what is tried again."""
-    verdict = Verdict(False, Reason.TRAINING, "Run 1 is training.", reconciling=True, retrying="No answer.")
-    made = by_type(conditions(verdict, [], 1, FIRST, None))
+    summary = ConditionSummary(False, Reason.TRAINING, "Run 1 is training.", reconciling=True, retrying="No answer.")
+    made = by_type(conditions(summary, [], 1, FIRST, None))
     assert (made["Ready"].reason, made["Ready"].message) == (Reason.TRAINING, "Run 1 is training.")
     assert (made["Reconciling"].reason, made["Reconciling"].message) == (Reason.PROGRESSING_WITH_RETRY, "No answer.")
 
@@ -82,10 +82,10 @@ def test_synced_speaks_with_the_words_of_ready_unless_it_has_its_own() -> None:
 @pytest.mark.parametrize(("ended", "status"), [(None, "Unknown"), (True, "True"), (False, "False")])
 def test_a_job_tells_whether_it_succeeded(ended: bool | None, status: str) -> None:
     """Succeeded is open until the run has ended, and only a job has it."""
-    verdict = Verdict(False, Reason.STOPPED, stalled=True, ended=ended)
-    made = conditions(verdict, [], 1, FIRST, SUCCEEDED)
+    summary = ConditionSummary(False, Reason.STOPPED, stalled=True, ended=ended)
+    made = conditions(summary, [], 1, FIRST, SUCCEEDED)
     assert by_type(made)["Succeeded"].status == status
-    assert find(conditions(verdict, [], 1, FIRST, None), SUCCEEDED) is None
+    assert find(conditions(summary, [], 1, FIRST, None), SUCCEEDED) is None
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_a_job_tells_whether_it_succeeded(ended: bool | None, status: str) -> No
 def test_a_verdict_that_no_tool_could_read_cannot_be_made(contradiction: dict[str, Any]) -> None:
     """Ready, Reconciling and Stalled exclude one another before anything is written."""
     with pytest.raises(ValueError, match="never"):
-        replace(Verdict(False, Reason.TRAINING), **contradiction)
+        replace(ConditionSummary(False, Reason.TRAINING), **contradiction)
 
 
 def test_only_true_is_true() -> None:

@@ -24,9 +24,9 @@ from qianfan_operator.reconcile.credentials import (
     Credentials,
     Default,
 )
-from qianfan_operator.reconcile.policy import Trouble
+from qianfan_operator.reconcile.policy import Blocker
 from qianfan_operator.selector import Selector
-from qianfan_operator.telemetry.redacted import Sealed
+from qianfan_operator.telemetry.redacted import RedactedDict
 from unit.objects import BORN, JOB, Raw, condition, raw
 
 WAIT = 120.0
@@ -76,11 +76,11 @@ class Office:
         if keys is None:
             del self.kube.secrets["team", name]
         else:
-            self.kube.secrets["team", name] = Sealed(keys)
+            self.kube.secrets["team", name] = RedactedDict(keys)
 
     def watch(self, keys: Raw | None) -> bool:
         """Let the watch see the Secret of the default name as it is written now."""
-        return self.credentials.changed("team", WATCHED, None if keys is None else Sealed(keys))
+        return self.credentials.changed("team", WATCHED, None if keys is None else RedactedDict(keys))
 
     def after(self, seconds: float) -> "Office":
         self.boot += seconds
@@ -93,8 +93,8 @@ class Office:
 
     def default(self, keys: Raw) -> None:
         """Write the Secret that serves namespaces without one, and let the watch see it."""
-        self.kube.secrets["shared", WATCHED] = Sealed(keys)
-        self.credentials.changed("shared", WATCHED, Sealed(keys))
+        self.kube.secrets["shared", WATCHED] = RedactedDict(keys)
+        self.credentials.changed("shared", WATCHED, RedactedDict(keys))
 
     def access(self, name: str = WATCHED, **metadata: Any) -> Access:
         return self.credentials.access(a_job(name, **metadata))
@@ -115,8 +115,8 @@ def unnamed(**metadata: Any) -> Resource:
     return BY_PLURAL[JOB.plural].resource.parse(raw(JOB, **metadata))
 
 
-def told(access: Access) -> tuple[Trouble, Reason]:
-    return access.trouble, access.why.reason
+def told(access: Access) -> tuple[Blocker, Reason]:
+    return access.blocker, access.why.reason
 
 
 @pytest.fixture
@@ -129,7 +129,7 @@ def test_keys_give_an_account(office: Office, name: str) -> None:
     """The Secret that the object names, and the default one if it names none, is its access to the cloud."""
     office.write(name, KEYS)
     access = office.access(name)
-    assert access.trouble is Trouble.NONE
+    assert access.blocker is Blocker.NONE
     assert access.account
     assert access.account.name == AccessKey("ALTAKone", "x").account
 
@@ -137,23 +137,23 @@ def test_keys_give_an_account(office: Office, name: str) -> None:
 @pytest.mark.parametrize("name", [WATCHED, NAMED])
 def test_a_missing_secret_is_waited_for(office: Office, name: str) -> None:
     """It may come with the same chart; only when it has not, some time after the object, a person must act."""
-    assert told(office.access(name)) == (Trouble.WAIT, Reason.CREDENTIALS_NOT_FOUND)
-    assert told(office.after(WAIT - 1).access(name)) == (Trouble.WAIT, Reason.CREDENTIALS_NOT_FOUND)
+    assert told(office.access(name)) == (Blocker.WAIT, Reason.CREDENTIALS_NOT_FOUND)
+    assert told(office.after(WAIT - 1).access(name)) == (Blocker.WAIT, Reason.CREDENTIALS_NOT_FOUND)
     stalled = office.after(1).access(name)
-    assert told(stalled) == (Trouble.STALL, Reason.CREDENTIALS_NOT_FOUND)
+    assert told(stalled) == (Blocker.STALL, Reason.CREDENTIALS_NOT_FOUND)
     assert all(word in stalled.why.message for word in (name, ACCESS_KEY, SECRET_KEY))
 
 
 def test_an_old_object_is_not_given_new_patience_by_a_restart(office: Office) -> None:
     """A Stalled that a person has seen does not come and go with our process."""
     stalled = {"observedGeneration": 1, "conditions": [condition("Stalled", "True", "CredentialsNotFound")]}
-    assert office.credentials.access(a_job(status=stalled)).trouble is Trouble.STALL
+    assert office.credentials.access(a_job(status=stalled)).blocker is Blocker.STALL
 
 
 def test_the_age_of_an_object_is_not_told_by_the_clock_of_the_node(office: Office) -> None:
     """The timestamp of the API server is far from any clock of this process: patience counts from the first sight."""
-    assert office.access(creationTimestamp="1999-01-01T00:00:00Z").trouble is Trouble.WAIT
-    assert office.after(WAIT).access(creationTimestamp="2999-01-01T00:00:00Z").trouble is Trouble.STALL
+    assert office.access(creationTimestamp="1999-01-01T00:00:00Z").blocker is Blocker.WAIT
+    assert office.after(WAIT).access(creationTimestamp="2999-01-01T00:00:00Z").blocker is Blocker.STALL
 
 
 @pytest.mark.parametrize("name", [WATCHED, NAMED])
@@ -165,8 +165,8 @@ def test_a_deleted_secret_is_waited_for_again(office: Office, name: str) -> None
     office.write(name, None)
     if name == WATCHED:
         office.watch(None)
-    assert told(office.after(REREAD).access(name)) == (Trouble.WAIT, Reason.CREDENTIALS_NOT_FOUND)
-    assert office.after(WAIT).access(name).trouble is Trouble.STALL
+    assert told(office.after(REREAD).access(name)) == (Blocker.WAIT, Reason.CREDENTIALS_NOT_FOUND)
+    assert office.after(WAIT).access(name).blocker is Blocker.STALL
 
 
 @pytest.mark.parametrize(
@@ -183,21 +183,21 @@ def test_a_lacking_key_is_named(office: Office, data: dict[str, str], lacking: s
     """A Secret with a typo in it is told by the key that it lacks, after the same patience."""
     office.write(WATCHED, data)
     first = office.access()
-    assert told(first) == (Trouble.WAIT, Reason.CREDENTIALS_NOT_FOUND)
+    assert told(first) == (Blocker.WAIT, Reason.CREDENTIALS_NOT_FOUND)
     assert first.why.message.endswith(lacking)
-    assert office.after(WAIT).access().trouble is Trouble.STALL
+    assert office.after(WAIT).access().blocker is Blocker.STALL
 
 
 def test_a_forbidden_secret_has_its_own_reason(office: Office) -> None:
     """Who chose a name of their own learns that a Role is lacking, not that the Secret is."""
     office.write(NAMED, KEYS)
     office.refusal = lambda: Forbidden("no")
-    assert told(office.access(NAMED)) == (Trouble.WAIT, Reason.CREDENTIALS_FORBIDDEN)
+    assert told(office.access(NAMED)) == (Blocker.WAIT, Reason.CREDENTIALS_FORBIDDEN)
     stalled = office.after(WAIT).access(NAMED)
-    assert told(stalled) == (Trouble.STALL, Reason.CREDENTIALS_FORBIDDEN)
+    assert told(stalled) == (Blocker.STALL, Reason.CREDENTIALS_FORBIDDEN)
     assert NAMED in stalled.why.message
     office.refusal = None
-    assert office.access(NAMED).trouble is Trouble.NONE
+    assert office.access(NAMED).blocker is Blocker.NONE
 
 
 def test_an_api_server_that_is_down_proves_nothing(office: Office) -> None:
@@ -266,9 +266,9 @@ def test_what_a_read_found_first_is_news_of_the_watch_all_the_same(office: Offic
 def test_a_first_listing_is_no_news_and_a_later_one_is(office: Office) -> None:
     """At the start nobody has waited; after a gap of the watch the listing is how a rotation is heard of."""
     changed = office.credentials.changed
-    assert not changed("team", WATCHED, Sealed(KEYS), listed=True)
-    assert not changed("team", WATCHED, Sealed(KEYS), listed=True)
-    assert changed("team", WATCHED, Sealed(OTHER_KEYS), listed=True)
+    assert not changed("team", WATCHED, RedactedDict(KEYS), listed=True)
+    assert not changed("team", WATCHED, RedactedDict(KEYS), listed=True)
+    assert changed("team", WATCHED, RedactedDict(OTHER_KEYS), listed=True)
 
 
 @pytest.mark.parametrize("name", [ACCESS_KEY, SECRET_KEY])
@@ -277,10 +277,10 @@ def test_what_cannot_be_a_key_is_told_by_its_name(office: Office, name: str, tex
     """Bytes that are no text, or a paste with a line break in it, never reach a header, an error or a message."""
     office.write(WATCHED, {**KEYS, name: text})
     access = office.access()
-    assert told(access) == (Trouble.WAIT, Reason.CREDENTIALS_INVALID)
+    assert told(access) == (Blocker.WAIT, Reason.CREDENTIALS_INVALID)
     assert access.why.message.startswith(f"{name} in Secret {WATCHED} is not a valid key")
     assert text not in access.why.message
-    assert office.after(WAIT).access().trouble is Trouble.STALL
+    assert office.after(WAIT).access().blocker is Blocker.STALL
     assert not office.connected
 
 
@@ -288,7 +288,7 @@ def test_an_access_key_that_would_end_its_field_of_the_header_is_none(office: Of
     """Between the slashes of the header stands what is signed besides it: when, and for how long."""
     office.write(WATCHED, {**KEYS, ACCESS_KEY: "key/2026-01-01T00:00:00Z/99999999"})
     access = office.access()
-    assert told(access) == (Trouble.WAIT, Reason.CREDENTIALS_INVALID)
+    assert told(access) == (Blocker.WAIT, Reason.CREDENTIALS_INVALID)
     assert access.why.message.startswith(f"{ACCESS_KEY} in Secret {WATCHED} is not a valid key")
     assert not office.connected
 
@@ -333,7 +333,7 @@ def test_a_secret_of_ones_own_wins_over_the_default(office: Office) -> None:
     assert access.account
     assert access.account.keys == AccessKey(*KEYS.values())
     office.watch({ACCESS_KEY: "ALTAKone"})
-    assert told(office.credentials.access(unnamed())) == (Trouble.WAIT, Reason.CREDENTIALS_NOT_FOUND)
+    assert told(office.credentials.access(unnamed())) == (Blocker.WAIT, Reason.CREDENTIALS_NOT_FOUND)
 
 
 def test_a_secret_that_is_being_replaced_is_not_stood_in_for(office: Office) -> None:
@@ -341,7 +341,7 @@ def test_a_secret_that_is_being_replaced_is_not_stood_in_for(office: Office) -> 
     office.default(OTHER_KEYS)
     office.watch(KEYS)
     office.watch(None)
-    assert told(office.credentials.access(unnamed())) == (Trouble.WAIT, Reason.CREDENTIALS_NOT_FOUND)
+    assert told(office.credentials.access(unnamed())) == (Blocker.WAIT, Reason.CREDENTIALS_NOT_FOUND)
     access = office.after(WAIT).credentials.access(unnamed())
     assert access.account
     assert access.account.keys == AccessKey(*OTHER_KEYS.values())
@@ -354,10 +354,10 @@ def test_refused_default_keys_are_not_called_the_namespaces_own(office: Office) 
     assert account
     office.credentials.refused(unnamed(), account)
     refused = office.credentials.access(unnamed())
-    assert told(refused) == (Trouble.WAIT, Reason.CREDENTIALS_INVALID)
+    assert told(refused) == (Blocker.WAIT, Reason.CREDENTIALS_INVALID)
     assert refused.why.message == "The cloud refuses the operator's own keys; correct them."
     office.watch(KEYS)
-    assert office.credentials.access(unnamed()).trouble is Trouble.NONE
+    assert office.credentials.access(unnamed()).blocker is Blocker.NONE
 
 
 def test_labels_are_read_now_and_then_and_never_believed_for_long(office: Office) -> None:
@@ -374,7 +374,7 @@ def test_labels_are_read_now_and_then_and_never_believed_for_long(office: Office
     assert labels.count("namespace_labels") == 1
     office.kube.labels["team"] = {}
     refused = office.after(1).credentials.access(unnamed())
-    assert told(refused) == (Trouble.STALL, Reason.CREDENTIALS_FORBIDDEN)
+    assert told(refused) == (Blocker.STALL, Reason.CREDENTIALS_FORBIDDEN)
     assert not refused.own
     assert refused.again is not None
     assert refused.again <= 60
@@ -401,19 +401,19 @@ def refuse(office: Office, times: int, every: float, name: str = WATCHED) -> Acc
 
 
 @pytest.mark.parametrize(
-    ("times", "every", "trouble"),
+    ("times", "every", "blocker"),
     [
-        pytest.param(1, 0.0, Trouble.WAIT, id="once"),
-        pytest.param(9, 1.0, Trouble.WAIT, id="often, within a minute"),
-        pytest.param(2, REFUSED_FOR, Trouble.WAIT, id="twice, over a minute"),
-        pytest.param(3, REFUSED_FOR / 2, Trouble.STALL, id="three times over a minute"),
+        pytest.param(1, 0.0, Blocker.WAIT, id="once"),
+        pytest.param(9, 1.0, Blocker.WAIT, id="often, within a minute"),
+        pytest.param(2, REFUSED_FOR, Blocker.WAIT, id="twice, over a minute"),
+        pytest.param(3, REFUSED_FOR / 2, Blocker.STALL, id="three times over a minute"),
     ],
 )
-def test_refused_keys_get_a_chance(office: Office, times: int, every: float, trouble: Trouble) -> None:
+def test_refused_keys_get_a_chance(office: Office, times: int, every: float, blocker: Blocker) -> None:
     """Keys are edited in two steps and the cloud's IAM lags: only lasting refusals are the user's to mend."""
     office.write(WATCHED, KEYS)
     office.access()
-    assert told(refuse(office, times, every)) == (trouble, Reason.CREDENTIALS_INVALID)
+    assert told(refuse(office, times, every)) == (blocker, Reason.CREDENTIALS_INVALID)
 
 
 def test_refused_keys_are_tried_again_by_themselves(office: Office) -> None:
@@ -421,9 +421,9 @@ def test_refused_keys_are_tried_again_by_themselves(office: Office) -> None:
     office.write(WATCHED, KEYS)
     account = office.account()
     assert refuse(office, 3, REFUSED_FOR).account is account
-    assert office.after(TRY_AGAIN).access().trouble is Trouble.NONE
+    assert office.after(TRY_AGAIN).access().blocker is Blocker.NONE
     office.credentials.accepted(a_job(), account)
-    assert refuse(office, 1, 0.0).trouble is Trouble.WAIT
+    assert refuse(office, 1, 0.0).blocker is Blocker.WAIT
 
 
 @pytest.mark.parametrize("name", [WATCHED, NAMED])
@@ -434,7 +434,7 @@ def test_refused_keys_are_read_again(office: Office, name: str) -> None:
     refuse(office, 3, REFUSED_FOR, name)
     office.write(name, OTHER_KEYS)
     access = office.access(name)
-    assert access.trouble is Trouble.NONE
+    assert access.blocker is Blocker.NONE
     assert access.account
     assert access.account.keys.access_key == OTHER_KEYS[ACCESS_KEY]
 
@@ -446,8 +446,8 @@ def test_changed_keys_begin_with_a_clean_record(office: Office) -> None:
     refuse(office, 3, REFUSED_FOR)
     office.write(WATCHED, OTHER_KEYS)
     office.watch(OTHER_KEYS)
-    assert office.access().trouble is Trouble.NONE
-    assert refuse(office, 1, 0.0).trouble is Trouble.WAIT
+    assert office.access().blocker is Blocker.NONE
+    assert refuse(office, 1, 0.0).blocker is Blocker.WAIT
 
 
 def test_a_refusal_of_keys_that_were_replaced_does_not_count(office: Office) -> None:
@@ -456,15 +456,15 @@ def test_a_refusal_of_keys_that_were_replaced_does_not_count(office: Office) -> 
     old = office.account()
     office.watch(OTHER_KEYS)
     office.credentials.refused(a_job(), old)
-    assert office.access().trouble is Trouble.NONE
+    assert office.access().blocker is Blocker.NONE
 
 
 def test_a_refusal_is_of_one_secret(office: Office) -> None:
     """The same access key with a wrong secret key elsewhere does not make the right pair a refused one."""
     office.watch(KEYS)
     office.write(NAMED, {**KEYS, SECRET_KEY: "wrong"})
-    assert refuse(office, 3, REFUSED_FOR, NAMED).trouble is Trouble.STALL
-    assert office.access().trouble is Trouble.NONE
+    assert refuse(office, 3, REFUSED_FOR, NAMED).blocker is Blocker.STALL
+    assert office.access().blocker is Blocker.NONE
 
 
 def test_keys_of_a_gone_secret_are_kept_only_while_they_work(office: Office) -> None:
@@ -473,7 +473,7 @@ def test_keys_of_a_gone_secret_are_kept_only_while_they_work(office: Office) -> 
     account = office.account()
     office.watch(None)
     office.credentials.refused(a_job(deletionTimestamp=BORN), account)
-    assert told(office.access(deletionTimestamp=BORN)) == (Trouble.STALL, Reason.CREDENTIALS_NOT_FOUND)
+    assert told(office.access(deletionTimestamp=BORN)) == (Blocker.STALL, Reason.CREDENTIALS_NOT_FOUND)
 
 
 def test_a_deletion_outlives_its_secret(office: Office) -> None:
@@ -488,7 +488,7 @@ def test_a_deletion_outlives_its_secret(office: Office) -> None:
 def test_a_deletion_after_a_restart_has_no_keys(office: Office) -> None:
     """What was never in memory cannot be used; the block names the Secret that is missing."""
     access = office.after(WAIT).access(deletionTimestamp=BORN)
-    assert told(access) == (Trouble.STALL, Reason.CREDENTIALS_NOT_FOUND)
+    assert told(access) == (Blocker.STALL, Reason.CREDENTIALS_NOT_FOUND)
 
 
 def test_another_key_is_the_same_account_only_when_proven(office: Office) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from fake_kube import FakeKube
 from qianfan_operator.api.common import Condition, Resource
-from qianfan_operator.api.conditions import Synced, Verdict, conditions
+from qianfan_operator.api.conditions import ConditionSummary, Synced, conditions
 from qianfan_operator.api.reasons import Reason
 from qianfan_operator.kinds.registry import BY_PLURAL
 from qianfan_operator.kube.client import Forbidden
@@ -17,10 +17,10 @@ from qianfan_operator.kube.events import NOTE_LIMIT, REMEMBERED, Events
 from unit.objects import BORN, JOB, raw
 
 MICROSECONDS = "2025-03-01T12:00:00.000000Z"
-TRAINING = Verdict(False, Reason.TRAINING, "Run 1 is training.", reconciling=True)
-FAILED = Verdict(False, Reason.TRAINING_FAILED, "Run 1 failed.", stalled=True, ended=False)
-FINISHED = Verdict(True, Reason.SUCCEEDED, "Run 1 has finished.", ended=True)
-BLIND = Verdict(True, Reason.UNKNOWN_STATE, keep=True)
+TRAINING = ConditionSummary(False, Reason.TRAINING, "Run 1 is training.", reconciling=True)
+FAILED = ConditionSummary(False, Reason.TRAINING_FAILED, "Run 1 failed.", stalled=True, ended=False)
+FINISHED = ConditionSummary(True, Reason.SUCCEEDED, "Run 1 has finished.", ended=True)
+BLIND = ConditionSummary(True, Reason.UNKNOWN_STATE, keep=True)
 
 
 @pytest.fixture
@@ -37,11 +37,11 @@ def a_job(name: str = "faq") -> Resource:
     return BY_PLURAL[JOB.plural].resource.parse(raw(JOB, 7) | {"metadata": raw(JOB, 7)["metadata"] | {"name": name}})
 
 
-def pass_over(events: Events, *story: Verdict) -> None:
+def pass_over(events: Events, *story: ConditionSummary) -> None:
     """What is told of an object that is judged so, one pass after the other."""
     said: list[Condition] = []
-    for verdict in story:
-        before, said = said, conditions(verdict, said, 1, BORN, None)
+    for summary in story:
+        before, said = said, conditions(summary, said, 1, BORN, None)
         status = a_job().status.model_copy(update={"conditions": tuple(said)})
         events.transition(a_job().model_copy(update={"status": status}), before)
 
@@ -65,9 +65,9 @@ def test_another_message_is_no_transition(kube: FakeKube, events: Events) -> Non
 
 def test_what_is_left_to_a_person_is_a_warning(kube: FakeKube, events: Events) -> None:
     """A wait that a person must end warns at once, and one that has become hopeless when it has: each once."""
-    missing = Verdict(False, Reason.CREDENTIALS_NOT_FOUND, "It is missing.", reconciling=True)
+    missing = ConditionSummary(False, Reason.CREDENTIALS_NOT_FOUND, "It is missing.", reconciling=True)
     pass_over(events, missing, replace(missing, reconciling=False, stalled=True))
-    pass_over(events, Verdict(False, Reason.PAYMENT_REQUIRED, "Pay for it.", reconciling=True))
+    pass_over(events, ConditionSummary(False, Reason.PAYMENT_REQUIRED, "Pay for it.", reconciling=True))
     assert told(kube) == [
         ("Normal", "CredentialsNotFound"), ("Warning", "CredentialsNotFound"), ("Warning", "PaymentRequired"),
     ]  # fmt: skip
@@ -106,7 +106,7 @@ def test_what_is_remembered_of_events_is_bounded(kube: FakeKube, events: Events)
 
 def test_an_event_says_what_the_condition_says(kube: FakeKube, events: Events) -> None:
     """Reason and message are the condition's; without a message it is the reason's own sentence."""
-    pass_over(events, FAILED, Verdict(True, Reason.STOPPED))
+    pass_over(events, FAILED, ConditionSummary(True, Reason.STOPPED))
     assert [event["note"] for event in kube.events] == [FAILED.message, Reason.STOPPED.sentence]
 
 

@@ -22,7 +22,13 @@ class World:
         self.listed: dict[Key, tuple[str, int]] | None = {}
         self.now = 0.0
         self.check = InformerCheck(
-            self, self.desk.store, ("qianfanjobs",), self, lambda: self.now, self.desk.intake.seen, patience=PATIENCE
+            self,
+            self.desk.store,
+            ("qianfanjobs",),
+            self,
+            lambda: self.now,
+            self.desk.event_handler.handle,
+            patience=PATIENCE,
         )
         self.anew: list[str] = []
         self.failed: list[Exception] = []
@@ -41,7 +47,7 @@ class World:
     def brings(self, version: int, uid: str = "uid-1", **more: Any) -> None:
         body = raw(JOB, **more)
         body["metadata"] |= {"resourceVersion": str(version), "uid": uid}
-        self.desk.intake.seen(JOB.plural, "MODIFIED", body)
+        self.desk.event_handler.handle(JOB.plural, "MODIFIED", body)
 
     def looks(self, times: int, pause: float = 20.0) -> None:
         for _ in range(times):
@@ -61,17 +67,17 @@ def test_an_object_that_is_missed_for_too_long_is_told() -> None:
     assert not world.anew
     world.looks(1)
     assert world.anew == ["qianfanjobs"]
-    assert not world.check.ailing()
+    assert not world.check.liveness_error()
     world.looks(2)
-    assert "qianfanjobs" in world.check.ailing()
-    assert JOB.name not in world.check.ailing()
+    assert "qianfanjobs" in world.check.liveness_error()
+    assert JOB.name not in world.check.liveness_error()
     assert not world.failed
     world.looks(6)
     assert world.failed
     assert world.anew == ["qianfanjobs"]
     world.brings(5)
     world.looks(1)
-    assert not world.check.ailing()
+    assert not world.check.liveness_error()
 
 
 def test_a_version_that_is_missed_counts_too_and_one_that_came_does_not() -> None:
@@ -81,11 +87,11 @@ def test_a_version_that_is_missed_counts_too_and_one_that_came_does_not() -> Non
         world.listed = {JOB: ("uid-1", version)}
         world.looks(1)
         world.brings(version)
-    assert not world.check.ailing()
+    assert not world.check.liveness_error()
     for version in range(20, 25):
         world.listed = {JOB: ("uid-1", version)}
         world.looks(1)
-    assert world.check.ailing()
+    assert world.check.liveness_error()
 
 
 def test_a_successor_of_the_same_name_begins_to_count_anew() -> None:
@@ -94,7 +100,7 @@ def test_a_successor_of_the_same_name_begins_to_count_anew() -> None:
     for number in range(10):
         world.listed = {JOB: (f"uid-{number}", number)}
         world.looks(1)
-    assert not world.check.ailing()
+    assert not world.check.liveness_error()
 
 
 def test_no_time_passes_while_nothing_can_be_listed() -> None:
@@ -106,7 +112,7 @@ def test_no_time_passes_while_nothing_can_be_listed() -> None:
     world.looks(100)
     world.listed = {JOB: ("uid-1", 5)}
     world.looks(1)
-    assert not world.check.ailing()
+    assert not world.check.liveness_error()
 
 
 def test_a_process_that_slept_has_not_missed_anything_by_that() -> None:
@@ -114,7 +120,7 @@ def test_a_process_that_slept_has_not_missed_anything_by_that() -> None:
     world = World()
     world.listed = {JOB: ("uid-1", 5)}
     world.looks(2, pause=86_400)
-    assert not world.check.ailing()
+    assert not world.check.liveness_error()
 
 
 def test_what_went_unseen_is_forgotten() -> None:
@@ -125,7 +131,7 @@ def test_what_went_unseen_is_forgotten() -> None:
     world.looks(2)
     assert world.desk.store.get(JOB) is None
     world.looks(10)
-    assert not world.check.ailing()
+    assert not world.check.liveness_error()
 
 
 def test_what_is_made_during_a_look_is_not_missed() -> None:
@@ -136,6 +142,6 @@ def test_what_is_made_during_a_look_is_not_missed() -> None:
     world.looks(1)
     world.listed = {JOB: ("uid-1", 5)}
     world.looks(10)
-    assert not world.check.ailing()
+    assert not world.check.liveness_error()
     assert world.desk.store.get(JOB)
     assert MODEL not in world.desk.store.known()

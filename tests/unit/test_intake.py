@@ -7,12 +7,12 @@ import pytest
 
 from qianfan_operator.api.common import RECONCILE_ANNOTATION
 from qianfan_operator.api.keys import Key
-from qianfan_operator.controller.event_handler import Intake
+from qianfan_operator.controller.event_handler import EventHandler
 from qianfan_operator.controller.workqueue import WorkQueue
 from qianfan_operator.kinds.registry import BY_PLURAL
 from qianfan_operator.reconcile.backoff import Schedule
 from qianfan_operator.reconcile.key_checks import SECRETS, KeyChecks
-from qianfan_operator.reconcile.priorities import Lane
+from qianfan_operator.reconcile.priorities import Priority
 from qianfan_operator.reconcile.store import Store
 from unit.objects import BORN, FINISHED, HELD, JOB, MODEL, SERVICE, SERVING, TRAINING, Raw, condition, raw
 
@@ -42,9 +42,11 @@ class Desk:
         self.queue: WorkQueue[Key] = WorkQueue(16, lambda: self.now, lambda key: key.namespace)
         schedule = Schedule(jitter=0.0, random=lambda: 0.5)
         checks = KeyChecks(self, self.store, self.queue.add, schedule)
-        self.intake = Intake(BY_PLURAL, self.store, self.queue, schedule, self, checks, lambda: self.unwritten)
+        self.event_handler = EventHandler(
+            BY_PLURAL, self.store, self.queue, schedule, self, checks, lambda: self.unwritten
+        )
         if self.leading:
-            self.intake.lead()
+            self.event_handler.lead()
 
     def changed(self, *seen: object, listed: bool) -> bool:
         """As the credentials do, say whether these are other keys."""
@@ -65,12 +67,12 @@ class Desk:
 
     def see(self, key: Key, event: str | None, **fields: Any) -> list[Key]:
         """Take an event; return the keys that are due at once."""
-        self.intake.seen(key.plural, event, raw(key, **fields))
+        self.event_handler.handle(key.plural, event, raw(key, **fields))
         return self.due()
 
     def see_secret(self, event: str | None, secret: Raw = SECRET, **data: str) -> list[Key]:
         """Take an event of a Secret; return the keys that are due within a second."""
-        self.intake.secret_seen(event, secret, data)
+        self.event_handler.secret_seen(event, secret, data)
         self.now += 1.0
         return [key for key in self.due() if key.plural != SECRETS]
 
@@ -78,7 +80,7 @@ class Desk:
         """Make a pass over everything that is due, and name it."""
         found = []
         while sum(self.queue.depth().values()):
-            key = self.queue.take()
+            key = self.queue.get()
             assert key
             self.queue.done(key)
             found.append(key)
@@ -102,8 +104,8 @@ def desk() -> Desk:
 @pytest.mark.parametrize("key", [JOB, MODEL, SERVICE], ids=lambda key: key.plural)
 def test_a_new_object_is_taken_up_at_once(desk: Desk, key: Key, event: str | None) -> None:
     """Before anything else, and whichever event shows it first."""
-    desk.intake.seen(key.plural, event, raw(key))
-    assert desk.queue.depth()[Lane.URGENT] == 1
+    desk.event_handler.handle(key.plural, event, raw(key))
+    assert desk.queue.depth()[Priority.URGENT] == 1
     assert desk.due() == [key]
 
 
@@ -147,11 +149,11 @@ def test_a_deletion_is_one_pass(desk: Desk) -> None:
 
 def test_an_object_that_is_gone_is_forgotten(desk: Desk) -> None:
     """Its key leaves the queue, and so does a later one of the same name only with its own deletion."""
-    desk.intake.seen(JOB.plural, "ADDED", raw(JOB))
-    desk.intake.seen(JOB.plural, "DELETED", raw(JOB, 2, uid="another"))
+    desk.event_handler.handle(JOB.plural, "ADDED", raw(JOB))
+    desk.event_handler.handle(JOB.plural, "DELETED", raw(JOB, 2, uid="another"))
     assert desk.due() == [JOB]
-    desk.intake.seen(JOB.plural, "MODIFIED", raw(JOB, 3, generation=2))
-    desk.intake.seen(JOB.plural, "DELETED", raw(JOB, 4))
+    desk.event_handler.handle(JOB.plural, "MODIFIED", raw(JOB, 3, generation=2))
+    desk.event_handler.handle(JOB.plural, "DELETED", raw(JOB, 4))
     assert desk.due() == []
     assert desk.store.known() == ()
 
@@ -216,14 +218,14 @@ def test_an_object_that_is_let_go_is_left_alone(desk: Desk) -> None:
 )
 def test_a_restart_makes_no_herd(desk: Desk, key: Key, status: Raw, seconds: float | None) -> None:
     """What is known and asks for nothing is looked at within its interval, halfway in this test, and as a poll."""
-    desk.intake.seen(key.plural, None, raw(key, **HELD, status=status))
+    desk.event_handler.handle(key.plural, None, raw(key, **HELD, status=status))
     assert desk.waits() == seconds
-    assert desk.queue.depth()[Lane.URGENT] == 0
+    assert desk.queue.depth()[Priority.URGENT] == 0
 
 
 def test_a_restart_does_not_watch_closely_what_was_watched_before(desk: Desk) -> None:
     """A run that is at work when the process starts is looked at as seldom as one that has long been watched."""
-    desk.intake.seen(JOB.plural, None, raw(JOB, **HELD, status=TRAINING))
+    desk.event_handler.handle(JOB.plural, None, raw(JOB, **HELD, status=TRAINING))
     record = desk.store.get(JOB)
     assert record
     assert Schedule(jitter=0.0).poll(record.looks) == Schedule().poll_max
@@ -299,21 +301,21 @@ def test_who_is_woken_comes_after_what_was_asked(desk: Desk) -> None:
     users = [Key(MODEL.plural, "team", f"model-{number:02}") for number in range(60)]
     for user in users:
         desk.see(user, "ADDED")
-    desk.intake.seen(JOB.plural, "ADDED", raw(JOB, 2, **HELD, status=TRAINING))
+    desk.event_handler.handle(JOB.plural, "ADDED", raw(JOB, 2, **HELD, status=TRAINING))
     depth = desk.queue.depth()
-    assert depth[Lane.URGENT] == 0
-    assert 0 < depth[Lane.RETRY] < 20
+    assert depth[Priority.URGENT] == 0
+    assert 0 < depth[Priority.RETRY] < 20
     desk.now += 2.0
-    assert desk.queue.depth()[Lane.RETRY] == 60
+    assert desk.queue.depth()[Priority.RETRY] == 60
 
 
 def test_a_deletion_goes_first(desk: Desk) -> None:
     """Deleting ends what costs money: it comes before everything else in its namespace."""
     desk.see(JOB, "ADDED", version=2, **HELD, status=TRAINING)
-    desk.intake.seen(SERVICE.plural, "ADDED", raw(SERVICE))
+    desk.event_handler.handle(SERVICE.plural, "ADDED", raw(SERVICE))
     mark = {**HELD, "deletionTimestamp": BORN, "generation": 2}
-    desk.intake.seen(JOB.plural, "MODIFIED", raw(JOB, 3, **mark, status=TRAINING))
-    assert desk.queue.depth()[Lane.DELETION] == 1
+    desk.event_handler.handle(JOB.plural, "MODIFIED", raw(JOB, 3, **mark, status=TRAINING))
+    assert desk.queue.depth()[Priority.DELETION] == 1
     assert desk.due() == [JOB, SERVICE]
 
 
@@ -407,7 +409,7 @@ def test_who_begins_to_lead_does_at_once_what_is_asked(standby: Desk) -> None:
     standby.see(JOB, "ADDED")
     standby.see(JOB, "MODIFIED", version=2, **HELD, status=FINISHED)
     standby.see(SERVICE, "ADDED")
-    standby.intake.lead()
+    standby.event_handler.lead()
     assert standby.due() == [SERVICE]
     assert standby.see(SERVICE, "MODIFIED", version=2, **HELD, status=TRAINING) == []
 
@@ -418,7 +420,7 @@ def test_who_begins_to_lead_makes_no_herd() -> None:
     def waits(key: Key, status: Raw) -> float | None:
         desk = Desk(leading=False)
         desk.see(key, None, **HELD, status=status)
-        desk.intake.lead()
+        desk.event_handler.lead()
         return desk.waits()
 
     assert (waits(JOB, TRAINING), waits(SERVICE, SERVING), waits(JOB, FINISHED)) == (31, 301, None)
@@ -428,5 +430,5 @@ def test_what_waits_for_another_object_is_looked_at_at_once(standby: Desk) -> No
     """What it waits for may have come between the death of one leader and the lead of the next."""
     waiting = {**TRAINING, "conditions": [condition("Ready", "False", "DependencyNotReady")]}
     standby.see(MODEL, None, **HELD, status=waiting)
-    standby.intake.lead()
+    standby.event_handler.lead()
     assert standby.due() == [MODEL]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from qianfan_operator.api.keys import Key
-from qianfan_operator.controller.sync import Listing
+from qianfan_operator.controller.sync import InitialSync
 from qianfan_operator.kube.client import KubeError
 from unit.objects import JOB, MODEL, raw
 from unit.test_intake import Desk
@@ -24,8 +24,8 @@ class Objects:
         return iter([(key, uid) for key, uid in self.listed.items() if key.plural == plural])
 
 
-def listing(desk: Desk, objects: Objects) -> Listing:
-    return Listing(objects, desk.store, ("qianfanjobs", "qianfanmodels"))
+def listing(desk: Desk, objects: Objects) -> InitialSync:
+    return InitialSync(objects, desk.store, ("qianfanjobs", "qianfanmodels"))
 
 
 def test_it_is_read_when_the_watch_has_brought_every_object() -> None:
@@ -34,10 +34,10 @@ def test_it_is_read_when_the_watch_has_brought_every_object() -> None:
     listed = listing(desk, Objects(JOB, MODEL))
     for key in (JOB, MODEL):
         assert not listed.look()
-        assert not listed.read()
-        desk.intake.seen(key.plural, None, raw(key))
+        assert not listed.has_synced()
+        desk.event_handler.handle(key.plural, None, raw(key))
     assert listed.look()
-    assert listed.read()
+    assert listed.has_synced()
 
 
 def test_an_object_that_goes_unseen_is_waited_for_no_more() -> None:
@@ -52,7 +52,7 @@ def test_an_object_that_goes_unseen_is_waited_for_no_more() -> None:
 def test_a_predecessor_of_the_same_name_is_another_object() -> None:
     """An object that was made again under its name must be seen itself."""
     desk, objects = Desk(), Objects(JOB)
-    desk.intake.seen(JOB.plural, None, raw(JOB))
+    desk.event_handler.handle(JOB.plural, None, raw(JOB))
     objects.listed = {JOB: "uid-2"}
     assert not listing(desk, objects).look()
 
@@ -64,7 +64,7 @@ def test_nothing_is_read_while_the_api_server_does_not_answer() -> None:
     listed = listing(Desk(), objects)
     with pytest.raises(KubeError):
         listed.look()
-    assert not listed.read()
+    assert not listed.has_synced()
 
 
 def test_what_was_read_once_stays_so() -> None:
@@ -86,8 +86,8 @@ class Churn(Objects):
     def uids(self, plural: str) -> Iterator[tuple[Key, str]]:
         if plural == JOB.plural:
             for key in self._fresh:
-                self._desk.intake.seen(key.plural, "ADDED", raw(key))
-                self._desk.intake.seen(key.plural, "DELETED", raw(key))
+                self._desk.event_handler.handle(key.plural, "ADDED", raw(key))
+                self._desk.event_handler.handle(key.plural, "DELETED", raw(key))
             self._fresh = [JOB._replace(namespace="hostile", name=f"job-{next(self._names)}")]
         fresh = [(key, "uid-1") for key in self._fresh if key.plural == plural]
         return iter([*super().uids(plural), *fresh])
@@ -98,7 +98,7 @@ def test_objects_that_come_and_go_without_end_hold_nobody_up() -> None:
     desk = Desk()
     listed = listing(desk, Churn(desk, MODEL))
     assert not any(listed.look() for _ in range(10))  # the model was not brought
-    desk.intake.seen(MODEL.plural, None, raw(MODEL))
+    desk.event_handler.handle(MODEL.plural, None, raw(MODEL))
     assert listed.look()
 
 
@@ -107,9 +107,9 @@ def test_an_object_that_was_seen_and_is_gone_by_now_was_seen() -> None:
     desk, objects = Desk(), Objects(JOB, MODEL)
     listed = listing(desk, objects)
     assert not listed.look()
-    desk.intake.seen(JOB.plural, "ADDED", raw(JOB))
-    desk.intake.seen(JOB.plural, "DELETED", raw(JOB))
-    desk.intake.seen(MODEL.plural, "ADDED", raw(MODEL))
+    desk.event_handler.handle(JOB.plural, "ADDED", raw(JOB))
+    desk.event_handler.handle(JOB.plural, "DELETED", raw(JOB))
+    desk.event_handler.handle(MODEL.plural, "ADDED", raw(MODEL))
     objects.listed = {MODEL: "uid-1"}
     assert listed.look()
 
@@ -139,7 +139,7 @@ def test_a_list_that_breaks_off_is_no_list() -> None:
         listed.look()
     broken[0] = False
     assert not listed.look()
-    assert not listed.read()
+    assert not listed.has_synced()
 
 
 def test_a_kind_that_is_installed_later_has_no_object_of_before() -> None:
@@ -147,6 +147,6 @@ def test_a_kind_that_is_installed_later_has_no_object_of_before() -> None:
     desk, objects = Desk(), Objects(JOB)
     listed = listing(desk, objects)
     assert not listed.look()
-    desk.intake.seen(JOB.plural, None, raw(JOB))
+    desk.event_handler.handle(JOB.plural, None, raw(JOB))
     objects.listed = {JOB: "uid-1", MODEL: "uid-1"}
     assert listed.look()

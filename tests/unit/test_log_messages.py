@@ -65,7 +65,7 @@ def test_every_field_is_documented() -> None:
 
 def test_the_documented_causes_are_those_that_there_are() -> None:
     """The list of causes is closed."""
-    from qianfan_operator.telemetry.caller import Cause
+    from qianfan_operator.telemetry.caller import ChangeCause
 
     section = PAGE.partition("| `cause` | why |")[2].partition("\n\n")[0]
-    assert re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE) == [cause.value for cause in Cause]
+    assert re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE) == [cause.value for cause in ChangeCause]

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import pytest
 
-from qianfan_operator.kinds.interface import World
+from qianfan_operator.kinds.interface import ReconcileContext
 from qianfan_operator.kinds.search import AT_A_TIME, Unfinished, search
 
 
@@ -17,7 +17,7 @@ class Walk:
         self.lists: list[int] = []
         self.looked: list[int] = []
         self.broken, self.what = False, ""
-        self.world = cast("World", SimpleNamespace(claims={}))
+        self.world = cast("ReconcileContext", SimpleNamespace(claims={}))
 
     def _list(self) -> list[int]:
         self.lists.append(len(self.looked))

@@ -5,7 +5,7 @@ from datetime import datetime
 
 import pytest
 
-from qianfan_operator.api.keys import Key, Thing
+from qianfan_operator.api.keys import ExternalId, Key
 from qianfan_operator.reconcile.store import REMEMBERED, REMEMBERED_IN_ALL, Source, Store
 from unit.objects import JOB, MODEL, SERVICE, raw
 
@@ -50,10 +50,10 @@ def test_a_successor_begins_anew(store: Store) -> None:
     first = store.put(JOB, raw(JOB), keep_body=False)
     assert first
     first.failures = 3
-    store.first_sight(JOB, "intent", 10.0)
+    store.first_seen_at(JOB, "intent", 10.0)
     second = store.put(JOB, raw(JOB, 2, uid="uid-2"), keep_body=False)
     assert second
-    assert (second.failures, store.first_sight(JOB, "intent", 70.0)) == (0, 70.0)
+    assert (second.failures, store.first_seen_at(JOB, "intent", 70.0)) == (0, 70.0)
 
 
 def test_versions_are_compared_as_numbers(store: Store) -> None:
@@ -95,17 +95,17 @@ def test_nothing_is_noted_of_what_is_not_known(store: Store) -> None:
 def test_a_first_sight_is_the_first(store: Store) -> None:
     """The grace of a look-up counts from the first sight in this process, each thing for itself."""
     store.put(JOB, raw(JOB), keep_body=False)
-    assert store.first_sight(JOB, ("intent", "a"), 10.0) == 10.0
-    assert store.first_sight(JOB, ("intent", "a"), 50.0) == 10.0
-    assert store.first_sight(JOB, ("intent", "b"), 50.0) == 50.0
-    assert store.first_sight(MODEL, ("intent", "a"), 60.0) == 60.0
+    assert store.first_seen_at(JOB, ("intent", "a"), 10.0) == 10.0
+    assert store.first_seen_at(JOB, ("intent", "a"), 50.0) == 10.0
+    assert store.first_seen_at(JOB, ("intent", "b"), 50.0) == 50.0
+    assert store.first_seen_at(MODEL, ("intent", "a"), 60.0) == 60.0
 
 
 def test_a_witness_is_kept_by_account(store: Store) -> None:
     """A run that V1 made and V2 lists proves something for the account that made it, and for no other."""
-    store.testify("0a1b2c3d", ("task-1", "job-1"), old=True, read=False)
-    assert store.witness("0a1b2c3d") == ("task-1", "job-1")
-    assert store.witness("ffffffff") is None
+    store.add_list_probe("0a1b2c3d", ("task-1", "job-1"), old=True, read=False)
+    assert store.list_probe("0a1b2c3d") == ("task-1", "job-1")
+    assert store.list_probe("ffffffff") is None
 
 
 def test_a_witness_that_was_read_is_not_replaced_by_what_a_status_says(store: Store) -> None:
@@ -116,8 +116,8 @@ def test_a_witness_that_was_read_is_not_replaced_by_what_a_status_says(store: St
     ]  # fmt: skip
     known = []
     for name, old, read in said:
-        store.testify("0a1b2c3d", (name, name), old=old, read=read)
-        known.append((store.witness("0a1b2c3d") or ("",))[0])
+        store.add_list_probe("0a1b2c3d", (name, name), old=old, read=read)
+        known.append((store.list_probe("0a1b2c3d") or ("",))[0])
     assert known == ["new", "new", "old", "old", "read", "read", "read"]
 
 
@@ -170,7 +170,7 @@ def test_who_has_read_an_object_as_it_is_needs_no_call(store: Store) -> None:
     assert store.outdated(JOB) == (MODEL,)
 
 
-HELD = Thing(("run", 7))
+HELD = ExternalId(("run", 7))
 
 
 def holding(store: Store, *holders: tuple[str, str, bool]) -> list[Key]:

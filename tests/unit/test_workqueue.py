@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from qianfan_operator.controller.workqueue import RateLimit, WorkQueue
-from qianfan_operator.reconcile.priorities import Lane
+from qianfan_operator.reconcile.priorities import Priority
 
 Queue = WorkQueue[str]
 WORKERS = 4
@@ -79,7 +79,7 @@ def due(queue: Queue) -> int:
 
 def passed(queue: Queue) -> str | None:
     """Make the next pass, and say over which key."""
-    key = queue.take()
+    key = queue.get()
     if key is not None:
         queue.done(key)
     return key
@@ -105,10 +105,10 @@ def counted() -> Iterator[list[None]]:
 
 @contextmanager
 def a_taker(queue: Queue, clock: Clock) -> Iterator[list[str | None]]:
-    """A worker that waits in `take` when the block begins; after it, what the worker took is in the list."""
+    """A worker that waits in `get` when the block begins; after it, what the worker took is in the list."""
     taken: list[str | None] = []
     clock.asked.clear()
-    thread = threading.Thread(target=lambda: taken.append(queue.take()), daemon=True)
+    thread = threading.Thread(target=lambda: taken.append(queue.get()), daemon=True)
     thread.start()
     assert clock.asked.wait(PATIENCE)
     queue.busy()  # returns when the worker has let go of the lock, which it does by waiting
@@ -122,22 +122,22 @@ def test_keys_come_in_the_order_of_their_wishes(queue: Queue) -> None:
     """Within a lane the first to be due is the first to be served."""
     for key in "abc":
         queue.add(key)
-    assert [queue.take() for _ in "abc"] == ["a", "b", "c"]
+    assert [queue.get() for _ in "abc"] == ["a", "b", "c"]
 
 
 def test_lanes_are_served_in_order(clock: Clock) -> None:
     """A deletion or a changed spec does not wait behind retries, nor these behind polls."""
     queue = a_queue(clock, flow=lambda key: "one")
-    for lane in reversed(Lane):
-        queue.add(lane.name, lane=lane)
-    assert [passed(queue) for _ in Lane] == [lane.name for lane in Lane]
+    for priority in reversed(Priority):
+        queue.add(priority.name, priority=priority)
+    assert [passed(queue) for _ in Priority] == [priority.name for priority in Priority]
 
 
 def test_wishes_for_one_key_are_one_pass(queue: Queue) -> None:
     """Ten events for an object are one pass, not ten."""
     for _ in range(10):
         queue.add("a")
-    assert queue.take() == "a"
+    assert queue.get() == "a"
     queue.done("a")
     assert due(queue) == 0
 
@@ -150,7 +150,7 @@ def test_the_earliest_wish_wins(queue: Queue, clock: Clock, waits: tuple[float, 
     clock.now = 4.9
     assert due(queue) == 0
     clock.now = 5.0
-    assert queue.take() == "a"
+    assert queue.get() == "a"
     queue.done("a")
     clock.now = 60.0
     assert due(queue) == 0
@@ -159,32 +159,32 @@ def test_the_earliest_wish_wins(queue: Queue, clock: Clock, waits: tuple[float, 
 @pytest.mark.parametrize("first", [0, 1], ids=["urgent first", "poll first"])
 def test_the_most_urgent_lane_wins(queue: Queue, clock: Clock, first: int) -> None:
     """Whichever wish comes first, a key is served at the earliest time in the most urgent lane asked for."""
-    wishes = [(9.0, Lane.URGENT), (5.0, Lane.POLL)]
-    for wait, lane in (wishes[first], wishes[1 - first]):
-        queue.add("a", wait, lane)
+    wishes = [(9.0, Priority.URGENT), (5.0, Priority.POLL)]
+    for wait, priority in (wishes[first], wishes[1 - first]):
+        queue.add("a", wait, priority)
     clock.now = 5.0
-    assert queue.depth()[Lane.URGENT] == 1
+    assert queue.depth()[Priority.URGENT] == 1
 
 
 def test_a_due_poll_becomes_urgent(queue: Queue) -> None:
     """A changed spec lifts a key out of the crowd of polls that it already waits in."""
     for key in "ab":
-        queue.add(key, lane=Lane.POLL)
-    assert queue.depth()[Lane.POLL] == 2
-    queue.add("b", lane=Lane.URGENT)
-    assert queue.depth() == {Lane.DELETION: 0, Lane.URGENT: 1, Lane.RETRY: 0, Lane.POLL: 1}
-    assert queue.take() == "b"
+        queue.add(key, priority=Priority.POLL)
+    assert queue.depth()[Priority.POLL] == 2
+    queue.add("b", priority=Priority.URGENT)
+    assert queue.depth() == {Priority.DELETION: 0, Priority.URGENT: 1, Priority.RETRY: 0, Priority.POLL: 1}
+    assert queue.get() == "b"
 
 
 def test_a_wish_during_a_pass_is_kept_for_afterwards(queue: Queue) -> None:
     """One key is never worked on twice at a time, and what happens meanwhile is not lost."""
     queue.add("a")
-    queue.take()
+    queue.get()
     queue.add("a")
     queue.add("b")
-    assert queue.take() == "b"
+    assert queue.get() == "b"
     queue.done("a")
-    assert queue.take() == "a"
+    assert queue.get() == "a"
 
 
 def test_a_dropped_key_is_not_served(queue: Queue, clock: Clock) -> None:
@@ -192,34 +192,34 @@ def test_a_dropped_key_is_not_served(queue: Queue, clock: Clock) -> None:
     queue.add("due")
     queue.add("later", 5.0)
     assert due(queue) == 1
-    queue.drop("due")
-    queue.drop("later")
-    queue.drop("never seen")
+    queue.forget("due")
+    queue.forget("later")
+    queue.forget("never seen")
     clock.now = 10.0
     assert due(queue) == 0
     queue.add("due")
-    assert queue.take() == "due"
+    assert queue.get() == "due"
 
 
 def test_polls_leave_a_worker_free(queue: Queue, clock: Clock) -> None:
     """However many polls are due, a changed spec finds a worker."""
     for key in "abcd":
-        queue.add(key, lane=Lane.POLL)
-    taken = [queue.take() for _ in range(WORKERS - 1)]
+        queue.add(key, priority=Priority.POLL)
+    taken = [queue.get() for _ in range(WORKERS - 1)]
     assert len(taken) == queue.busy() == 3
     with a_taker(queue, clock) as late:
-        queue.add("spec", lane=Lane.URGENT)
+        queue.add("spec", priority=Priority.URGENT)
     assert late == ["spec"]
 
 
 def test_a_free_worker_hears_that_a_poll_became_urgent(queue: Queue, clock: Clock) -> None:
     """The worker that polls leave free is woken for a key that was due as a poll before."""
     for key in "abcd":
-        queue.add(key, lane=Lane.POLL)
-    taken = [queue.take() for _ in range(WORKERS - 1)]
+        queue.add(key, priority=Priority.POLL)
+    taken = [queue.get() for _ in range(WORKERS - 1)]
     (left,) = set("abcd") - set(taken)
     with a_taker(queue, clock) as late:
-        queue.add(left, lane=Lane.URGENT)
+        queue.add(left, priority=Priority.URGENT)
     assert late == [left]
 
 
@@ -228,13 +228,13 @@ def test_a_flow_takes_at_most_half_of_the_workers(clock: Clock) -> None:
     queue = a_queue(clock, flow=letter)
     for key in ("a1", "a2", "a3", "a4"):
         queue.add(key)
-    assert [queue.take() for _ in range(2)] == ["a1", "a2"]
+    assert [queue.get() for _ in range(2)] == ["a1", "a2"]
     with a_taker(queue, clock) as late:
         queue.add("c1")
     assert late == ["c1"]
     queue.done("c1")
     queue.done("a1")
-    assert queue.take() == "a3"
+    assert queue.get() == "a3"
 
 
 def test_an_account_takes_at_most_half_of_the_workers(clock: Clock) -> None:
@@ -242,12 +242,12 @@ def test_an_account_takes_at_most_half_of_the_workers(clock: Clock) -> None:
     queue = a_queue(clock, flow=letter, account=digit)
     for key in ("a1", "b1", "c1", "d1", "e2"):
         queue.add(key)
-    assert [queue.take() for _ in range(3)] == ["a1", "b1", "e2"]
+    assert [queue.get() for _ in range(3)] == ["a1", "b1", "e2"]
     with a_taker(queue, clock) as late:
         queue.add("f2")
     assert late == ["f2"]
     queue.done("b1")
-    assert queue.take() == "c1"
+    assert queue.get() == "c1"
 
 
 def test_both_caps_apply(clock: Clock) -> None:
@@ -255,7 +255,7 @@ def test_both_caps_apply(clock: Clock) -> None:
     queue = a_queue(clock, flow=letter, account=digit)
     for key in ("a1", "a2", "a3", "a4"):
         queue.add(key)
-    assert [queue.take() for _ in range(2)] == ["a1", "a2"]
+    assert [queue.get() for _ in range(2)] == ["a1", "a2"]
     with a_taker(queue, clock) as late:
         queue.add("b4")
     assert late == ["b4"]
@@ -266,7 +266,7 @@ def test_flows_that_are_busy_leave_a_worker_to_the_others(clock: Clock) -> None:
     queue = a_queue(clock, flow=letter)
     for key in ("a1", "a2", "a3", "b1", "b2", "b3"):
         queue.add(key)
-    assert [queue.take() for _ in range(2)] == ["a1", "b1"]
+    assert [queue.get() for _ in range(2)] == ["a1", "b1"]
     for key in ("c1", "d1"):
         with a_taker(queue, clock) as late:
             queue.add(key)
@@ -283,7 +283,7 @@ def test_a_flow_that_becomes_idle_is_served_from_the_reserve(clock: Clock) -> No
     queue = a_queue(clock, flow=letter)
     for key in ("a1", "b1", "c1", "a2", "b2", "c2"):
         queue.add(key)
-    assert [queue.take() for _ in range(3)] == ["a1", "b1", "c1"]
+    assert [queue.get() for _ in range(3)] == ["a1", "b1", "c1"]
     with a_taker(queue, clock) as late:
         queue.done("c1")
     assert late == ["c2"]
@@ -293,27 +293,27 @@ def test_polls_of_busy_flows_leave_one_to_the_others(clock: Clock) -> None:
     """Polls that hang leave room not only for what is urgent: another tenant's poll is made, too."""
     queue = a_queue(clock, flow=letter)
     for key in ("a1", "a2", "b1", "b2"):
-        queue.add(key, lane=Lane.POLL)
+        queue.add(key, priority=Priority.POLL)
     clock.now = 1.0
-    assert [queue.take() for _ in range(2)] == ["a1", "b1"]
+    assert [queue.get() for _ in range(2)] == ["a1", "b1"]
     with a_taker(queue, clock) as late:
-        queue.add("c1", lane=Lane.POLL)
+        queue.add("c1", priority=Priority.POLL)
     assert late == ["c1"]
 
 
 def test_flows_take_turns(clock: Clock) -> None:
     """One namespace with very many keys delays another one's key by one reconcile, at every level."""
     queue = a_queue(clock, flow=letter)
-    for lane in (Lane.URGENT, Lane.RETRY, Lane.POLL):
+    for priority in (Priority.URGENT, Priority.RETRY, Priority.POLL):
         for number in range(1000):
-            queue.add(f"a{number}", lane=lane)
-        queue.add("b", lane=lane)
-        first_two = [queue.take() for _ in range(2)]
+            queue.add(f"a{number}", priority=priority)
+        queue.add("b", priority=priority)
+        first_two = [queue.get() for _ in range(2)]
         assert "b" in first_two
         for key in first_two:
             queue.done(str(key))
         for number in range(1000):
-            queue.drop(f"a{number}")
+            queue.forget(f"a{number}")
 
 
 def test_a_deletion_goes_before_its_flow(clock: Clock) -> None:
@@ -321,21 +321,21 @@ def test_a_deletion_goes_before_its_flow(clock: Clock) -> None:
     queue = a_queue(clock, flow=letter, limit=RateLimit(burst=1))
     for key in ("a1", "a2", "a3", "b1"):
         queue.add(key)
-    queue.add("a9", lane=Lane.DELETION)
+    queue.add("a9", priority=Priority.DELETION)
     assert [passed(queue) for _ in range(5)] == ["a1", "b1", "a9", "a2", "a3"]
 
 
 def test_deletions_beyond_the_budget_wait_with_the_retries(clock: Clock) -> None:
     """Who patches an object that is being deleted in a loop has a deletion each time; no way around the budget."""
     queue = a_queue(clock, flow=letter, limit=RateLimit(burst=2, rate=0.001))
-    queue.add("b1", lane=Lane.RETRY)
-    queue.add("a1", lane=Lane.RETRY)
+    queue.add("b1", priority=Priority.RETRY)
+    queue.add("a1", priority=Priority.RETRY)
     for _ in range(2):
-        queue.add("a9", lane=Lane.DELETION)
+        queue.add("a9", priority=Priority.DELETION)
         assert passed(queue) == "a9"
-    queue.add("a9", lane=Lane.DELETION)
+    queue.add("a9", priority=Priority.DELETION)
     queue.add("c1")
-    assert queue.depth()[Lane.DELETION] == 1
+    assert queue.depth()[Priority.DELETION] == 1
     assert [passed(queue) for _ in range(4)] == ["c1", "b1", "a9", "a1"]
 
 
@@ -343,13 +343,13 @@ def test_urgent_work_beyond_the_budget_waits_with_the_retries(clock: Clock) -> N
     """A burst is served at once, what comes after it in turn with what others retry, and the budget grows again."""
     queue = a_queue(clock, flow=letter, limit=RateLimit(burst=2, rate=1.0))
     for key in ("b1", "b2"):
-        queue.add(key, lane=Lane.RETRY)
+        queue.add(key, priority=Priority.RETRY)
     for key in ("a1", "a2", "a3", "a4"):
         queue.add(key)
-    assert queue.depth()[Lane.URGENT] == 4
+    assert queue.depth()[Priority.URGENT] == 4
     assert [passed(queue) for _ in range(6)] == ["a1", "a2", "b1", "a3", "b2", "a4"]
     clock.now += 1.0
-    queue.add("b3", lane=Lane.RETRY)
+    queue.add("b3", priority=Priority.RETRY)
     queue.add("a5")
     queue.add("a6")
     assert [passed(queue) for _ in range(3)] == ["a5", "b3", "a6"]
@@ -358,8 +358,8 @@ def test_urgent_work_beyond_the_budget_waits_with_the_retries(clock: Clock) -> N
 def test_what_is_less_urgent_is_passed_over_only_so_often(clock: Clock) -> None:
     """However many namespaces patch their specs in a loop, retries and polls go on."""
     queue = a_queue(clock, workers=16)
-    queue.add("retry", lane=Lane.RETRY)
-    queue.add("poll", lane=Lane.POLL)
+    queue.add("retry", priority=Priority.RETRY)
+    queue.add("poll", priority=Priority.POLL)
     for number in range(100):
         queue.add(f"urgent-{number}")
     served = [passed(queue) for _ in range(20)]
@@ -380,7 +380,7 @@ def test_budgets_of_flows_that_are_gone_are_forgotten(clock: Clock) -> None:
             passed(one)
         clock.now += 0.1
     assert len(short._spent._paid_off) < 2000
-    queue.add("b/1", lane=Lane.RETRY)
+    queue.add("b/1", priority=Priority.RETRY)
     queue.add("spender/3")
     assert passed(queue) == "b/1"
 
@@ -415,10 +415,10 @@ def test_a_key_frees_the_flow_and_the_account_that_it_was_taken_under(clock: Clo
     queue = a_queue(clock, workers=2, account=lambda key: accounts.get(key, "unknown"))
     queue.add("a")
     queue.add("b")
-    assert queue.take() == "a"
+    assert queue.get() == "a"
     accounts["a"] = "known"
     queue.done("a")
-    assert queue.take() == "b"
+    assert queue.get() == "b"
 
 
 def test_many_accounts_and_flows_cost_no_more_than_few(clock: Clock) -> None:
@@ -430,13 +430,13 @@ def test_many_accounts_and_flows_cost_no_more_than_few(clock: Clock) -> None:
         with counted() as calls:
             for name in names:
                 queue.add(name)
-            hanging = [queue.take() for _ in range(8)]
+            hanging = [queue.get() for _ in range(8)]
             for _ in range(keys // 2):
-                queue.done(str(queue.take()))
+                queue.done(str(queue.get()))
             for key in hanging:
                 queue.done(str(key))
             for name in names:
-                queue.drop(name)
+                queue.forget(name)
         return len(calls) / keys
 
     few = steps(flows=2, keys=1000, accounts=8)
@@ -449,8 +449,8 @@ def test_many_accounts_and_flows_cost_no_more_than_few(clock: Clock) -> None:
 def test_the_smallest_pools_still_work(clock: Clock, workers: int) -> None:
     """With one or two workers polls, flows and accounts are limited to one, not to none."""
     queue = a_queue(clock, workers, flow=lambda key: "one")
-    queue.add("a", lane=Lane.POLL)
-    assert queue.take() == "a"
+    queue.add("a", priority=Priority.POLL)
+    assert queue.get() == "a"
 
 
 def test_closing_ends_every_wait(queue: Queue, clock: Clock) -> None:
@@ -459,7 +459,7 @@ def test_closing_ends_every_wait(queue: Queue, clock: Clock) -> None:
         queue.close()
     assert one == other == [None]
     queue.add("a")
-    assert queue.take() is None
+    assert queue.get() is None
 
 
 def test_a_waiting_worker_gets_what_is_added(queue: Queue, clock: Clock) -> None:
@@ -486,7 +486,7 @@ def test_somebody_always_waits_for_the_next_key() -> None:
     """Keys that become due while all workers wait are taken one after the other, though nobody calls."""
     queue = a_queue(time.monotonic)
     taken: list[str | None] = []
-    workers = [threading.Thread(target=lambda: taken.append(queue.take()), daemon=True) for _ in "abc"]
+    workers = [threading.Thread(target=lambda: taken.append(queue.get()), daemon=True) for _ in "abc"]
     for key, wait in zip("abc", (0.03, 0.02, 0.01), strict=True):
         queue.add(key, wait)
     for thread in workers:
@@ -505,7 +505,7 @@ def test_many_threads_make_each_pass_alone(clock: Clock) -> None:
     lock, finished = threading.Lock(), threading.Event()
 
     def work() -> None:
-        while (key := queue.take()) is not None:
+        while (key := queue.get()) is not None:
             with lock:
                 working[key] += 1
                 if working[key] > 1:
@@ -540,7 +540,7 @@ def test_many_threads_make_each_pass_alone(clock: Clock) -> None:
 
 FLOWS, ACCOUNTS = "abcd", "123"
 KEYS = st.sampled_from([f"{flow}{account}{name}" for flow in FLOWS for account in ACCOUNTS for name in "xy"])
-LEVELS = {Lane.DELETION: 0, Lane.URGENT: 0, Lane.RETRY: 1, Lane.POLL: 2}
+LEVELS = {Priority.DELETION: 0, Priority.URGENT: 0, Priority.RETRY: 1, Priority.POLL: 2}
 
 
 class Sequences(RuleBasedStateMachine):
@@ -553,43 +553,43 @@ class Sequences(RuleBasedStateMachine):
         super().__init__()
         self.clock = Clock()
         self.queue = a_queue(self.clock, self.workers, letter, digit, self.limit)
-        self.wanted: dict[str, tuple[float, Lane]] = {}
-        self.busy: dict[str, Lane] = {}
+        self.wanted: dict[str, tuple[float, Priority]] = {}
+        self.busy: dict[str, Priority] = {}
         self.passed_over = Counter[object]()
         """How often in a row a bundle, or a level, could have been served and another one was."""
 
     def takeable(self) -> list[str]:
         """The keys that a worker may take now, by the rules of the module."""
         flows, accounts = Counter(map(letter, self.busy)), Counter(map(digit, self.busy))
-        polls = sum(lane is Lane.POLL for lane in self.busy.values())
+        polls = sum(priority is Priority.POLL for priority in self.busy.values())
         if len(self.busy) == self.workers:
             return []
         half, most_polls, free = self.workers // 2, self.workers - self.workers // 4, self.workers - len(self.busy)
         most, most_if_poll = max(1, free - 1), max(1, min(free, most_polls - polls) - 1)
         return [
             key
-            for key, (when, lane) in self.wanted.items()
+            for key, (when, priority) in self.wanted.items()
             if when <= self.clock.now and key not in self.busy
             if flows[letter(key)] < half and accounts[digit(key)] < half
-            if lane is not Lane.POLL or polls < most_polls
-            if flows[letter(key)] < (most_if_poll if lane is Lane.POLL else most)
+            if priority is not Priority.POLL or polls < most_polls
+            if flows[letter(key)] < (most_if_poll if priority is Priority.POLL else most)
         ]
 
-    @rule(key=KEYS, wait=st.integers(0, 5), lane=st.sampled_from(Lane))
-    def add(self, key: str, wait: int, lane: Lane) -> None:
-        self.queue.add(key, wait, lane)
-        when, before = self.wanted.get(key, (float("inf"), lane))
-        self.wanted[key] = min(when, self.clock.now + wait), min(before, lane)
+    @rule(key=KEYS, wait=st.integers(0, 5), priority=st.sampled_from(Priority))
+    def add(self, key: str, wait: int, priority: Priority) -> None:
+        self.queue.add(key, wait, priority)
+        when, before = self.wanted.get(key, (float("inf"), priority))
+        self.wanted[key] = min(when, self.clock.now + wait), min(before, priority)
 
-    @rule(flow=st.sampled_from("ab"), lane=st.sampled_from(Lane))
-    def flood(self, flow: str, lane: Lane) -> None:
+    @rule(flow=st.sampled_from("ab"), priority=st.sampled_from(Priority))
+    def flood(self, flow: str, priority: Priority) -> None:
         for account in ACCOUNTS:
             for name in "xy":
-                self.add(f"{flow}{account}{name}", 0, lane)
+                self.add(f"{flow}{account}{name}", 0, priority)
 
     @rule(key=KEYS)
-    def drop(self, key: str) -> None:
-        self.queue.drop(key)
+    def forget(self, key: str) -> None:
+        self.queue.forget(key)
         self.wanted.pop(key, None)
 
     @rule(seconds=st.integers(1, 3))
@@ -598,9 +598,9 @@ class Sequences(RuleBasedStateMachine):
 
     @precondition(lambda self: self.takeable())
     @rule()
-    def take(self) -> None:
+    def get(self) -> None:
         may = self.takeable()
-        key = self.queue.take()
+        key = self.queue.get()
         assert key in may
         levels = {other: LEVELS[self.wanted[other][1]] for other in may}
         level = levels[key]
@@ -624,8 +624,8 @@ class Sequences(RuleBasedStateMachine):
 
     @invariant()
     def counts_agree(self) -> None:
-        now = Counter(lane for when, lane in self.wanted.values() if when <= self.clock.now)
-        assert self.queue.depth() == {lane: now[lane] for lane in Lane}
+        now = Counter(priority for when, priority in self.wanted.values() if when <= self.clock.now)
+        assert self.queue.depth() == {priority: now[priority] for priority in Priority}
         assert self.queue.busy() == len(self.busy)
 
     @invariant()
@@ -701,7 +701,7 @@ def test_no_flow_starves(random: Random, flows: int, accounts: int) -> None:
             could = {
                 flow_of(key) for key in waiting if of_flow[flow_of(key)] < most and of_account[account_of(key)] < cap
             }
-            key = queue._next()  # `take` would wait if there is none
+            key = queue._next()  # `get` would wait if there is none
             assert (key is not None) == bool(could)
             if key is None:
                 break

@@ -332,7 +332,7 @@ class Resource(Part):
         return cls.model_validate(trimming.trimmed(raw))
 
     @classmethod
-    def salvage(cls, raw: Mapping[str, Any]) -> Self:
+    def parse_lenient(cls, raw: Mapping[str, Any]) -> Self:
         """Read what can be read of an object whose spec does not parse: enough to observe it and to delete it.
 
         Fields of the spec that cannot be read are left out; if one of them decides what deleting destroys, the object

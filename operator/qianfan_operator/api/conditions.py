@@ -1,6 +1,6 @@
 """Conditions: what a pass has to say about an object, in the words that kubectl, Flux, Helm and Argo CD read.
 
-`Verdict` is one row of design 8; `conditions` turns it into the list that is written. Nobody else makes conditions.
+`ConditionSummary` is one row of design 8; `conditions` turns it into the list that is written. Nobody else makes conditions.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ class Synced:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ConditionSummary:
     """What a pass found. `ready` answers the consumer, `synced` the owner, the rest the tool that waits.
 
     `keep` leaves Ready (and what depends on it) as it was: we could not look, and that changes nothing for a consumer.
@@ -63,7 +63,7 @@ def is_true(existing: Sequence[Condition], kind: str) -> bool:
 
 
 def conditions(
-    verdict: Verdict, existing: Sequence[Condition], generation: int, now: str, extra: str | None
+    summary: ConditionSummary, existing: Sequence[Condition], generation: int, now: str, extra: str | None
 ) -> list[Condition]:
     """Turn a verdict into the whole list; `extra` is the kind's own condition type (Succeeded, Available or None).
 
@@ -89,18 +89,18 @@ def conditions(
             make(kind, before.status, before.reason, before.message) if before else make(kind, status, reason, message)
         )
 
-    put, message = carry if verdict.keep else make, verdict.message or verdict.reason.sentence
-    result = [put(READY, str(verdict.ready), verdict.reason, message)]
-    synced = verdict.synced
-    result.append(make(SYNCED, synced.status, synced.reason or verdict.reason, synced.message or message))
-    if verdict.reconciling:
-        reason = Reason.PROGRESSING_WITH_RETRY if verdict.retrying else verdict.reason
-        result.append(make(RECONCILING, "True", reason, verdict.retrying or message))
-    if verdict.stalled:
-        result.append(make(STALLED, "True", verdict.reason, message))
+    put, message = carry if summary.keep else make, summary.message or summary.reason.sentence
+    result = [put(READY, str(summary.ready), summary.reason, message)]
+    synced = summary.synced
+    result.append(make(SYNCED, synced.status, synced.reason or summary.reason, synced.message or message))
+    if summary.reconciling:
+        reason = Reason.PROGRESSING_WITH_RETRY if summary.retrying else summary.reason
+        result.append(make(RECONCILING, "True", reason, summary.retrying or message))
+    if summary.stalled:
+        result.append(make(STALLED, "True", summary.reason, message))
     if extra == SUCCEEDED:
-        status = "Unknown" if verdict.ended is None else str(verdict.ended)
-        result.append(put(SUCCEEDED, status, verdict.reason, message))
+        status = "Unknown" if summary.ended is None else str(summary.ended)
+        result.append(put(SUCCEEDED, status, summary.reason, message))
     elif extra == AVAILABLE:
-        result.append(put(AVAILABLE, str(verdict.available), verdict.reason, message))
+        result.append(put(AVAILABLE, str(summary.available), summary.reason, message))
     return result

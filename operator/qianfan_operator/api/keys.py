@@ -15,7 +15,7 @@ class Key(NamedTuple):
         return f"{self.plural}/{self.namespace}/{self.name}"
 
 
-class Thing(NamedTuple):
+class ExternalId(NamedTuple):
     """One thing of the cloud that only one object may act on."""
 
     what: tuple[Hashable, ...]
@@ -24,7 +24,7 @@ class Thing(NamedTuple):
     tell: who knows the other ids of it may mean the same thing."""
 
     @property
-    def rival(self) -> "Thing":
+    def alias(self) -> "ExternalId":
         """What another object may not hold besides."""
         return self._replace(known_by={"integers": "strings", "strings": "integers"}.get(self.known_by, self.known_by))
 

@@ -12,7 +12,7 @@ class Account:
 
     keys: AccessKey = field(repr=False)
     client: Client = field(repr=False)
-    lists_show_v1: bool = False  # a run made by V1 was seen in a V2 list (design 5.6)
+    list_probe_passed: bool = False  # a run made by V1 was seen in a V2 list (design 5.6)
 
     @property
     def name(self) -> str:

@@ -202,7 +202,7 @@ def is_v2(operation: str) -> bool:
     return operation[:1].isupper()
 
 
-def judge(operation: str, code: str, http_status: int | None) -> Rule:
+def classify(operation: str, code: str, http_status: int | None) -> Rule:
     """Look up what `code` means for `operation`. Any 5xx is transient, whatever its body says."""
     if http_status is not None and http_status >= 500:
         rule = _TRANSIENT
@@ -246,7 +246,7 @@ class CloudError(Exception):
         self.request_id = one_line(request_id, CODE_LIMIT)
         self.http_status = http_status
         self.retry_after = retry_after
-        rule = judge(operation, self.code, http_status)
+        rule = classify(operation, self.code, http_status)
         self.fate = rule.fate
         self.reason = rule.reason
         self.refused = rule.refused

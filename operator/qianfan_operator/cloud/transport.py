@@ -41,7 +41,7 @@ from qianfan_operator.cloud.replies import Answer, read_reply
 from qianfan_operator.cloud.sending import pools
 from qianfan_operator.cloud.signing import authorization, timestamp
 from qianfan_operator.network import address, cause, untrusted
-from qianfan_operator.telemetry.redacted import Sealed
+from qianfan_operator.telemetry.redacted import RedactedDict
 
 T = TypeVar("T")
 
@@ -85,7 +85,7 @@ class _Signed:
 
     endpoint: Endpoint
     body: bytes
-    headers: Sealed
+    headers: RedactedDict
     signed_at: float
 
 
@@ -210,7 +210,9 @@ class Transport:
         budget.spend(endpoint.operation)
         boottime = self._clock.boottime()
         now = self.cloud_clock.now()
-        headers = Sealed({"Host": self.settings.host, "Content-Type": "application/json", "x-bce-date": timestamp(now)})
+        headers = RedactedDict(
+            {"Host": self.settings.host, "Content-Type": "application/json", "x-bce-date": timestamp(now)}
+        )
         headers["Authorization"] = authorization(
             self.keys,
             method="POST",
@@ -229,9 +231,9 @@ class Transport:
             return self._receive(self._adapter, request, request.headers, large)
         # A pooled connection that the server has just closed looks exactly like a lost reply.
         with closing(self._new_adapter()) as adapter:
-            return self._receive(adapter, request, Sealed(request.headers, Connection="close"), large)
+            return self._receive(adapter, request, RedactedDict(request.headers, Connection="close"), large)
 
-    def _receive(self, adapter: HTTPAdapter, request: _Signed, headers: Sealed, large: ExitStack) -> Answer:
+    def _receive(self, adapter: HTTPAdapter, request: _Signed, headers: RedactedDict, large: ExitStack) -> Answer:
         settings = self.settings
         try:
             if self._ca_bundle:
@@ -249,10 +251,10 @@ class Transport:
                 received = self._clock.boottime()
                 body = self._read(request.endpoint, response, large)
                 answer = Answer.decode(response.status_code, response.headers, body)
-        except (OSError, HTTPError) as trouble:
-            code = _trouble(trouble)
+        except (OSError, HTTPError) as blocker:
+            code = _trouble(blocker)
             # Without the cause: it holds the request, and that holds the signature.
-            raise CloudError(request.endpoint.operation, code, _sentence(code, trouble, settings)) from None
+            raise CloudError(request.endpoint.operation, code, _sentence(code, blocker, settings)) from None
         if answer.is_the_clouds:
             self.cloud_clock.learn(answer.headers.get("date"), received)
         return answer
@@ -294,7 +296,7 @@ class _Adapter(HTTPAdapter):
         return manager
 
 
-def _as_sent(origin: str, request: _Signed, headers: Sealed) -> requests.PreparedRequest:
+def _as_sent(origin: str, request: _Signed, headers: RedactedDict) -> requests.PreparedRequest:
     """Fill in by hand what is signed as it is: requests would read and write the URL anew, at the price of signing."""
     prepared = requests.PreparedRequest()
     query = urlencode(request.endpoint.query)
@@ -304,17 +306,17 @@ def _as_sent(origin: str, request: _Signed, headers: Sealed) -> requests.Prepare
     return prepared
 
 
-def _sentence(code: str, trouble: BaseException, settings: CloudSettings) -> str:
+def _sentence(code: str, blocker: BaseException, settings: CloudSettings) -> str:
     """Say where and why a connection failed."""
-    at_proxy = settings.proxy if isinstance(trouble, requests.exceptions.ProxyError) else None
-    return _SENTENCES[code].format(address=address(at_proxy or settings.origin), cause=cause(trouble))
+    at_proxy = settings.proxy if isinstance(blocker, requests.exceptions.ProxyError) else None
+    return _SENTENCES[code].format(address=address(at_proxy or settings.origin), cause=cause(blocker))
 
 
-def _trouble(trouble: BaseException) -> str:
+def _trouble(blocker: BaseException) -> str:
     """Name what went wrong on the way. Only the names that prove that nothing was sent are `refused` (design 5)."""
-    if untrusted(trouble):
+    if untrusted(blocker):
         return "CertificateUntrusted"
-    inner = trouble.args[0] if trouble.args else None
+    inner = blocker.args[0] if blocker.args else None
     reason = getattr(inner, "reason", inner)  # urllib3 wraps what happened once more, as "too many retries"
-    codes = (code for kind, code in _TROUBLES if isinstance(trouble, kind) or isinstance(reason, kind))
+    codes = (code for kind, code in _TROUBLES if isinstance(blocker, kind) or isinstance(reason, kind))
     return next(codes, "ConnectionLost")

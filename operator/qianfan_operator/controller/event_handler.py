@@ -16,17 +16,23 @@ from qianfan_operator.kube.decoder import UNREADABLE, readable
 from qianfan_operator.reconcile.backoff import LONG_WATCHED, Schedule
 from qianfan_operator.reconcile.credentials import Credentials
 from qianfan_operator.reconcile.key_checks import KeyChecks
-from qianfan_operator.reconcile.predicates import is_in_between, is_settled, note, signal_of, todo
-from qianfan_operator.reconcile.priorities import Lane
-from qianfan_operator.reconcile.store import Entry, Source, Store
-from qianfan_operator.telemetry.redacted import Sealed
+from qianfan_operator.reconcile.predicates import (
+    dependency_state,
+    is_in_between,
+    is_settled,
+    needs_reconcile,
+    update_index,
+)
+from qianfan_operator.reconcile.priorities import Priority
+from qianfan_operator.reconcile.store import Source, Store, StoreEntry
+from qianfan_operator.telemetry.redacted import RedactedDict
 
 log = logging.getLogger(__name__)
 _AT_ONCE, _PAUSE, _SPREAD = 10, 0.02, 30.0  # how many are woken at once, seconds between the others, and at most in all
 _ALTERED = 1.0  # seconds in which several changes of a status by somebody else are dealt with by one reconcile
 
 
-class Intake:
+class EventHandler:
     """Takes events of our kinds and of Secrets; called from the watch's thread only."""
 
     def __init__(
@@ -53,14 +59,14 @@ class Intake:
                 for where in record.secrets:
                     self._checks.follow(where)
                 if record.body is not None and record.refers:  # what it waits for may have come meanwhile
-                    self._queue.add(key, 0.0, Lane.RETRY)
+                    self._queue.add(key, 0.0, Priority.RETRY)
 
     def unreadable_objects(self) -> Mapping[str, int]:
         """Count the objects and Secrets of which something cannot be read, by plural."""
         counts = self._store.unreadable()
         return {plural: counts[plural] for plural in self._kinds} | {"secrets": len(self._unreadable_secrets)}
 
-    def seen(self, plural: str, event: str | None, raw: Mapping[str, Any]) -> None:
+    def handle(self, plural: str, event: str | None, raw: Mapping[str, Any]) -> None:
         """Take an event of one of our objects; `event` is None for the first listing, else ADDED, MODIFIED, DELETED."""
         metadata = raw["metadata"]
         key = Key(plural, metadata["namespace"], metadata["name"])
@@ -68,19 +74,19 @@ class Intake:
             known = self._store.get(key)
             if known and known.uid == metadata["uid"]:
                 self._store.forget(key)
-                self._queue.drop(key)
+                self._queue.forget(key)
                 if key in self._unwritten():  # what was made for it is known to this process only, and goes on costing
-                    self._queue.add(key, 0.0, Lane.DELETION)
+                    self._queue.add(key, 0.0, Priority.DELETION)
                 self._wake(key, known=True)
             return
         kind = self._kinds[plural]
         first = (known := self._store.get(key)) is None or known.uid != metadata["uid"]
         try:
-            resource = kind.resource.salvage(readable(raw))
+            resource = kind.resource.parse_lenient(readable(raw))
         except Unreadable as error:
             self.unreadable(plural, raw, str(error))
             return
-        wishes, resource = todo(resource), resource.own()
+        wishes, resource = needs_reconcile(resource), resource.own()
         settled = is_settled(kind, resource)
         record = self._store.put(key, raw, not settled, Source.EVENT if event else Source.LISTED)
         if record is None:
@@ -91,8 +97,8 @@ class Intake:
         self._store.refer(key, kind.references(resource))
         sources = self._credentials.sources(resource)
         self._store.keyed_by(key, sources)
-        note(self._store, record, kind, resource)
-        signal = signal_of(kind, resource)
+        update_index(self._store, record, kind, resource)
+        signal = dependency_state(kind, resource)
         if signal != record.signal:
             record.signal = signal
             self._wake(key, known=not is_in_between(resource))
@@ -107,7 +113,7 @@ class Intake:
             record.failures = record.looks = 0
             self._queue.add(key, 0.0, _lane(wishes))
         elif record.altered:
-            self._queue.add(key, _ALTERED, Lane.RETRY)
+            self._queue.add(key, _ALTERED, Priority.RETRY)
 
     def unreadable(self, plural: str, raw: Mapping[str, Any], what: str) -> None:
         """Take an object that cannot be used as it is. What is known of it stays known, and it counts as seen."""
@@ -119,9 +125,9 @@ class Intake:
         if record.signal is None:
             record.signal = UNREADABLE
         if self._note(key, record, what) and self._leading:
-            self._queue.add(key, 0.0, Lane.URGENT)
+            self._queue.add(key, 0.0, Priority.URGENT)
 
-    def _note(self, key: Key, record: Entry, what: str) -> bool:
+    def _note(self, key: Key, record: StoreEntry, what: str) -> bool:
         """Note what cannot be read of an object, log it once, and say whether that is news."""
         if what == record.unreadable:
             return False
@@ -132,19 +138,19 @@ class Intake:
         record.unreadable, record.reported = what, record.reported if what else ""
         return True
 
-    def _resume(self, key: Key, record: Entry) -> None:
+    def _resume(self, key: Key, record: StoreEntry) -> None:
         """Ask for the first pass of this process over an object; what has no body is settled."""
         if record.handled or record.unreadable != record.reported:
             self._queue.add(key, 0.0, _lane(record.handled))
         elif record.body is not None and record.following:
-            self._queue.add(key, self._schedule.after_restart(self._schedule.poll_min), Lane.RETRY)
+            self._queue.add(key, self._schedule.after_restart(self._schedule.poll_min), Priority.RETRY)
         elif record.body is not None:
             record.looks = LONG_WATCHED  # else every restart would be followed by minutes of close looks at everything
-            self._queue.add(key, self._schedule.after_restart(self._schedule.poll_max), Lane.POLL)
+            self._queue.add(key, self._schedule.after_restart(self._schedule.poll_max), Priority.POLL)
         elif not record.finished or self._checks.is_unproven(record):
-            self._queue.add(key, self._schedule.after_restart(self._schedule.resync), Lane.POLL)
+            self._queue.add(key, self._schedule.after_restart(self._schedule.resync), Priority.POLL)
 
-    def secret_seen(self, event: str | None, raw: Mapping[str, Any], data: Sealed) -> None:
+    def secret_seen(self, event: str | None, raw: Mapping[str, Any], data: RedactedDict) -> None:
         """Take an event of a Secret: when its keys changed they are checked, and who uses them is woken."""
         where = raw["metadata"]["namespace"], raw["metadata"]["name"]
         gone = event == "DELETED"
@@ -173,9 +179,9 @@ class Intake:
         users = dict.fromkeys((*self._store.waited(key), *(self._store.outdated(key) if known else ())))
         pause = min(_PAUSE, _SPREAD / max(1, len(users)))
         for index, user in enumerate(users):
-            self._queue.add(user, max(0, index - _AT_ONCE) * pause, Lane.RETRY)
+            self._queue.add(user, max(0, index - _AT_ONCE) * pause, Priority.RETRY)
 
 
-def _lane(wishes: Iterable[Hashable]) -> Lane:
+def _lane(wishes: Iterable[Hashable]) -> Priority:
     deleting = any(isinstance(wish, tuple) and wish[0] == "deleting" for wish in wishes)
-    return Lane.DELETION if deleting else Lane.URGENT
+    return Priority.DELETION if deleting else Priority.URGENT

@@ -165,7 +165,7 @@ class QueueSet(Generic[K]):
             self._discard(bundle)
         return True
 
-    def take(self, level: int, most: int) -> tuple[K, Seat[K]] | None:
+    def get(self, level: int, most: int) -> tuple[K, Seat[K]] | None:
         """Take the key whose turn it is at a level, and what it occupies until `give_back`; None if there is none.
 
         Only flows that occupy fewer seats than `most` get one.

@@ -17,12 +17,12 @@ from kopf._cogs.structs.references import Insights
 from kopf._core.reactor.observation import process_discovered_resource_event
 
 from qianfan_operator.api.common import GROUP, SECRET_NAME, VERSION
-from qianfan_operator.controller.event_handler import Intake
+from qianfan_operator.controller.event_handler import EventHandler
 from qianfan_operator.controller.session import Session
 from qianfan_operator.kube.access import Access
 from qianfan_operator.kube.client import decode_secret
 from qianfan_operator.kube.pages import MOST
-from qianfan_operator.network import trouble
+from qianfan_operator.network import blocker
 from qianfan_operator.telemetry import metrics
 
 log = logging.getLogger(__name__)
@@ -75,9 +75,9 @@ class Memo:
 class Watch:
     """Watches our kinds and the Secrets of the default name, until a signal ends the process."""
 
-    def __init__(self, plurals: Iterable[str], intake: Intake, access: Access, patience: float) -> None:
+    def __init__(self, plurals: Iterable[str], event_handler: EventHandler, access: Access, patience: float) -> None:
         """`patience`: seconds after which refused credentials end the watch."""
-        self._plurals, self._intake = tuple(plurals), intake
+        self._plurals, self._event_handler = tuple(plurals), event_handler
         self._access, self._patience = access, patience
         self._started = asyncio.Event()
         self._insights = Insights()
@@ -152,7 +152,7 @@ class Watch:
             raw = event["object"]
             if raw["metadata"]["name"] == SECRET_NAME:
                 metrics.LAST_EVENT.set_to_current_time()
-                self._intake.secret_seen(event["type"], raw, decode_secret(raw))
+                self._event_handler.secret_seen(event["type"], raw, decode_secret(raw))
 
         async def login(**_: Any) -> kopf.AiohttpSession:
             return self._connect()
@@ -187,12 +187,12 @@ class Watch:
         async def resource(event: Mapping[str, Any], **_: Any) -> None:
             metrics.LAST_EVENT.set_to_current_time()
             try:
-                self._intake.seen(plural, event["type"], event["object"])
+                self._event_handler.handle(plural, event["type"], event["object"])
             except Exception as error:  # kopf would log it, too, and then the object would never count as seen
                 log.exception("An event could not be taken in")
                 if event["type"] == "DELETED":
                     return
-                self._intake.unreadable(plural, event["object"], f"{type(error).__name__} in the operator")
+                self._event_handler.unreadable(plural, event["object"], f"{type(error).__name__} in the operator")
 
         kopf.on.event(GROUP, VERSION, plural, registry=registry, id=plural)(resource)
 
@@ -217,7 +217,7 @@ class Watch:
                         raw_event=changed, settings=self._settings, registry=registry, insights=self._insights
                     )
             except (aiohttp.ClientError, TimeoutError) as error:
-                log.warning("Could not check for missing CRDs", extra={"error": trouble(error)})
+                log.warning("Could not check for missing CRDs", extra={"error": blocker(error)})
             except Exception:
                 log.exception("Could not check for missing CRDs")
 

@@ -71,7 +71,7 @@ class InformerCheck:
         self._looked: dict[str, float | None] = dict.fromkeys(self._plurals)
         self._anew: set[str] = set()
 
-    def ailing(self) -> str:
+    def liveness_error(self) -> str:
         """Say which kind's watch has missed something for too long; empty if none has."""
         deaf = [plural for plural in self._plurals if self._worst(plural) >= self._patience]
         return f"the watch of {', '.join(deaf)} has missed something for {self._patience:g} s" if deaf else ""

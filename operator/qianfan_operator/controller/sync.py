@@ -24,7 +24,7 @@ class Lists(Protocol):
         """Tell every object of a kind, with its uid; raises KubeError."""
 
 
-class Listing:
+class InitialSync:
     """Compares what the API server listed once with what the watch has brought since, until nothing of it is missing.
 
     What was listed then is only ever crossed off: objects that come and go without end cannot hold anybody up.
@@ -35,7 +35,7 @@ class Listing:
         self._left: dict[Key, str] | None = None  # what is still to be seen, by its uid; None: nothing is listed yet
         self._read = False
 
-    def read(self) -> bool:
+    def has_synced(self) -> bool:
         """Say whether all objects have been seen since the start; a later gap of the watch takes nothing back."""
         return self._read
 

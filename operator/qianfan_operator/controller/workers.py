@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from qianfan_operator.api.keys import Key
 from qianfan_operator.controller.workqueue import WorkQueue
-from qianfan_operator.reconcile.priorities import Lane
-from qianfan_operator.reconcile.reconciler import Again, Engine
+from qianfan_operator.reconcile.priorities import Priority
+from qianfan_operator.reconcile.reconciler import Reconciler, Result
 from qianfan_operator.telemetry import metrics
 
 log = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ class Workers:
     """
 
     def __init__(
-        self, count: int, queue: WorkQueue[Key], engine: Engine, clock: Callable[[], float] = time.monotonic,
+        self, count: int, queue: WorkQueue[Key], engine: Reconciler, clock: Callable[[], float] = time.monotonic,
         *, shutdown: float = SHUTDOWN, stuck: float = STUCK,
     ) -> None:  # fmt: skip
         self._queue, self._engine, self._clock = queue, engine, clock
@@ -44,7 +44,7 @@ class Workers:
         for thread in self._threads:
             thread.start()
 
-    def ailing(self) -> str:
+    def liveness_error(self) -> str:
         """Say what keeps passes from being made that should be made; empty if nothing does.
 
         Whoever may reach the port reads it: the object that it is about is in the log.
@@ -97,17 +97,17 @@ class Workers:
         return max(0.0, (self._ends_by or 0.0) - less - self._clock())
 
     def _work(self) -> None:
-        while (key := self._queue.take()) is not None:
+        while (key := self._queue.get()) is not None:
             started = self._passes[key] = self._clock()
             self._due_since = None
             try:
                 again = self._engine.reconcile(key)
             except Exception:  # a thread that ends takes its key with it
                 log.exception("A pass failed", extra={"object": str(key)})
-                again = Again(_AGAIN, Lane.RETRY, "error")
+                again = Result(_AGAIN, Priority.RETRY, "error")
             finally:
                 del self._passes[key]
                 self._queue.done(key)
             metrics.passed(key.plural, again.result, self._clock() - started)
             if again.after is not None:
-                self._queue.add(key, again.after, again.lane)
+                self._queue.add(key, again.after, again.priority)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from qianfan_operator.controller.fair_queuing import QueueSet, Seat
-from qianfan_operator.reconcile.priorities import Lane
+from qianfan_operator.reconcile.priorities import Priority
 
 K = TypeVar("K", bound=Hashable)
 
@@ -24,7 +24,7 @@ _BEATS = 10  # a second: polls wait for the next one, so that some run in one go
 
 _URGENT, _RETRY, _POLL = range(3)  # the levels at which keys are served
 _LEVELS = (_URGENT, _RETRY, _POLL)
-_LEVEL_OF = {Lane.DELETION: _URGENT, Lane.URGENT: _URGENT, Lane.RETRY: _RETRY, Lane.POLL: _POLL}
+_LEVEL_OF = {Priority.DELETION: _URGENT, Priority.URGENT: _URGENT, Priority.RETRY: _RETRY, Priority.POLL: _POLL}
 _PASSED_OVER = {_URGENT: math.inf, _RETRY: 4, _POLL: 8}  # times in a row; then the level is served, if it can be
 
 
@@ -77,12 +77,12 @@ class WorkQueue(Generic[K]):
         self._workers = workers
         self._polls_at_once = max(1, workers - max(1, workers // 4))
         self._spent = _Spent(limit or RateLimit())
-        self._wanted: dict[K, tuple[float, Lane]] = {}
+        self._wanted: dict[K, tuple[float, Priority]] = {}
         self._later: list[tuple[float, int, K]] = []
         self._due: QueueSet[K] = QueueSet(len(_LEVELS), workers)
         self._kept: set[K] = set()  # due, but worked on just now
-        self._depth: Counter[Lane] = Counter()  # what is due, and kept, by lane
-        self._busy: dict[K, tuple[Lane, Seat[K]]] = {}
+        self._depth: Counter[Priority] = Counter()  # what is due, and kept, by lane
+        self._busy: dict[K, tuple[Priority, Seat[K]]] = {}
         self._polling = 0
         self._passed_over = dict.fromkeys(_LEVELS, 0)
         self._ticket = itertools.count()
@@ -90,22 +90,22 @@ class WorkQueue(Generic[K]):
         self._watcher: object | None = None  # the one worker that waits for the next key to be due
         self._closed = False
 
-    def add(self, key: K, after: float = 0.0, lane: Lane = Lane.URGENT) -> None:
+    def add(self, key: K, after: float = 0.0, priority: Priority = Priority.URGENT) -> None:
         """Ask for a pass over `key` in `after` seconds; an earlier or more urgent wish for it is kept."""
         due = self._clock() + after
-        if lane is Lane.POLL:
+        if priority is Priority.POLL:
             due = math.ceil(due * _BEATS) / _BEATS
         with self._changed:
             known = self._wanted.get(key)
             if known and known[0] <= due:
-                if lane < known[1]:
+                if priority < known[1]:
                     was_due = self._take_back(key, known[1])
-                    self._wanted[key] = (known[0], lane)
+                    self._wanted[key] = (known[0], priority)
                     if was_due:
-                        self._put(key, lane)
+                        self._put(key, priority)
                         self._changed.notify()  # a worker that may take no poll may take this
                 return
-            self._wanted[key] = (due, min(lane, known[1]) if known else lane)
+            self._wanted[key] = (due, min(priority, known[1]) if known else priority)
             entry = (due, next(self._ticket), key)
             heapq.heappush(self._later, entry)
             if len(self._later) > 2 * len(self._wanted) + 64:
@@ -114,7 +114,7 @@ class WorkQueue(Generic[K]):
                 self._watcher = None  # it waits too long now
                 self._changed.notify()
 
-    def take(self) -> K | None:
+    def get(self) -> K | None:
         """Wait for the next key that may be worked on; None when the queue is closed."""
         with self._changed:
             while not self._closed:
@@ -128,19 +128,19 @@ class WorkQueue(Generic[K]):
             return None
 
     def done(self, key: K) -> None:
-        """Give back a key that `take` handed out."""
+        """Give back a key that `get` handed out."""
         with self._changed:
-            lane, seat = self._busy.pop(key)
-            self._polling -= lane is Lane.POLL
+            priority, seat = self._busy.pop(key)
+            self._polling -= priority is Priority.POLL
             self._due.give_back(seat)
             if key in self._kept:
-                lane = self._wanted[key][1]
-                self._take_back(key, lane)
-                self._put(key, lane)
+                priority = self._wanted[key][1]
+                self._take_back(key, priority)
+                self._put(key, priority)
             if self._waiting():
                 self._changed.notify()
 
-    def drop(self, key: K) -> None:
+    def forget(self, key: K) -> None:
         """Forget what was asked for `key`."""
         with self._changed:
             if known := self._wanted.pop(key, None):
@@ -152,11 +152,11 @@ class WorkQueue(Generic[K]):
             self._closed = True
             self._changed.notify_all()
 
-    def depth(self) -> dict[Lane, int]:
+    def depth(self) -> dict[Priority, int]:
         """Count the keys that are due, by lane."""
         with self._changed:
             self._promote()
-            return {lane: self._depth[lane] for lane in Lane}
+            return {priority: self._depth[priority] for priority in Priority}
 
     def busy(self) -> int:
         """Count the keys that are being worked on."""
@@ -188,22 +188,22 @@ class WorkQueue(Generic[K]):
                 self._put(key, known[1])
         return None
 
-    def _put(self, key: K, lane: Lane) -> None:
+    def _put(self, key: K, priority: Priority) -> None:
         """Have a key wait for its turn from now on; one that is worked on waits for the end of that first."""
-        self._depth[lane] += 1
+        self._depth[priority] += 1
         if key in self._busy:
             self._kept.add(key)
             return
-        flow, level = self._flow(key), _LEVEL_OF[lane]
+        flow, level = self._flow(key), _LEVEL_OF[priority]
         if level == _URGENT and not self._spent.spend(flow, self._clock()):
             level = _RETRY
-        self._due.put(key, level, flow, self._account(key), first=lane is Lane.DELETION)
+        self._due.put(key, level, flow, self._account(key), first=priority is Priority.DELETION)
 
-    def _take_back(self, key: K, lane: Lane) -> bool:
+    def _take_back(self, key: K, priority: Priority) -> bool:
         """Have a key wait for its turn no more; say whether it did."""
         was_due = key in self._kept or self._due.remove(key)
         self._kept.discard(key)
-        self._depth[lane] -= was_due
+        self._depth[priority] -= was_due
         return was_due
 
     def _forget_old_wishes(self) -> None:
@@ -232,16 +232,16 @@ class WorkQueue(Generic[K]):
         open_ = [level for level in _LEVELS if level is not _POLL or self._polling < self._polls_at_once]
         overdue = [level for level in open_ if self._passed_over[level] >= _PASSED_OVER[level]]
         for level in (*overdue, *open_):
-            if not (found := self._due.take(level, self._most(level))):
+            if not (found := self._due.get(level, self._most(level))):
                 continue
             key, seat = found
             self._passed_over[level] = 0
             for other in open_:
                 if other > level and self._may_wait(other):
                     self._passed_over[other] += 1
-            lane = self._wanted.pop(key)[1]
-            self._depth[lane] -= 1
-            self._polling += lane is Lane.POLL
-            self._busy[key] = (lane, seat)
+            priority = self._wanted.pop(key)[1]
+            self._depth[priority] -= 1
+            self._polling += priority is Priority.POLL
+            self._busy[key] = (priority, seat)
             return key
         return None

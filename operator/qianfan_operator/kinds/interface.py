@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, TypeVar
 
 from qianfan_operator.api.common import Need, Pending, Resource
-from qianfan_operator.api.conditions import Synced, Verdict
-from qianfan_operator.api.keys import Key, Thing
+from qianfan_operator.api.conditions import ConditionSummary, Synced
+from qianfan_operator.api.keys import ExternalId, Key
 from qianfan_operator.api.reasons import Reason
 from qianfan_operator.cloud.account import Account
 from qianfan_operator.cloud.client import Client
@@ -39,7 +39,7 @@ class Want(enum.Enum):
     """What the spec asks beyond what is recorded."""
 
     NOTHING = enum.auto()
-    SURVEY = enum.auto()  # to know what there is: the status was wiped
+    RECOVER_STATUS = enum.auto()  # to know what there is: the status was wiped
     CREATE = enum.auto()
     ADOPT = enum.auto()  # take over what exists, which changes nothing in the cloud
     SWITCH = enum.auto()
@@ -48,7 +48,7 @@ class Want(enum.Enum):
 
 
 @dataclass(frozen=True)
-class Why:
+class Cause:
     """A reason with its sentence."""
 
     reason: Reason
@@ -68,14 +68,14 @@ class Observation:
     """What one look at the cloud found; `updates` is what it adds to the status."""
 
     phase: Phase
-    why: Why
+    why: Cause
     updates: Updates = field(default_factory=dict)
     others_working: bool = False  # runs of attempts that the spec does not select
     others_overdue: bool = False  # the first of them to be stopped has worked for as long as it may
     deadline_passed: bool = False
     looked: bool = False  # the cloud was really asked, and answered
     common: bool = False  # what was looked at is nobody's own: that keys see it proves nothing of their account
-    warning: Why | None = None  # something that a person should know and that changes nothing
+    warning: Cause | None = None  # something that a person should know and that changes nothing
 
 
 @dataclass(frozen=True)
@@ -83,14 +83,14 @@ class Plan:
     """What the spec asks beyond what is recorded, with the ids that its references gave."""
 
     want: Want
-    why: Why = Why(Reason.CREATING)
+    why: Cause = Cause(Reason.CREATING)
     inputs: Mapping[str, Any] = field(default_factory=dict)
     updates: Updates = field(default_factory=dict)  # what is settled without a change in the cloud: recorded at once
-    missing: Why | None = None  # a reference to what is not there any more, which changes nothing yet
+    missing: Cause | None = None  # a reference to what is not there any more, which changes nothing yet
 
 
 @dataclass(frozen=True)
-class Record:
+class UpdateStatus:
     """Write this, and come back at once."""
 
     updates: Updates
@@ -98,26 +98,26 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Hold:
+class Wait:
     """Nothing can be done now; say so, and come back after so many seconds (None: as usual)."""
 
-    verdict: Verdict
+    summary: ConditionSummary
     after: float | None = None
     updates: Updates = field(default_factory=dict)
 
 
-def confirming(seconds: float, what: str) -> Hold:
+def confirming(seconds: float, what: str) -> Wait:
     """Wait for the grace to be over, or for what else makes sure."""
-    return Hold(Verdict(False, Reason.CONFIRMING, what, reconciling=True, synced=Synced("Unknown")), seconds)
+    return Wait(ConditionSummary(False, Reason.CONFIRMING, what, reconciling=True, synced=Synced("Unknown")), seconds)
 
 
-def stalled(reason: Reason, message: str) -> Hold:
+def stalled(reason: Reason, message: str) -> Wait:
     """Wait for a person."""
-    return Hold(Verdict(False, reason, message, stalled=True, synced=Synced("False")))
+    return Wait(ConditionSummary(False, reason, message, stalled=True, synced=Synced("False")))
 
 
 @dataclass(frozen=True)
-class Pay:
+class Create:
     """Send a create that costs money or cannot be repeated blindly: by the protocol, and only by it."""
 
     operation: str
@@ -127,11 +127,11 @@ class Pay:
     attempt: int | None = None
 
 
-Step = Record | Hold | Pay  # what a kind can ask for
+Step = UpdateStatus | Wait | Create  # what a kind can ask for
 
 
 @dataclass(frozen=True)
-class Seen:
+class Present:
     """It is there: this is what to record."""
 
     updates: Updates
@@ -139,19 +139,19 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class NotThere:
+class Absent:
     """Two complete scans show its surroundings and not it: it was not made."""
 
 
 @dataclass(frozen=True)
-class CannotTell:
+class Unknown:
     """The cloud cannot say, or says what a person must resolve (Stalled)."""
 
-    why: Why
+    why: Cause
     nothing_made: bool = False  # it is certain that this intent made nothing, so that it ends here
 
 
-Found = Seen | NotThere | CannotTell  # what a look for an unconfirmed create can come to
+Found = Present | Absent | Unknown  # what a look for an unconfirmed create can come to
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ class Released:
     """Whether the cloud has let go; if not, why (and whether a person must act)."""
 
     done: bool
-    why: Why = Why(Reason.DELETING)
+    why: Cause = Cause(Reason.DELETING)
     stalled: bool = False
     updates: Updates = field(default_factory=dict)
     waits_for: tuple[Key, ...] = ()  # objects whose change may end the wait
@@ -175,7 +175,7 @@ class Adopt(enum.StrEnum):
 
 
 @dataclass(frozen=True)
-class World:
+class ReconcileContext:
     """What a kind may know besides its object. Times: `boot` in seconds, `now` as RFC 3339."""
 
     cluster: str
@@ -186,11 +186,11 @@ class World:
     chain: Callable[
         [Key], Iterator[Key]
     ]  # an object, what it waits for, what that waits for ...: from memory, may cycle
-    first_sight: Callable[[Hashable], float]  # when this process first saw a thing of this object (boot time)
+    first_seen_at: Callable[[Hashable], float]  # when this process first saw a thing of this object (boot time)
     ask_once: Callable[[Hashable, Hashable, Callable[[], bool]], bool]
     """Sends a request to end a thing that is in a state, unless the cloud has accepted it; says whether it does."""
     begun: int  # the highest attempt of a job that this process has seen begun; 0 if its status was wiped since
-    touched: int  # the last version in which others may have changed more than annotations and labels
+    foreign_version: int  # the last version in which others may have changed more than annotations and labels
     claims: dict[Hashable, Any]  # what this process has made for it for free, and announced nothing paid for since
     users_of: Callable[[Key], tuple[Key, ...]]  # the objects that refer to a key
     serving: Callable[[Key], tuple[Key, ...]]  # those of them that need it to stay, from memory
@@ -201,12 +201,14 @@ class World:
     names: Callable[[str, str], tuple[str, ...]]  # of the objects that are known, by plural and namespace
     exists: Callable[[Key], bool]
     """Says from memory whether an object is there; True as long as not all objects were seen. It wakes who asked."""
-    witness: Callable[[str], tuple[str, str] | None]  # string ids of a task and its run that V1 made under an account
+    list_probe: Callable[
+        [str], tuple[str, str] | None
+    ]  # string ids of a task and its run that V1 made under an account
     altered: bool = False  # somebody else has changed the status: what is recorded as ended is looked at once more
 
     def grace_left(self, *seen: Hashable) -> float:
         """Seconds until a look-up may conclude "none" from what was first seen then (design 5.5); 0 when it may."""
-        return max(0.0, self.first_sight(seen) + self.grace - self.boot)
+        return max(0.0, self.first_seen_at(seen) + self.grace - self.boot)
 
 
 class Kind(ABC, Generic[R]):
@@ -225,18 +227,18 @@ class Kind(ABC, Generic[R]):
         """The objects that this one refers to."""
 
     @abstractmethod
-    def holds(self, status: Any) -> frozenset[Thing]:
+    def holds(self, status: Any) -> frozenset[ExternalId]:
         """The things in the cloud that a status records and no other object may act on (design 5.11)."""
 
     def complete(self, status: Any) -> bool:
         """Say whether a status tells what its object has in the cloud; else only marks may tell it."""
         return bool(self.holds(status))
 
-    def takes(self, status: Any) -> frozenset[Thing]:
+    def takes(self, status: Any) -> frozenset[ExternalId]:
         """Return those of them that were taken over instead of created."""
         return self.holds(status) if status.adopted else frozenset()
 
-    def made_last(self, status: Any) -> frozenset[Thing]:
+    def made_last(self, status: Any) -> frozenset[ExternalId]:
         """Return those of them that the recorded account stands for: keys that see one of them open that account."""
         return self.holds(status)
 
@@ -245,25 +247,25 @@ class Kind(ABC, Generic[R]):
         """The places in the cloud where the open intent may have made something; comparable with `places`."""
 
     @abstractmethod
-    def places(self, status: Any, things: Container[Thing]) -> frozenset[Hashable]:
+    def places(self, status: Any, things: Container[ExternalId]) -> frozenset[Hashable]:
         """The places of recorded things."""
 
     @abstractmethod
-    def reads(self, account: Account, status: Any, thing: Thing) -> bool:
+    def reads(self, account: Account, status: Any, thing: ExternalId) -> bool:
         """Say whether keys see the recorded thing itself, and not another one of the same integer; raises CloudError.
 
         By its string, if that is known, for no other account has that; else by what else is known of it.
         """
 
     @abstractmethod
-    def mark_of(self, account: Account, status: Any, thing: Thing) -> Mark | None:
+    def mark_of(self, account: Account, status: Any, thing: ExternalId) -> Mark | None:
         """Read the mark of a recorded thing; None if it has none. Raises CloudError, `unsupported` without V2."""
 
     @abstractmethod
-    def disown(self, status: Any, lost: Container[Thing]) -> Updates:
+    def disown(self, status: Any, lost: Container[ExternalId]) -> Updates:
         """Forget what is recorded of things that others have."""
 
-    def without(self, resource: R, updates: Updates, lost: Container[Thing]) -> Updates:
+    def without(self, resource: R, updates: Updates, lost: Container[ExternalId]) -> Updates:
         """Leave out of what is to be recorded what others hold, as far as the rest has a sense without it."""
         return updates
 
@@ -291,32 +293,32 @@ class Kind(ABC, Generic[R]):
         """Return the highest attempt that was begun, None if the status does not tell; jobs only."""
         return None
 
-    def evidence(self, status: Any) -> tuple[str, str] | None:
+    def list_probe_of(self, status: Any) -> tuple[str, str] | None:
         """Return the strings of a task and its run that V1 made: a list that shows them shows runs; jobs only."""
         return None
 
     @abstractmethod
-    def plan(self, world: World, resource: R) -> Plan:
+    def plan(self, ctx: ReconcileContext, resource: R) -> Plan:
         """Say what the spec asks beyond what is recorded. Reads referenced objects only if it must."""
 
     @abstractmethod
-    def recall(self, resource: R) -> Observation:
+    def observe_recorded(self, resource: R) -> Observation:
         """Say what the record alone tells, without a look."""
 
     @abstractmethod
-    def observe(self, world: World, account: Account, resource: R) -> Observation:
+    def observe(self, ctx: ReconcileContext, account: Account, resource: R) -> Observation:
         """Look at what is recorded; changes nothing."""
 
     def select(self, resource: R) -> Updates:
         """Make current what the spec selects of what is recorded, without a call; nothing that works is left for it."""
         return {}
 
-    def survey(self, world: World, account: Account, resource: R, plan: Plan) -> Step:
+    def recover_status(self, ctx: ReconcileContext, account: Account, resource: R, plan: Plan) -> Step:
         """Complete a record that was wiped from what the cloud shows; makes nothing."""
         raise AssertionError(f"a {resource.kind} plans no survey")
 
     @abstractmethod
-    def create(self, world: World, account: Account, resource: R, plan: Plan) -> Step:
+    def create(self, ctx: ReconcileContext, account: Account, resource: R, plan: Plan) -> Step:
         """Make the next missing thing, or say what to pay for."""
 
     def begin(self, resource: R) -> Updates:
@@ -328,11 +330,11 @@ class Kind(ABC, Generic[R]):
         return {}
 
     @abstractmethod
-    def landed(self, resource: R, pending: Pending, reply: Any) -> Updates:
+    def status_after_create(self, resource: R, pending: Pending, reply: Any) -> Updates:
         """Turn the reply of a paid create into what is recorded."""
 
     @abstractmethod
-    def bound(self, resource: R, pending: Pending) -> tuple[object, ...] | None:
+    def recorded_ids(self, resource: R, pending: Pending) -> tuple[object, ...] | None:
         """The ids that are recorded for what an intent is about, comparable with `ids_of`; None if there are none."""
 
     @abstractmethod
@@ -344,7 +346,7 @@ class Kind(ABC, Generic[R]):
         return False
 
     @abstractmethod
-    def look(self, world: World, account: Account, resource: R, pending: Pending) -> Found:
+    def look(self, ctx: ReconcileContext, account: Account, resource: R, pending: Pending) -> Found:
         """Look for what an intent may have made; called when its grace is over."""
 
     @abstractmethod
@@ -356,14 +358,14 @@ class Kind(ABC, Generic[R]):
         return bool(resource.status.adopted)
 
     @abstractmethod
-    def release(self, world: World, account: Account, resource: R) -> Released:
+    def release(self, ctx: ReconcileContext, account: Account, resource: R) -> Released:
         """Stop or delete in the cloud what deleting the object must not leave behind; asking twice is harmless."""
 
-    def stop(self, world: World, account: Account, resource: R, *, selected: bool) -> Updates:
+    def stop(self, ctx: ReconcileContext, account: Account, resource: R, *, selected: bool) -> Updates:
         """Stop what the spec selects, or what it does not and that works, or say what to record first; jobs only."""
         raise AssertionError(f"a {resource.kind} cannot be stopped")
 
-    def switch(self, world: World, account: Account, resource: R, plan: Plan) -> Step:
+    def switch(self, ctx: ReconcileContext, account: Account, resource: R, plan: Plan) -> Step:
         """Bring another version behind the same endpoint; only services can."""
         raise AssertionError(f"a {resource.kind} cannot be switched")
 

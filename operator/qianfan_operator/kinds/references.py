@@ -11,7 +11,7 @@ from qianfan_operator.api.keys import Key
 from qianfan_operator.api.model import QianfanModel
 from qianfan_operator.api.reasons import Reason
 from qianfan_operator.api.references import JobRef, RunSource
-from qianfan_operator.kinds.interface import Phase, Plan, Want, Why, World
+from qianfan_operator.kinds.interface import Cause, Phase, Plan, ReconcileContext, Want
 from qianfan_operator.kinds.job.runs import phase_of
 
 LONGEST_CHAIN = 100
@@ -20,30 +20,30 @@ LONGEST_CHAIN = 100
 RunIds = dict[str, Any]  # taskId, taskUuid, jobId, jobUuid: what is known of a run
 
 
-def run_of(world: World, resource: Resource, source: RunSource, why: Why) -> Plan:
+def run_of(ctx: ReconcileContext, resource: Resource, source: RunSource, why: Cause) -> Plan:
     """Resolve a finished run: by `run` as it is written, by `jobRef` once that job has succeeded."""
     if source.run is not None:
         return Plan(Want.CREATE, why, {"run": _split(source.run.task_id, source.run.job_id)})
     if source.job_ref is None:
-        return Plan(Want.BLOCKED, Why(Reason.INVALID_SPEC, "spec.source must name a jobRef or a run."))
-    job = world.fetch(Key(QianfanJob.plural, resource.metadata.namespace, source.job_ref.name))
+        return Plan(Want.BLOCKED, Cause(Reason.INVALID_SPEC, "spec.source must name a jobRef or a run."))
+    job = ctx.fetch(Key(QianfanJob.plural, resource.metadata.namespace, source.job_ref.name))
     return run_of_job(job, source.job_ref, why)
 
 
-def run_of_job(job: Resource | None, ref: JobRef, why: Why) -> Plan:
+def run_of_job(job: Resource | None, ref: JobRef, why: Cause) -> Plan:
     """Resolve the run of a job as it was read, None if it is not there, once it has succeeded."""
     if not isinstance(job, QianfanJob):
         return _wait(f"QianfanJob {ref.name} does not exist.")
     return _attempt_of(job, ref, why)
 
 
-def version_of(world: World, resource: Resource, name: str, why: Why) -> Plan:
+def version_of(ctx: ReconcileContext, resource: Resource, name: str, why: Cause) -> Plan:
     """Resolve the current version of a QianfanModel, once it is Ready."""
-    model = world.fetch(Key(QianfanModel.plural, resource.metadata.namespace, name))
+    model = ctx.fetch(Key(QianfanModel.plural, resource.metadata.namespace, name))
     if not isinstance(model, QianfanModel):
         return _wait(f"QianfanModel {name} does not exist.")
-    if trouble := not_met(model, READY):
-        return trouble
+    if blocker := not_met(model, READY):
+        return blocker
     status = model.status
     ids = {
         "modelId": status.model_id, "modelIdStr": status.model_id_str,
@@ -52,16 +52,16 @@ def version_of(world: World, resource: Resource, name: str, why: Why) -> Plan:
     return Plan(Want.CREATE, why, ids)
 
 
-def missing(world: World, resource: Resource, plural: str, name: str, goes_on: str) -> Why | None:
+def missing(ctx: ReconcileContext, resource: Resource, plural: str, name: str, goes_on: str) -> Cause | None:
     """Say that an object which was there is not any more, and that what was made of it goes on; None if it is there."""
-    if world.exists(Key(plural, resource.metadata.namespace, name)):
+    if ctx.exists(Key(plural, resource.metadata.namespace, name)):
         return None
     kind = {one.plural: one.kind for one in (QianfanJob, QianfanModel)}[plural]
     message = f"{kind} {name}, which spec.source names, does not exist any more. {goes_on}"
-    return Why(Reason.DEPENDENCY_NOT_READY, f"{message} Create it again, or change spec.source.")
+    return Cause(Reason.DEPENDENCY_NOT_READY, f"{message} Create it again, or change spec.source.")
 
 
-def waits_for_ever(world: World, resource: Resource, name: str, plan: Plan, field: str) -> Plan | None:
+def waits_for_ever(ctx: ReconcileContext, resource: Resource, name: str, plan: Plan, field: str) -> Plan | None:
     """Say so if what `field` names, an object of the same kind, waits for this one, or for more than may be.
 
     Only of an object that cannot go on yet (`plan`). All but the direct reference is known from memory.
@@ -69,7 +69,7 @@ def waits_for_ever(world: World, resource: Resource, name: str, plan: Plan, fiel
     if plan.want is Want.CREATE:
         return None
     own, first = (Key(resource.plural, resource.metadata.namespace, one) for one in (resource.metadata.name, name))
-    chain = tuple(itertools.islice(world.chain(first), LONGEST_CHAIN + 1))
+    chain = tuple(itertools.islice(ctx.chain(first), LONGEST_CHAIN + 1))
     if own in chain:
         return failed(f"{field} leads back to the object itself.")
     if plan.want is Want.WAIT and len(chain) > LONGEST_CHAIN:
@@ -78,7 +78,7 @@ def waits_for_ever(world: World, resource: Resource, name: str, plan: Plan, fiel
     return None
 
 
-def _attempt_of(job: QianfanJob, ref: JobRef, why: Why) -> Plan:
+def _attempt_of(job: QianfanJob, ref: JobRef, why: Cause) -> Plan:
     status = job.status
     if ref.attempt is None or ref.attempt == job.spec.attempt:
         return not_met(job, SUCCEEDED) or Plan(Want.CREATE, why, {"run": _ids(status)})
@@ -133,9 +133,9 @@ def _split(task_id: int | str, job_id: int | str) -> RunIds:
 
 
 def _wait(message: str) -> Plan:
-    return Plan(Want.WAIT, Why(Reason.DEPENDENCY_NOT_READY, message))
+    return Plan(Want.WAIT, Cause(Reason.DEPENDENCY_NOT_READY, message))
 
 
 def failed(message: str) -> Plan:
     """Say that a reference cannot be used as it is, which a person must mend."""
-    return Plan(Want.BLOCKED, Why(Reason.DEPENDENCY_FAILED, message))
+    return Plan(Want.BLOCKED, Cause(Reason.DEPENDENCY_FAILED, message))

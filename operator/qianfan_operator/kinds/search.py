@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from qianfan_operator.kinds.interface import World
+from qianfan_operator.kinds.interface import ReconcileContext
 
 T = TypeVar("T")
 F = TypeVar("F")
@@ -33,7 +33,12 @@ class Unfinished:
 
 
 def search(
-    world: World, purpose: str, what: str, rounds: int, things: Callable[[], Iterable[T]], look: Callable[[T], F | None]
+    ctx: ReconcileContext,
+    purpose: str,
+    what: str,
+    rounds: int,
+    things: Callable[[], Iterable[T]],
+    look: Callable[[T], F | None],
 ) -> F | Unfinished | None:
     """Return the first that `look` finds among `things`, None if so many rounds show none.
 
@@ -42,9 +47,9 @@ def search(
     there is one search at a time; it begins anew for another `what`.
     """
     place, looked = ("search", purpose), 0
-    at: _Round | None = world.claims.get(place)
+    at: _Round | None = ctx.claims.get(place)
     if at is None or at.what != what:
-        at = world.claims[place] = _Round(what)
+        at = ctx.claims[place] = _Round(what)
     while True:
         for thing in sorted(things(), key=_rank):
             rank = _rank(thing)
@@ -55,11 +60,11 @@ def search(
                     return Unfinished()
                 looked += 1
             if (found := look(thing)) is not None:
-                del world.claims[place]
+                del ctx.claims[place]
                 return found
             at.after = max(at.after, rank)
         if at.number == rounds:
-            del world.claims[place]
+            del ctx.claims[place]
             return None
         at.number, at.after = at.number + 1, _BEGIN
 

@@ -1,17 +1,17 @@
 """Sentences that the kinds share."""
 
 from qianfan_operator.api.reasons import Reason
-from qianfan_operator.kinds.interface import Why
+from qianfan_operator.kinds.interface import Cause
 
 
-def already_bound(held: str, named: str) -> Why:
+def already_bound(held: str, named: str) -> Cause:
     """Say that `adopt` asks for something else than what is held, which is never exchanged."""
     ways = "Remove spec.adopt; another object can take that over."
-    return Why(Reason.ALREADY_BOUND, f"This object holds {held}, and spec.adopt names {named}. {ways}")
+    return Cause(Reason.ALREADY_BOUND, f"This object holds {held}, and spec.adopt names {named}. {ways}")
 
 
-def unknown(what: str, word: str | None, page: str | None) -> Why:
+def unknown(what: str, word: str | None, page: str | None) -> Cause:
     """Say that the cloud uses a word that is not in the tables of this version, and where it can be looked up."""
     where = f"the console: {page}" if page else "the console"
     message = f"{what} is in a state that this version of the operator does not know: {word!r}; look into {where}"
-    return Why(Reason.UNKNOWN_STATE, message)
+    return Cause(Reason.UNKNOWN_STATE, message)

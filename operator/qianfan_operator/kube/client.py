@@ -21,9 +21,9 @@ from qianfan_operator.api.keys import Key
 from qianfan_operator.kube.access import Access
 from qianfan_operator.kube.decoder import decode, decode_object, decode_page, readable
 from qianfan_operator.kube.pages import LARGEST_OBJECT, PageSize
-from qianfan_operator.network import address, trouble
+from qianfan_operator.network import address, blocker
 from qianfan_operator.retry_after import retry_after
-from qianfan_operator.telemetry.redacted import Sealed
+from qianfan_operator.telemetry.redacted import RedactedDict
 
 TIMEOUT = (3.0, 10.0)  # seconds to connect, to read
 _KEYS = (ACCESS_KEY, SECRET_KEY)
@@ -71,7 +71,7 @@ class Conflict(KubeError):
     """The object changed since it was read (HTTP 409); the pass starts again."""
 
 
-class Outrun(Conflict):
+class ConflictRetriesExhausted(Conflict):
     """Others wrote annotations or labels of the object between each read and write: nothing failed."""
 
 
@@ -157,7 +157,7 @@ class Kube:
         body = {"metadata": {"resourceVersion": resource_version, "finalizers": finalizers}}
         return self._call("PATCH", key.plural, key.namespace, key.name, query=_MANAGER, body=body)
 
-    def secret(self, namespace: str, name: str) -> Sealed:
+    def secret(self, namespace: str, name: str) -> RedactedDict:
         """Read the keys in a Secret."""
         return decode_secret(self._call("GET", "secrets", namespace, name))
 
@@ -256,7 +256,7 @@ class Kube:
                 self._access.refused()
             raise _ERRORS.get(error.status, KubeError)(f"{method} {path}: {error.status} {error.reason}") from error
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise Unreachable(f"{method} {path}: {self._reached()}: {trouble(error)}") from error
+            raise Unreachable(f"{method} {path}: {self._reached()}: {blocker(error)}") from error
         if response.status == 401:
             self._access.refused()
         if not 200 <= response.status < 300:
@@ -310,10 +310,10 @@ def own_namespace() -> str:
         return "qianfan-system"
 
 
-def decode_secret(raw: Mapping[str, Any]) -> Sealed:
+def decode_secret(raw: Mapping[str, Any]) -> RedactedDict:
     """Take the keys that we need, and nothing else, out of a Secret; what is no UTF-8 text becomes what is no key."""
     data = raw.get("data") or {}
-    return Sealed(
+    return RedactedDict(
         {name: base64.b64decode(data[name]).decode(errors="replace").strip() for name in _KEYS if data.get(name)}
     )
 

@@ -47,7 +47,7 @@ class Leases(Protocol):
         """Replace a Lease as it was read; Conflict if it has changed since."""
 
 
-class Alone:
+class NoElection:
     """The only candidate: it leads from its start to its end."""
 
     def leading(self) -> bool:
@@ -186,9 +186,9 @@ class Election:
         self._until = None
         return Lost(why)
 
-    def _tell(self, trouble: KubeError | None) -> None:
+    def _tell(self, blocker: KubeError | None) -> None:
         """Log what is wrong when it begins, not with each turn; that another was faster is not wrong."""
-        words = "" if trouble is None or isinstance(trouble, Conflict) else str(trouble)
+        words = "" if blocker is None or isinstance(blocker, Conflict) else str(blocker)
         if words and words != self._trouble:
             log.warning("The Lease could not be read or written", extra={"error": words})
         self._trouble = words

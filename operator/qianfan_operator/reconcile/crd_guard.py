@@ -10,7 +10,7 @@ from datetime import datetime
 
 from qianfan_operator.api.common import GROUP, Metadata, Resource
 from qianfan_operator.api.reasons import Reason
-from qianfan_operator.kinds.interface import Why
+from qianfan_operator.kinds.interface import Cause
 from qianfan_operator.kube.client import Forbidden, Kube, NotFound
 
 _LEFT = "What this object made is left in the cloud as it is, and may go on costing"
@@ -22,7 +22,7 @@ class CrdGuard:
     def __init__(self, kube: Kube) -> None:
         self._kube = kube
 
-    def leaving(self, resource: Resource) -> Why | None:
+    def leaving(self, resource: Resource) -> Cause | None:
         """Say why an object that is being deleted is let go without the cloud; None: it was deleted for itself.
 
         The reason is DELETION_BLOCKED where the operator may not read the CRD: then nothing is released.
@@ -34,8 +34,8 @@ class CrdGuard:
                 f"The operator may not read the CRD {_name(resource)}, which tells whether this object was deleted for "
                 "itself. Nothing is stopped or deleted in the cloud until it may: apply deploy/access of this version."
             )
-            return Why(Reason.DELETION_BLOCKED, message)
-        return Why(Reason.ORPHANED, f"{cause} {_LEFT}{_ids(resource)}.") if cause else None
+            return Cause(Reason.DELETION_BLOCKED, message)
+        return Cause(Reason.ORPHANED, f"{cause} {_LEFT}{_ids(resource)}.") if cause else None
 
     def went(self, resource: Resource) -> bool:
         """Say whether an object that is gone went, as far as can be known, with its CRD."""

@@ -15,11 +15,11 @@ from qianfan_operator.api.reasons import Reason
 from qianfan_operator.cloud.access_key import AccessKey, may_be_access_key, may_be_key
 from qianfan_operator.cloud.account import Account
 from qianfan_operator.cloud.client import Client
-from qianfan_operator.kinds.interface import Why
+from qianfan_operator.kinds.interface import Cause
 from qianfan_operator.kube.client import Forbidden, Kube, NotFound
-from qianfan_operator.reconcile.policy import Trouble
+from qianfan_operator.reconcile.policy import Blocker
 from qianfan_operator.selector import Selector
-from qianfan_operator.telemetry.redacted import Sealed
+from qianfan_operator.telemetry.redacted import RedactedDict
 
 Where = tuple[str, str]
 """Namespace and name of a Secret."""
@@ -29,7 +29,7 @@ LABELS_FOR = 30.0  # seconds that the labels of a namespace are believed
 _REMEMBERED = 4096  # namespaces whose labels were read, and pairs of keys of one account; more are only asked for again
 _SWEPT = 256  # Secrets that need no sweep
 REFUSALS, REFUSED_FOR = 3, 60.0  # keys are edited in two steps, and the cloud's IAM lags
-_NO_SECRET = Why(Reason.INVALID_SPEC, f"spec.credentialsRef.name {IN_WORDS}.")
+_NO_SECRET = Cause(Reason.INVALID_SPEC, f"spec.credentialsRef.name {IN_WORDS}.")
 _NO_KEYS = frozenset({Reason.CREDENTIALS_NOT_FOUND, Reason.CREDENTIALS_FORBIDDEN, Reason.CREDENTIALS_INVALID})
 TRY_AGAIN = 10.0  # seconds after which refused keys are tried again, even if nothing but a create would show them good
 
@@ -39,8 +39,8 @@ class Access:
     """An account, or the trouble with getting one."""
 
     account: Account | None
-    trouble: Trouble = Trouble.NONE
-    why: Why = Why(Reason.CREDENTIALS_NOT_FOUND)
+    blocker: Blocker = Blocker.NONE
+    why: Cause = Cause(Reason.CREDENTIALS_NOT_FOUND)
     again: float | None = None
     """Seconds after which to ask again, if nothing tells when that is worth it."""
     own: bool = True
@@ -64,7 +64,7 @@ class _Labels:
 
 @dataclass
 class _Secret:
-    data: Sealed | None  # None: the Secret is not there
+    data: RedactedDict | None  # None: the Secret is not there
     read_at: float
     seen_at: float | None  # when it was last seen, None if never
     told: bool = True  # whether the users of these keys were told that they are other ones
@@ -80,7 +80,7 @@ class _Secret:
     @property
     def keys(self) -> AccessKey | None:
         """The key pair, if it may be one."""
-        data = self.data or Sealed()
+        data = self.data or RedactedDict()
         pair = data.get(ACCESS_KEY, ""), data.get(SECRET_KEY, "")
         return AccessKey(*pair) if may_be_access_key(pair[0]) and may_be_key(pair[1]) else None
 
@@ -132,7 +132,7 @@ class Credentials:
         secrets = filter(None, map(self._secrets.get, sources))
         return next((secret.keys.account for secret in secrets if secret.keys), None)
 
-    def changed(self, namespace: str, name: str, data: Sealed | None, *, listed: bool = False) -> bool:
+    def changed(self, namespace: str, name: str, data: RedactedDict | None, *, listed: bool = False) -> bool:
         """Take over what the watch saw (None: deleted); say whether the users must be told of other keys.
 
         `listed`: it was seen in a listing. Nobody has waited for what is in the first one.
@@ -259,7 +259,7 @@ class Credentials:
     def access(self, resource: Resource) -> Access:
         """Resolve the account of an object; raises KubeError if the API server cannot be asked just now."""
         if not self.sources(resource):
-            return Access(None, Trouble.STALL, _NO_SECRET)
+            return Access(None, Blocker.STALL, _NO_SECRET)
         where, secret, labels = self._find(resource)
         own = where[0] == resource.metadata.namespace
         if (keys := secret.keys) and (labels is None or labels.selected):
@@ -271,15 +271,15 @@ class Credentials:
             lasting = self._lasts(secret)
             whose = f"keys in Secret {where[1]}" if own else "operator's own keys"
             words = f" {secret.words}" if secret.words else ""
-            why = Why(Reason.CREDENTIALS_INVALID, f"The cloud refuses the {whose}; correct them.{words}")
-            return Access(account, Trouble.STALL if lasting else Trouble.WAIT, why, own=own)
+            why = Cause(Reason.CREDENTIALS_INVALID, f"The cloud refuses the {whose}; correct them.{words}")
+            return Access(account, Blocker.STALL if lasting else Blocker.WAIT, why, own=own)
         if resource.metadata.deletion_timestamp and (kept := self._kept(resource)):
             return kept
         if labels is not None and not labels.selected:
-            return Access(None, Trouble.STALL, self._not_selected(resource, labels), REREAD, own=False)
+            return Access(None, Blocker.STALL, self._not_selected(resource, labels), REREAD, own=False)
         secret.doubted = True
-        trouble = self._patience(resource, where, secret)
-        return Access(None, trouble, _absent(where, secret), own=own)
+        blocker = self._patience(resource, where, secret)
+        return Access(None, blocker, _absent(where, secret), own=own)
 
     def _kept(self, resource: Resource) -> Access | None:
         """Find the keys that were in use last, so that what they made can be ended without a Secret.
@@ -372,7 +372,7 @@ class Credentials:
                 self._labels = {name: one for name, one in self._labels.items() if began - one.read_at < LABELS_FOR}
         return found
 
-    def _not_selected(self, resource: Resource, labels: _Labels) -> Why:
+    def _not_selected(self, resource: Resource, labels: _Labels) -> Cause:
         """Say what the namespace lacks to use the default credentials, and who can mend it."""
         namespace, selector = resource.metadata.namespace, self._default.selector.text if self._default else ""
         if labels.forbidden:
@@ -380,7 +380,7 @@ class Credentials:
         else:
             way = f"label the namespace (selector: {selector})"
         message = _not_found((namespace, resource.spec.credentials_ref.name))
-        return Why(Reason.CREDENTIALS_FORBIDDEN, f"{message}, or ask an administrator to {way}.")
+        return Cause(Reason.CREDENTIALS_FORBIDDEN, f"{message}, or ask an administrator to {way}.")
 
     def _read(self, where: Where) -> _Secret:
         with self._lock:
@@ -394,7 +394,7 @@ class Credentials:
     def _fetched(self, where: Where) -> _Secret:
         """Read a Secret from the API server; raises KubeError."""
         try:
-            data: Sealed | None = self._kube.secret(*where)
+            data: RedactedDict | None = self._kube.secret(*where)
             forbidden = False
         except (NotFound, Forbidden) as error:
             data, forbidden = None, isinstance(error, Forbidden)
@@ -404,7 +404,7 @@ class Credentials:
             self._sweep()
             return secret
 
-    def _take(self, where: Where, data: Sealed | None) -> _Secret:
+    def _take(self, where: Where, data: RedactedDict | None) -> _Secret:
         """Take over a Secret as it is now; other keys begin with a clean record. Needs the lock."""
         known = self._secrets.get(where)
         if known and known.data == data:
@@ -425,11 +425,11 @@ class Credentials:
                 self._replace(where, last)
             return last
 
-    def _patience(self, resource: Resource, where: Where, secret: _Secret) -> Trouble:
+    def _patience(self, resource: Resource, where: Where, secret: _Secret) -> Blocker:
         if resource.metadata.deletion_timestamp:  # whoever waits for the end is told the way out at once
-            return Trouble.STALL
+            return Blocker.STALL
         missed = None if _misses_keys(resource, STALLED) else self.first_missed(resource, where)
-        return Trouble.WAIT if self._lately(secret.seen_at, missed) else Trouble.STALL
+        return Blocker.WAIT if self._lately(secret.seen_at, missed) else Blocker.STALL
 
     def _lately(self, *moments: float | None) -> bool:
         return any(moment is not None and self._boot() - moment < self._wait for moment in moments)
@@ -450,7 +450,7 @@ def _not_found(where: Where) -> str:
     return f"Secret {name} not found in namespace {namespace}. Create it with {ACCESS_KEY} and {SECRET_KEY}"
 
 
-def _absent(where: Where, secret: _Secret) -> Why:
+def _absent(where: Where, secret: _Secret) -> Cause:
     """Say why a Secret gives no keys, and what to do."""
     namespace, name = where
     if secret.forbidden:
@@ -458,14 +458,14 @@ def _absent(where: Where, secret: _Secret) -> Why:
             f"The operator may not read Secret {name}. In namespace {namespace}, bind its service account to a Role"
             f" that allows `get` on secrets with resourceNames [{name}]."
         )
-        return Why(Reason.CREDENTIALS_FORBIDDEN, message)
+        return Cause(Reason.CREDENTIALS_FORBIDDEN, message)
     if secret.data is None:
-        return Why(Reason.CREDENTIALS_NOT_FOUND, f"{_not_found(where)}.")
+        return Cause(Reason.CREDENTIALS_NOT_FOUND, f"{_not_found(where)}.")
     if missing := [key for key in (ACCESS_KEY, SECRET_KEY) if not secret.data.get(key)]:
-        return Why(Reason.CREDENTIALS_NOT_FOUND, f"Secret {name} lacks {' and '.join(missing)}.")
+        return Cause(Reason.CREDENTIALS_NOT_FOUND, f"Secret {name} lacks {' and '.join(missing)}.")
     fits = {ACCESS_KEY: may_be_access_key, SECRET_KEY: may_be_key}
     wrong = [key for key, may_be in fits.items() if not may_be(secret.data[key])]
     verb = "is not a valid key" if len(wrong) == 1 else "are not valid keys"
     rules = "A key has at most 256 printable ASCII characters without spaces; an access key has no `/`"
     message = f"{' and '.join(wrong)} in Secret {name} {verb}. {rules}."
-    return Why(Reason.CREDENTIALS_INVALID, message)
+    return Cause(Reason.CREDENTIALS_INVALID, message)

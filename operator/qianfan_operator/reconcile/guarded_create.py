@@ -12,20 +12,30 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from qianfan_operator.api.common import Pending, Unreadable
-from qianfan_operator.api.conditions import Synced, Verdict
+from qianfan_operator.api.conditions import ConditionSummary, Synced
 from qianfan_operator.api.keys import Key, same
 from qianfan_operator.api.reasons import Reason
 from qianfan_operator.cloud.account import Account
 from qianfan_operator.cloud.deadlines import cloud_now
 from qianfan_operator.cloud.errors import CloudError
-from qianfan_operator.kinds.interface import CannotTell, Hold, Pay, Record, Seen, Updates, Why, World, confirming
+from qianfan_operator.kinds.interface import (
+    Cause,
+    Create,
+    Present,
+    ReconcileContext,
+    Unknown,
+    Updates,
+    UpdateStatus,
+    Wait,
+    confirming,
+)
 from qianfan_operator.kube.client import Conflict, KubeError
 from qianfan_operator.reconcile import repeating
 from qianfan_operator.reconcile.crd_guard import CrdGuard
-from qianfan_operator.reconcile.managed_object import Subject
-from qianfan_operator.reconcile.ownership import Claims, Unknown
+from qianfan_operator.reconcile.managed_object import ManagedObject
+from qianfan_operator.reconcile.ownership import Ownership, OwnershipUnknown
 from qianfan_operator.telemetry import caller
-from qianfan_operator.telemetry.caller import Cause
+from qianfan_operator.telemetry.caller import ChangeCause
 
 log = logging.getLogger(__name__)
 _AGAIN = 10.0  # seconds, in which the process that sent a create may have written what it made
@@ -34,7 +44,7 @@ _TRIES = 5  # of writing ids through conflicts within one pass; the next pass go
 
 
 @dataclass(frozen=True)
-class Landing:
+class CreateResult:
     """What came of an intent and is not written yet: the cloud's reply, or None for a proven refusal."""
 
     uid: str
@@ -50,14 +60,14 @@ class Unfinished(Exception):
     """What was made for an object that is gone could not be stopped yet: its key must come again."""
 
 
-class Protocol:
+class GuardedCreates:
     """The create protocol. `leading` says whether this process may start something; `nonce` makes names of intents."""
 
     def __init__(self, leading: Callable[[], bool], nonce: Callable[[], str]) -> None:
         self._leading, self._nonce = leading, nonce
-        self._landings: dict[Key, Landing] = {}
+        self._landings: dict[Key, CreateResult] = {}
         self._lock = threading.Lock()
-        self.claims: Claims | None = None
+        self.claims: Ownership | None = None
         """Who holds what; the engine sets it."""
         self.guard: CrdGuard | None = None
         """Tells what went with its CRD; the engine sets it."""
@@ -81,102 +91,106 @@ class Protocol:
             )
         return len(unwritten)
 
-    def pay(self, subject: Subject, account: Account, world: World, step: Pay, verdict: Verdict) -> Hold | Record:
+    def pay(
+        self, managed: ManagedObject, account: Account, ctx: ReconcileContext, step: Create, summary: ConditionSummary
+    ) -> Wait | UpdateStatus:
         """Send a create by steps 1 to 4 of design 5; raises CloudError if it was proven refused."""
-        if why := repeating.forbidden(subject.resource, step):
-            return Hold(_stalled(why))
+        if why := repeating.forbidden(managed.resource, step):
+            return Wait(_stalled(why))
         if not account.client.clock_known():
             account.client.measure_clock()
         prepared = step.prepare(account.client)
         pending = Pending(
             operation=step.operation, nonce=self._nonce(), attempt=step.attempt, inputs=step.inputs,
-            account=account.name, started_at=cloud_now(account) or world.now,
+            account=account.name, started_at=cloud_now(account) or ctx.now,
         )  # fmt: skip
         try:
-            subject.write({**step.updates, "pending": pending}, verdict, trying=True)
+            managed.write({**step.updates, "pending": pending}, summary, trying=True)
         except KubeError:  # it may be written all the same
-            self._hand_over(subject, account, pending, None)
+            self._hand_over(managed, account, pending, None)
             raise
-        world.claims.clear()
-        world.first_sight(("intent", pending.nonce))
+        ctx.claims.clear()
+        ctx.first_seen_at(("intent", pending.nonce))
         if not self._leading():  # nothing was sent, which is known here and nowhere else
-            self._hand_over(subject, account, pending, None)
-            self.land(subject, verdict)
-            return Hold(verdict)
+            self._hand_over(managed, account, pending, None)
+            self.persist(managed, summary)
+            return Wait(summary)
         try:
             reply = prepared.send()
         except CloudError as error:
-            subject.note_error(error)
+            managed.note_error(error)
             if error.refused:
-                self._hand_over(subject, account, pending, None, subject.kind.refused(error))
-                self.land(subject, verdict)
+                self._hand_over(managed, account, pending, None, managed.kind.refused(error))
+                self.persist(managed, summary)
                 raise
             about = {"operation": error.operation, "code": error.code, "error_class": error.error_class.value}
             told = {**about, "request_id": error.request_id, "error": str(error)}
             log.warning("The outcome of a create request is unknown", extra={**caller.about(), **told})
-            return self.confirm(subject, account, world, now_if_there=error.exists)
-        self._hand_over(subject, account, pending, reply)
-        if not self.land(subject, verdict):
-            raise Conflict(f"{subject.key} went on without this pass")
-        return Record({})
+            return self.confirm(managed, account, ctx, now_if_there=error.exists)
+        self._hand_over(managed, account, pending, reply)
+        if not self.persist(managed, summary):
+            raise Conflict(f"{managed.key} went on without this pass")
+        return UpdateStatus({})
 
-    def confirm(self, subject: Subject, account: Account, world: World, *, now_if_there: bool = False) -> Hold | Record:
+    def confirm(
+        self, managed: ManagedObject, account: Account, ctx: ReconcileContext, *, now_if_there: bool = False
+    ) -> Wait | UpdateStatus:
         """Look for what an open intent may have made, when its grace is over (design 5.5, 5.6).
 
         `now_if_there`: the cloud said that it exists, so what is found counts at once; what is not, counts later.
         """
-        resource = subject.resource
+        resource = managed.resource
         pending = resource.status.pending
         if pending is None:
-            return Record({})
-        left = world.grace_left("intent", pending.nonce)
+            return UpdateStatus({})
+        left = ctx.grace_left("intent", pending.nonce)
         waiting = confirming(min(left, _AGAIN), Reason.CONFIRMING.sentence)
         if left and not now_if_there:
             return waiting
-        found = subject.kind.look(world, account, resource, pending)
-        if isinstance(found, Seen):
-            log.info("Found the resource of an unconfirmed create request", extra={"object": str(subject.key)})
+        found = managed.kind.look(ctx, account, resource, pending)
+        if isinstance(found, Present):
+            log.info("Found the resource of an unconfirmed create request", extra={"object": str(managed.key)})
             updates = {**found.updates, **repeating.made_something(resource), "pending": None}
-            return Record(updates, marked=found.marked)
+            return UpdateStatus(updates, marked=found.marked)
         if left:
             return waiting
-        if isinstance(found, CannotTell):
+        if isinstance(found, Unknown):
             updates = {"pending": None} if found.nothing_made else {}
             leaving = resource.metadata.deletion_timestamp is not None
-            why = Why(Reason.DELETION_BLOCKED, found.why.message) if leaving else found.why
-            return Hold(_stalled(why), updates=updates)
-        return Record({"pending": None, **repeating.made_nothing(resource, pending)})
+            why = Cause(Reason.DELETION_BLOCKED, found.why.message) if leaving else found.why
+            return Wait(_stalled(why), updates=updates)
+        return UpdateStatus({"pending": None, **repeating.made_nothing(resource, pending)})
 
-    def land(self, subject: Subject, verdict: Verdict) -> bool:
+    def persist(self, managed: ManagedObject, summary: ConditionSummary) -> bool:
         """Write what came of an intent, if that is not written yet; raises KubeError or Unfinished: it goes on later.
 
         False: nothing was written for this object as this pass knew it, so that the pass has no more to say.
         """
-        landing = self._landings.get(subject.key)
+        landing = self._landings.get(managed.key)
         if landing is None:
             return False
         if landing.reply is None:
-            self._refused(subject, landing)
+            self._refused(managed, landing)
             return False
         for _ in range(_TRIES):
             try:
-                landed = self._land(subject, verdict, landing)
+                status_after_create = self._land(managed, summary, landing)
             except Conflict:
-                subject.reload()
+                managed.reload()
                 continue
             with self._lock:
-                self._landings.pop(subject.key, None)
-            return landed
+                self._landings.pop(managed.key, None)
+            return status_after_create
         return False
 
-    def _refused(self, subject: Subject, landing: Landing) -> None:
+    def _refused(self, managed: ManagedObject, landing: CreateResult) -> None:
         """Have the pass write the end of an intent that was proven refused; it is known until the status shows it."""
-        now = subject.resource.status.pending
+        now = managed.resource.status.pending
         if now and now.nonce == landing.pending.nonce:
-            subject.note({"pending": None, **landing.refusal})
+            managed.note({"pending": None, **landing.refusal})
             return
         with self._lock:
-            self._landings.pop(subject.key, None)
+            self._landings.pop(managed.key, None)
 
     def abandon(self, key: Key) -> None:
         """Stop, if its policy says so, what was made for an object that is gone; raises Unfinished."""
@@ -184,11 +198,11 @@ class Protocol:
         if landing is None:
             return
         if landing.reply is not None:
-            caller.because(Cause.OBJECT_GONE)
+            caller.because(ChangeCause.OBJECT_GONE)
             log.warning("Object deleted during a create request", extra=_about(key, landing))
             try:
                 landing.undo()
-            except (CloudError, KubeError, Unknown, Unreadable) as error:
+            except (CloudError, KubeError, OwnershipUnknown, Unreadable) as error:
                 log.warning(
                     "Failed to stop the resource of a deleted object",
                     extra={**_about(key, landing), "error": str(error)},
@@ -198,60 +212,60 @@ class Protocol:
             self._landings.pop(key, None)
 
     def _hand_over(
-        self, subject: Subject, account: Account, pending: Pending, reply: Any, refusal: Updates | None = None
+        self, managed: ManagedObject, account: Account, pending: Pending, reply: Any, refusal: Updates | None = None
     ) -> None:
-        kind, resource = subject.kind, subject.resource
+        kind, resource = managed.kind, managed.resource
 
         def undo() -> None:
-            made = kind.landed(resource, pending, reply)
+            made = kind.status_after_create(resource, pending, reply)
             status = type(resource.status)().model_copy(update=dict(made))
-            if self.claims and self.claims.is_held(subject.key, kind, status, account):
+            if self.claims and self.claims.is_held(managed.key, kind, status, account):
                 return  # somebody else has taken it over meanwhile
             if self.guard and self.guard.went(resource):
-                log.warning("Orphaned", extra={"object": str(subject.key), "ids": repr(reply)})
+                log.warning("Orphaned", extra={"object": str(managed.key), "ids": repr(reply)})
                 return
             if resource.spec.deletion_policy_for(adopted=False) == "Delete":
                 kind.abandon(account, resource, made)
 
         with self._lock:
-            self._landings[subject.key] = Landing(resource.metadata.uid, pending, reply, undo, refusal or {})
+            self._landings[managed.key] = CreateResult(resource.metadata.uid, pending, reply, undo, refusal or {})
 
-    def _land(self, subject: Subject, verdict: Verdict, landing: Landing) -> bool:
-        resource = subject.resource
+    def _land(self, managed: ManagedObject, summary: ConditionSummary, landing: CreateResult) -> bool:
+        resource = managed.resource
         if resource.metadata.uid != landing.uid:  # a successor of the same name: only what it holds by now is left
-            made = subject.kind.ids_of(subject.kind.landed(resource, landing.pending, landing.reply))
-            bound = subject.kind.bound(resource, landing.pending)
-            if bound is None or not same(bound, made):
-                self.abandon(subject.key)
+            made = managed.kind.ids_of(managed.kind.status_after_create(resource, landing.pending, landing.reply))
+            recorded_ids = managed.kind.recorded_ids(resource, landing.pending)
+            if recorded_ids is None or not same(recorded_ids, made):
+                self.abandon(managed.key)
             return False
         now = resource.status.pending
         ended = {"pending": None} if now and now.nonce == landing.pending.nonce else {}
-        updates = subject.kind.landed(resource, landing.pending, landing.reply)
-        bound = subject.kind.bound(resource, landing.pending)
-        if bound is None:
-            subject.write({**updates, **ended, **repeating.made_something(resource)}, verdict)
+        updates = managed.kind.status_after_create(resource, landing.pending, landing.reply)
+        recorded_ids = managed.kind.recorded_ids(resource, landing.pending)
+        if recorded_ids is None:
+            managed.write({**updates, **ended, **repeating.made_something(resource)}, summary)
             return True
-        if same(bound, subject.kind.ids_of(updates)):
+        if same(recorded_ids, managed.kind.ids_of(updates)):
             if ended:
-                subject.write(ended, verdict)
+                managed.write(ended, summary)
             return bool(ended)
         # The intent stays open, or is opened again, with what was made: it ends when a person has chosen one.
-        ids = [name for name in subject.kind.ids_of(updates) if name is not None]
+        ids = [name for name in managed.kind.ids_of(updates) if name is not None]
         kept = landing.pending.model_copy(update={"inputs": {**landing.pending.inputs, "made": ids}})
         log.error(
             "Two resources were created for one create request",
-            extra={**_about(subject.key, landing), "bound": str(bound)},
+            extra={**_about(managed.key, landing), "bound": str(recorded_ids)},
         )
-        why = Why(Reason.DUPLICATE_CLOUD_RESOURCE, Reason.DUPLICATE_CLOUD_RESOURCE.sentence)
+        why = Cause(Reason.DUPLICATE_CLOUD_RESOURCE, Reason.DUPLICATE_CLOUD_RESOURCE.sentence)
         if now and not ended:
-            raise Conflict(f"{subject.key} has another intent; what was made besides is recorded after it")
-        subject.write({"pending": kept}, _stalled(why))
+            raise Conflict(f"{managed.key} has another intent; what was made besides is recorded after it")
+        managed.write({"pending": kept}, _stalled(why))
         return False
 
 
-def _about(key: Key, landing: Landing) -> dict[str, Any]:
+def _about(key: Key, landing: CreateResult) -> dict[str, Any]:
     return {"object": str(key), "ids": repr(landing.reply)}
 
 
-def _stalled(why: Why) -> Verdict:
-    return Verdict(False, why.reason, why.message, stalled=True, synced=Synced("Unknown"))
+def _stalled(why: Cause) -> ConditionSummary:
+    return ConditionSummary(False, why.reason, why.message, stalled=True, synced=Synced("Unknown"))

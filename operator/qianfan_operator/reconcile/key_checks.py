@@ -15,13 +15,13 @@ from qianfan_operator.cloud.errors import CloudError, Fate
 from qianfan_operator.kube.client import KubeError
 from qianfan_operator.reconcile.backoff import Schedule
 from qianfan_operator.reconcile.credentials import REFUSED_FOR, REREAD, Credentials, Where
-from qianfan_operator.reconcile.priorities import Lane
-from qianfan_operator.reconcile.store import Entry, Store
+from qianfan_operator.reconcile.priorities import Priority
+from qianfan_operator.reconcile.store import Store, StoreEntry
 from qianfan_operator.telemetry import metrics
 
 log = logging.getLogger(__name__)
 
-Enqueue = Callable[[Key, float, Lane], None]
+Enqueue = Callable[[Key, float, Priority], None]
 """Puts a key into the work queue, to be taken after so many seconds."""
 
 SECRETS = "secrets"
@@ -44,7 +44,7 @@ class KeyChecks:
     def changed(self, where: Where, *, gone: bool = False) -> None:
         """Have a changed Secret checked, and wake who waits for its keys; if it has none now, wake all its users."""
         if self._credentials.has_keys(where):
-            self._enqueue(_key(where), 0.0, Lane.RETRY)
+            self._enqueue(_key(where), 0.0, Priority.RETRY)
             self._wake(where, after=_CHECKED)
             self.look_at_ended(where)
         else:
@@ -53,7 +53,7 @@ class KeyChecks:
     def follow(self, where: Where) -> None:
         """Have a Secret that is not watched read now and then, as long as an object names it."""
         if where[1] != SECRET_NAME:
-            self._enqueue(_key(where), REREAD, Lane.POLL)
+            self._enqueue(_key(where), REREAD, Priority.POLL)
 
     def check(self, key: Key) -> float | None:
         """Check the keys of a Secret if they have changed; return after how many seconds to come again, if at all."""
@@ -76,9 +76,9 @@ class KeyChecks:
         ended = [key for key in self._store.users_of(where) if self.is_unproven(self._store.get(key))]
         pause = min(_LOOKED_AT, self._schedule.resync / max(1, len(ended)))
         for index, key in enumerate(ended):
-            self._enqueue(key, self._schedule.poll_min + index * pause, Lane.POLL)
+            self._enqueue(key, self._schedule.poll_min + index * pause, Priority.POLL)
 
-    def is_unproven(self, record: Entry | None) -> bool:
+    def is_unproven(self, record: StoreEntry | None) -> bool:
         """Say whether nothing has shown yet that the keys of a settled object belong to the recorded account."""
         if record is None or record.body is not None or record.account is None:
             return False
@@ -134,7 +134,7 @@ class KeyChecks:
         pause = min(_PAUSE, _SPREAD / max(1, len(woken)))
         for index, (key, record) in enumerate(woken):
             record.failures = 0
-            self._enqueue(key, after + max(0, index - _AT_ONCE) * pause, Lane.RETRY)
+            self._enqueue(key, after + max(0, index - _AT_ONCE) * pause, Priority.RETRY)
 
 
 def _key(where: Where) -> Key:

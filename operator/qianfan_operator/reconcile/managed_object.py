@@ -23,8 +23,8 @@ from qianfan_operator.api.conditions import (
     READY,
     STALLED,
     SUCCEEDED,
+    ConditionSummary,
     Synced,
-    Verdict,
     conditions,
     find,
     is_true,
@@ -33,11 +33,19 @@ from qianfan_operator.api.keys import Key
 from qianfan_operator.api.mistakes import explain
 from qianfan_operator.api.reasons import Reason
 from qianfan_operator.cloud.errors import CloudError
-from qianfan_operator.kinds.interface import Kind, Phase, Updates, Why, World
-from qianfan_operator.kube.client import Conflict, Forbidden, Invalid, Kube, KubeError, NotFound, Outrun
+from qianfan_operator.kinds.interface import Cause, Kind, Phase, ReconcileContext, Updates
+from qianfan_operator.kube.client import (
+    Conflict,
+    ConflictRetriesExhausted,
+    Forbidden,
+    Invalid,
+    Kube,
+    KubeError,
+    NotFound,
+)
 from qianfan_operator.kube.events import STATUS_RESTORED, Events
-from qianfan_operator.reconcile.policy import Facts, Trouble
-from qianfan_operator.reconcile.predicates import note
+from qianfan_operator.reconcile.policy import Blocker, Facts
+from qianfan_operator.reconcile.predicates import update_index
 from qianfan_operator.reconcile.store import Source, Store, essence, number
 from qianfan_operator.telemetry import caller
 from qianfan_operator.text import clean
@@ -64,7 +72,7 @@ _TRIES = 5  # of a write, while others write annotations or labels
 _LOOKING = frozenset({Reason.CONFIRMING, Reason.CREATE_OUTCOME_UNKNOWN, Reason.ACCOUNT_CHANGED})
 
 
-class Subject:
+class ManagedObject:
     """One object during one pass. Methods raise KubeError."""
 
     def __init__(self, key: Key, kind: Kind[Any], kube: Kube, store: Store, events: Events, now: str) -> None:
@@ -74,7 +82,7 @@ class Subject:
         self.writes = 0
         self.released = False
         self.resource: Resource
-        self.heard = True
+        self.reconcile_request_handled = True
         """Whether this pass gets to what the annotation asks to be done; until one does, that goes on being asked."""
         self.invalid = ""
         """Why the spec cannot be used, if it cannot."""
@@ -118,7 +126,7 @@ class Subject:
             raw = self._kube.get(self.key)
             if raw["metadata"]["resourceVersion"] == self.resource.metadata.resource_version or self._follows(raw):
                 return
-        raise Outrun(f"{self.key} is annotated all the time")
+        raise ConflictRetriesExhausted(f"{self.key} is annotated all the time")
 
     def _follows(self, raw: Mapping[str, Any]) -> bool:
         """Go on with the object as it is now, if others wrote no more of it than annotations and labels.
@@ -143,7 +151,7 @@ class Subject:
                 return self._written_once(write)
             except Conflict:
                 self._follows(self._kube.get(self.key))
-        raise Outrun(f"{self.key} is annotated all the time")
+        raise ConflictRetriesExhausted(f"{self.key} is annotated all the time")
 
     def _written_once(self, write: Callable[[str], Mapping[str, Any]]) -> Mapping[str, Any]:
         """Write, and let the store know which version is ours: the watch may bring it before the answer comes."""
@@ -160,7 +168,7 @@ class Subject:
         finally:
             self._store.end_write(self.key, version, lost=lost and version is None)
 
-    def begin(self, account: str, verdict: Verdict, world: World, *, first: bool) -> None:
+    def begin(self, account: str, summary: ConditionSummary, ctx: ReconcileContext, *, first: bool) -> None:
         """Hold the object; of a new one record that it begins with nothing: a status that does not say so was wiped.
 
         `first`: in a write of its own before the finalizer. As long as the cloud's lists prove nothing, a kill between
@@ -168,15 +176,15 @@ class Subject:
         that the object is new, for a grace: a survey of any other takes as long.
         """
         new = FINALIZER not in self.resource.metadata.finalizers
-        since = world.claims.get(_BEGUN)
-        if self.resource.former is None and (new or (since is not None and world.boot - since < world.grace)):
+        since = ctx.claims.get(_BEGUN)
+        if self.resource.former is None and (new or (since is not None and ctx.boot - since < ctx.grace)):
             mark = self.kind.begin(self.resource)
             self.note({"account": self.resource.status.account or account, **mark})
             if new and first and mark:
-                self.write({}, verdict, trying=True)
+                self.write({}, summary, trying=True)
         self.hold()
         if new:
-            world.claims[_BEGUN] = world.boot
+            ctx.claims[_BEGUN] = ctx.boot
 
     def hold(self) -> None:
         """Make sure that the finalizer is there, and with it that the object is as this pass read it."""
@@ -201,11 +209,11 @@ class Subject:
         told, generation = self._written.conditions, self.resource.metadata.generation
         ready, ended, synced = find(told, READY), find(told, SUCCEEDED), Synced("False", reason, message)
         if ready and ready.status == "True" and ready.observed_generation == generation:
-            return self.write({}, Verdict(True, reason, keep=True, synced=synced))
+            return self.write({}, ConditionSummary(True, reason, keep=True, synced=synced))
         known = {"True": True, "False": False}.get(ended.status) if ended else None
         answers = is_true(told, AVAILABLE)
-        verdict = Verdict(False, reason, message, stalled=True, synced=synced, ended=known, available=answers)
-        return self.write({}, verdict)
+        summary = ConditionSummary(False, reason, message, stalled=True, synced=synced, ended=known, available=answers)
+        return self.write({}, summary)
 
     def let_go(self) -> None:
         """Take the finalizer off."""
@@ -221,7 +229,7 @@ class Subject:
         self._noted.update(updates)
         self._show(updates)
 
-    def warn(self, why: Why) -> None:
+    def warn(self, why: Cause) -> None:
         """Post a warning that changes nothing."""
         self._events.post(self.resource, "Warning", why.reason, why.message)
 
@@ -250,29 +258,29 @@ class Subject:
         )
         self.note({"last_error": words})
 
-    def note_success(self, facts: Facts, verdict: Verdict) -> None:
+    def note_success(self, facts: Facts, summary: ConditionSummary) -> None:
         """Record that the last error is over, if this reconcile got by what it stood in the way of.
 
         An error stays current while the outcome of a create is open, or while it is why one is not repeated.
         """
         last, pending = self.resource.status.last_error, self.resource.status.pending
-        if last is None or last.resolved_at or last.made_nothing or pending or facts.trouble is not Trouble.NONE:
+        if last is None or last.resolved_at or last.made_nothing or pending or facts.blocker is not Blocker.NONE:
             return
-        seen = facts.phase is not Phase.ABSENT and verdict.reason is facts.phase_why.reason  # what the cloud told
-        if verdict.reason is not Reason.PAUSED and (verdict.synced.status == "True" or seen):
+        seen = facts.phase is not Phase.ABSENT and summary.reason is facts.phase_cause.reason  # what the cloud told
+        if summary.reason is not Reason.PAUSED and (summary.synced.status == "True" or seen):
             self.note({"last_error": last.model_copy(update={"resolved_at": self.now})})
 
-    def write(self, updates: Updates, verdict: Verdict, *, trying: bool = False) -> None:
+    def write(self, updates: Updates, summary: ConditionSummary, *, trying: bool = False) -> None:
         """Write the status, once, and only what differs: ids, observedGeneration and conditions together.
 
         `trying`: the outcome is not known yet. An object that is Stalled stays it until then, so that trying again
         whether a person has mended the cause makes no noise.
         """
-        before, verdict = self._written, self._with_way_out(self._with_origin(self._unanswered(verdict)))
+        before, summary = self._written, self._with_way_out(self._with_origin(self._unanswered(summary)))
         changes = {**self._noted, **updates}
         told = trying and self._told_stalled()
         recorded = self._bound(before, changes)
-        after = recorded if told else recorded.model_copy(update=self._judged(verdict))
+        after = recorded if told else recorded.model_copy(update=self._judged(summary))
         patch = difference(before.to_dict(), after.to_dict())
         if not patch:
             return
@@ -321,52 +329,52 @@ class Subject:
             return after
         return after.model_copy(update={"object_uid": self.resource.metadata.uid})
 
-    def _with_origin(self, verdict: Verdict) -> Verdict:
+    def _with_origin(self, summary: ConditionSummary) -> ConditionSummary:
         """Tell why what the status shows is looked for as if it were not there."""
-        if self.resource.former is None or verdict.reason not in _LOOKING:
-            return verdict
+        if self.resource.former is None or summary.reason not in _LOOKING:
+            return summary
         said = "status.objectUid belongs to another object (a copy or a restore)"
         looking = "Looking in the cloud for resources marked for this object"
-        return _saying(verdict, f"{verdict.message} {said}. {looking}.")
+        return _saying(summary, f"{summary.message} {said}. {looking}.")
 
-    def _with_way_out(self, verdict: Verdict) -> Verdict:
+    def _with_way_out(self, summary: ConditionSummary) -> ConditionSummary:
         """Tell with every block of a deletion how to let the object go all the same (design 6)."""
-        if verdict.reason is not Reason.DELETION_BLOCKED:
-            return verdict
+        if summary.reason is not Reason.DELETION_BLOCKED:
+            return summary
         what = ["-n", self.key.namespace, "patch", self.resource.singular, self.key.name]
         way = shlex.join(["kubectl", *what, "--type=merge", "-p", '{"spec":{"deletionPolicy":"Orphan"}}'])
         first = "first stop billable resources in the console"
         leave = f". To delete this object without contacting the cloud, {first}, then run: {way}"
-        said = clean(verdict.message.removesuffix("."), MESSAGE_LIMIT - len(leave))  # the way out is never cut off
-        return _saying(verdict, said + leave)
+        said = clean(summary.message.removesuffix("."), MESSAGE_LIMIT - len(leave))  # the way out is never cut off
+        return _saying(summary, said + leave)
 
-    def _unanswered(self, verdict: Verdict) -> Verdict:
+    def _unanswered(self, summary: ConditionSummary) -> ConditionSummary:
         """Keep Ready's reason until a pass gets to what it invites to ask for: nothing else remembers that."""
         told, generation = self._inviting(), self.resource.metadata.generation
-        known = told is not None and told.observed_generation == generation and verdict.retrying
+        known = told is not None and told.observed_generation == generation and summary.retrying
         if told is None or not (known or self.resource.reconcile_requested):
-            return verdict
-        words, stays = verdict.retrying or verdict.message, not verdict.reconciling
+            return summary
+        words, stays = summary.retrying or summary.message, not summary.reconciling
         reason = next(one for one in _INVITING if one == told.reason)
-        return replace(verdict, reason=reason, message=words, stalled=stays)
+        return replace(summary, reason=reason, message=words, stalled=stays)
 
     def _inviting(self) -> Condition | None:
         """Return Ready as it was told, if it invites to the annotation and this pass does not get to what that asks."""
         told = find(self._written.conditions, READY)
-        return told if told and told.reason in _INVITING and not self.heard else None
+        return told if told and told.reason in _INVITING and not self.reconcile_request_handled else None
 
     def _told_stalled(self) -> bool:
         stalled = find(self._written.conditions, STALLED)
         generation = self.resource.metadata.generation
         return stalled is not None and stalled.observed_generation == self._written.observed_generation == generation
 
-    def _judged(self, verdict: Verdict) -> dict[str, Any]:
+    def _judged(self, summary: ConditionSummary) -> dict[str, Any]:
         metadata, status = self.resource.metadata, self._written
         asked = metadata.annotations.get(RECONCILE_ANNOTATION)
         return {
             "observed_generation": metadata.generation,
             "conditions": tuple(
-                conditions(verdict, status.conditions, metadata.generation, self.now, self.kind.condition)
+                conditions(summary, status.conditions, metadata.generation, self.now, self.kind.condition)
             ),
             "last_handled_reconcile_at": status.last_handled_reconcile_at if self._inviting() else asked,
         }
@@ -376,14 +384,14 @@ class Subject:
         self._read(raw)
         if record:  # an intent is known to all before it is sent
             resource = self.resource.model_copy(update={"status": self._own})
-            note(self._store, record, self.kind, resource)
+            update_index(self._store, record, self.kind, resource)
 
     def _read(self, raw: Mapping[str, Any]) -> None:
         self._essence = essence(raw)
         try:
             self.resource, self.invalid = self.kind.resource.parse(raw), ""
         except ValidationError as error:
-            self.resource, self.invalid = self.kind.resource.salvage(raw), explain(error)
+            self.resource, self.invalid = self.kind.resource.parse_lenient(raw), explain(error)
         self._written, self.resource = self.resource.status, self.resource.own()
         self._own = self.resource.status
         if self._noted:
@@ -394,10 +402,10 @@ class Subject:
         self.resource = self.resource.model_copy(update={"status": status})
 
 
-def _saying(verdict: Verdict, message: str) -> Verdict:
+def _saying(summary: ConditionSummary, message: str) -> ConditionSummary:
     """Say this in every condition: `kubectl get` shows the message of Synced."""
-    synced = replace(verdict.synced, message=message) if verdict.synced.message else verdict.synced
-    return replace(verdict, message=message, synced=synced)
+    synced = replace(summary.synced, message=message) if summary.synced.message else summary.synced
+    return replace(summary, message=message, synced=synced)
 
 
 def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from qianfan_operator.api.conditions import SYNCED, find
 from qianfan_operator.api.reasons import Reason
 from qianfan_operator.cloud.deadlines import seconds_between
 from qianfan_operator.kube.events import Events
-from qianfan_operator.reconcile.store import Entry
+from qianfan_operator.reconcile.store import StoreEntry
 
 LASTING = 60.0  # seconds; what is shorter heals before anybody could look
 _REASONS = frozenset({Reason.CLOUD_UNAVAILABLE, Reason.THROTTLED})
@@ -23,12 +23,12 @@ class Outages:
         self._events, self._boot, self._lasting = events, boot, lasting
         self._started: float | None = None
 
-    def begin(self, record: Entry) -> None:
+    def begin(self, record: StoreEntry) -> None:
         """Note a call that failed and is repeated before anything is told of it."""
         if record.outage is None:
             record.outage, record.outage_told = self._boot(), False
 
-    def note(self, record: Entry, resource: Resource, before: Sequence[Condition], now: str) -> None:
+    def note(self, record: StoreEntry, resource: Resource, before: Sequence[Condition], now: str) -> None:
         """Tell what has become of an outage, when a reconcile has ended; `before` is what the object said until then.
 
         `now` is the time as RFC 3339.

@@ -11,15 +11,15 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from qianfan_operator.api.common import CommonStatus, Need, Resource, Unreadable
-from qianfan_operator.api.conditions import Synced, Verdict
-from qianfan_operator.api.keys import Key, Thing
+from qianfan_operator.api.conditions import ConditionSummary, Synced
+from qianfan_operator.api.keys import ExternalId, Key
 from qianfan_operator.api.reasons import Reason
 from qianfan_operator.cloud.account import Account
 from qianfan_operator.cloud.errors import CloudError, Fate
-from qianfan_operator.kinds.interface import Hold, Kind, Record, Updates, confirming
+from qianfan_operator.kinds.interface import Kind, Updates, UpdateStatus, Wait, confirming
 from qianfan_operator.kinds.marks import Mark, short_hash
 from qianfan_operator.reconcile.credentials import Credentials
-from qianfan_operator.reconcile.managed_object import Subject
+from qianfan_operator.reconcile.managed_object import ManagedObject
 from qianfan_operator.reconcile.store import Store
 
 log = logging.getLogger(__name__)
@@ -34,11 +34,11 @@ _UNSURE = "Cannot determine yet whether another object owns this cloud resource.
 _UNDECIDED = frozenset({Fate.RETRY, Fate.WAIT})
 
 
-class Unknown(Exception):
+class OwnershipUnknown(Exception):
     """Whether the keys of another object see a thing cannot be told now."""
 
 
-class Claims:
+class Ownership:
     """Reserves what is about to be recorded; what is recorded is held from the status on."""
 
     def __init__(
@@ -53,115 +53,121 @@ class Claims:
         self._credentials, self._kinds = credentials, kinds
 
     def claim(
-        self, subject: Subject, account: Account | None, updates: Updates, *, marked: bool = False, seen: bool = False
-    ) -> Updates | Hold:
+        self,
+        managed: ManagedObject,
+        account: Account | None,
+        updates: Updates,
+        *,
+        marked: bool = False,
+        seen: bool = False,
+    ) -> Updates | Wait:
         """Return what of `updates` the object may record, without what others hold; a Hold if that leaves no sense.
 
         `marked`: it bears the object's mark, so that no open intent of another object made it.
         `seen`: a look at what is recorded showed it, so that it is nothing new.
         """
-        wanted = _new(subject, updates)
+        wanted = _new(managed, updates)
         if wanted and not self._listed():
             return confirming(_SOON, _UNLISTED)
-        status = subject.resource.status.model_copy(update=dict(updates))
+        status = managed.resource.status.model_copy(update=dict(updates))
         try:
-            own = subject if marked else None
-            held = {one: holder for one in wanted if (holder := self._holder(subject.key, account, status, one, own))}
-            intending = None if marked or not wanted else self._intending(subject, account, status, wanted)
+            own = managed if marked else None
+            held = {one: holder for one in wanted if (holder := self._holder(managed.key, account, status, one, own))}
+            intending = None if marked or not wanted else self._intending(managed, account, status, wanted)
             if intending is None and not marked and not seen:
-                intending = self._recovering(subject.key, account, status, wanted)
-        except Unknown:
+                intending = self._recovering(managed.key, account, status, wanted)
+        except OwnershipUnknown:
             return confirming(_LATER, _UNSURE)
         if not held and intending is None:
             return updates
         if intending is not None:
-            return self._managed(subject, intending, announced=True)
-        mine = subject.kind.without(subject.resource, updates, held)
-        still = [held[thing] for thing in _new(subject, mine) if thing in held]
-        return self._managed(subject, min(still)) if still else mine
+            return self._managed(managed, intending, announced=True)
+        mine = managed.kind.without(managed.resource, updates, held)
+        still = [held[thing] for thing in _new(managed, mine) if thing in held]
+        return self._managed(managed, min(still)) if still else mine
 
-    def record(self, subject: Subject, account: Account | None, step: Record) -> Record | Hold:
+    def record(self, managed: ManagedObject, account: Account | None, step: UpdateStatus) -> UpdateStatus | Wait:
         """Turn a step into what of it the object may record."""
-        mine = self.claim(subject, account, step.updates, marked=step.marked)
-        if not isinstance(mine, Hold):
-            return Record(mine)
-        if mine.verdict.reason is Reason.ALREADY_MANAGED and subject.resource.metadata.deletion_timestamp:
-            return Record({"pending": None})  # what was found is not ours to release
+        mine = self.claim(managed, account, step.updates, marked=step.marked)
+        if not isinstance(mine, Wait):
+            return UpdateStatus(mine)
+        if mine.summary.reason is Reason.ALREADY_MANAGED and managed.resource.metadata.deletion_timestamp:
+            return UpdateStatus({"pending": None})  # what was found is not ours to release
         return mine
 
-    def lost(self, subject: Subject, account: Account | None) -> dict[Thing, Key]:
+    def lost(self, managed: ManagedObject, account: Account | None) -> dict[ExternalId, Key]:
         """Return what the object records and others have, with who has it; raises Unknown."""
         if account is None:
             return {}
-        owners = ((one, self._owner(subject, account, one)) for one in subject.kind.holds(subject.resource.status))
+        owners = ((one, self._owner(managed, account, one)) for one in managed.kind.holds(managed.resource.status))
         return {thing: owner for thing, owner in owners if owner is not None}
 
-    def _owner(self, subject: Subject, account: Account, thing: Thing) -> Key | None:
+    def _owner(self, managed: ManagedObject, account: Account, thing: ExternalId) -> Key | None:
         """Return who else has a recorded thing: whose mark it bears, else who comes before this object."""
-        rivals = self._store.rivals(subject.key, thing)
+        rivals = self._store.rivals(managed.key, thing)
         if not rivals:
             return None
-        kind, status = subject.kind, subject.resource.status
+        kind, status = managed.kind, managed.resource.status
         mark = self._mark(kind, account, status, thing)
-        what = subject.resource.kind
-        if mark and mark.names(what, subject.key.namespace, subject.key.name):
+        what = managed.resource.kind
+        if mark and mark.names(what, managed.key.namespace, managed.key.name):
             return None
         marked = [other for other, _ in rivals if mark and mark.names(what, other.namespace, other.name)]
         candidates = marked or [other for other, first in rivals if first]
         return next((one for one in candidates if self._counts(one, account, kind, status, thing)), None)
 
-    def _mark(self, kind: Kind[Any], account: Account, status: CommonStatus, thing: Thing) -> Mark | None:
+    def _mark(self, kind: Kind[Any], account: Account, status: CommonStatus, thing: ExternalId) -> Mark | None:
         try:
             return kind.mark_of(account, status, thing)
         except CloudError as error:
             if error.fate in _UNDECIDED:
-                raise Unknown(f"whose {thing} is") from error
+                raise OwnershipUnknown(f"whose {thing} is") from error
             return None
 
-    def blocked(self, subject: Subject, account: Account) -> Hold | None:
+    def blocked(self, managed: ManagedObject, account: Account) -> Wait | None:
         """Say why what is recorded may not be stopped, released or switched by this object now; None: it may."""
         if not self._listed():
             return confirming(_LISTED_BY, _UNLISTED)
-        status = subject.resource.status
+        status = managed.resource.status
         try:
-            lost = self.lost(subject, account)
-            adopted = frozenset[Thing]() if lost else subject.kind.takes(status)
-            other = self._recovering(subject.key, account, status, adopted, same_life=True)
-        except Unknown:
+            lost = self.lost(managed, account)
+            adopted = frozenset[ExternalId]() if lost else managed.kind.takes(status)
+            other = self._recovering(managed.key, account, status, adopted, same_life=True)
+        except OwnershipUnknown:
             return confirming(_LATER, _UNSURE)
         if other is not None:
-            return self._managed(subject, other, announced=True)
-        return self._managed(subject, min(lost.values())) if lost else None
+            return self._managed(managed, other, announced=True)
+        return self._managed(managed, min(lost.values())) if lost else None
 
-    def has_read(self, subject: Subject, updates: Updates) -> None:
+    def has_read(self, managed: ManagedObject, updates: Updates) -> None:
         """Remember that the object's own keys see what it records."""
-        if record := self._store.get(subject.key):
-            record.read = subject.kind.holds(subject.resource.status.model_copy(update=dict(updates)))
+        if record := self._store.get(managed.key):
+            record.read = managed.kind.holds(managed.resource.status.model_copy(update=dict(updates)))
 
-    def managed(self, subject: Subject, lost: Iterable[Key]) -> Hold:
+    def managed(self, managed: ManagedObject, lost: Iterable[Key]) -> Wait:
         """Say that others have what the object records."""
-        return self._managed(subject, min(lost))
+        return self._managed(managed, min(lost))
 
     def is_held(self, key: Key, kind: Kind[Any], status: CommonStatus, account: Account) -> bool:
         """Say whether another object has what was made for one that is gone; raises Unknown."""
         return any(self._holder(key, account, status, thing) for thing in kind.holds(status))
 
     def needing(
-        self, subject: Subject, account: Account, things: Iterable[Need], reads: Callable[[Account], bool]
+        self, managed: ManagedObject, account: Account, things: Iterable[Need], reads: Callable[[Account], bool]
     ) -> Iterator[Key]:
         """Return the other objects that need one of these things, each when it is asked for: that may take calls.
 
         Of other namespaces only what is recorded or announced counts, under the same account; `reads` tells whether
         keys see the things themselves.
         """
-        wanted, here = tuple(things), subject.key.namespace
+        wanted, here = tuple(things), managed.key.namespace
         asking, recorded = self._store.needing(wanted, recorded=False), self._store.needing(wanted)
-        nearby = {key for key in (*asking, *recorded) if key.namespace == here} - {subject.key}
-        far = (key for key in recorded if key.namespace != here and self._needs(key, subject, account, reads))
+        nearby = {key for key in (*asking, *recorded) if key.namespace == here} - {managed.key}
+        far = (key for key in recorded if key.namespace != here and self._needs(key, managed, account, reads))
         return itertools.chain(sorted(nearby), far)
 
-    def _needs(self, key: Key, subject: Subject, account: Account, reads: Callable[[Account], bool]) -> bool:
-        known = {account.name, subject.resource.status.account}
+    def _needs(self, key: Key, managed: ManagedObject, account: Account, reads: Callable[[Account], bool]) -> bool:
+        known = {account.name, managed.resource.status.account}
         resource = self._readable(key)
         if isinstance(resource, Unreadable):
             record = self._store.get(key)
@@ -192,7 +198,12 @@ class Claims:
         return False
 
     def _holder(
-        self, key: Key, account: Account | None, status: CommonStatus, thing: Thing, own: Subject | None = None
+        self,
+        key: Key,
+        account: Account | None,
+        status: CommonStatus,
+        thing: ExternalId,
+        own: ManagedObject | None = None,
     ) -> Key | None:
         """Reserve a thing, or return who has it; raises Unknown. `own`: it bears the mark of this object."""
         others = set[Key]()
@@ -204,13 +215,13 @@ class Claims:
             others.add(holder)
         return None
 
-    def _made_it(self, subject: Subject, account: Account, status: CommonStatus, thing: Thing) -> bool:
+    def _made_it(self, managed: ManagedObject, account: Account, status: CommonStatus, thing: ExternalId) -> bool:
         """Say whether this very object, or its former life, made a thing: only it takes that back from a holder.
 
         An object that was applied anew under the same name does not: what it finds may have been handed over.
         """
-        resource = subject.resource
-        mark = self._mark(subject.kind, account, status, thing)
+        resource = managed.resource
+        mark = self._mark(managed.kind, account, status, thing)
         return mark is not None and _is_life(resource, mark)
 
     def _recovering(
@@ -218,7 +229,7 @@ class Claims:
         key: Key,
         account: Account | None,
         status: CommonStatus,
-        things: Iterable[Thing],
+        things: Iterable[ExternalId],
         *,
         same_life: bool = False,
     ) -> Key | None:
@@ -246,7 +257,7 @@ class Claims:
                     return other
         return None
 
-    def _may_see(self, resource: Resource, mine: Account, status: CommonStatus, thing: Thing) -> bool:
+    def _may_see(self, resource: Resource, mine: Account, status: CommonStatus, thing: ExternalId) -> bool:
         """Say whether another object may have made what bears its mark: unless its keys surely do not see it."""
         theirs = self._credentials.known(resource)
         if theirs is None or theirs.keys == mine.keys:
@@ -257,15 +268,15 @@ class Claims:
             return error.fate in _UNDECIDED
 
     def _intending(
-        self, subject: Subject, account: Account | None, status: CommonStatus, wanted: frozenset[Thing]
+        self, managed: ManagedObject, account: Account | None, status: CommonStatus, wanted: frozenset[ExternalId]
     ) -> Key | None:
         """Return whose open intent may have made what is to be recorded; raises Unknown."""
-        kind, record = subject.kind, self._store.get(subject.key)
+        kind, record = managed.kind, self._store.get(managed.key)
         places = kind.places(status, wanted)
         own = record.intends if record else frozenset()
-        for other in self._store.intending(subject.key, places):
+        for other in self._store.intending(managed.key, places):
             theirs = self._store.get(other)
-            first = record is None or theirs is None or (theirs.created, other) < (record.created, subject.key)
+            first = record is None or theirs is None or (theirs.created, other) < (record.created, managed.key)
             first = first and not (theirs and theirs.foreign)  # a copy of an intent does not come before an intent
             if own & places and not first:  # both may have made it: the older one looks first
                 continue
@@ -273,7 +284,7 @@ class Claims:
                 return other
         return None
 
-    def _announces(self, other: Key, mine: Account, kind: Kind[Any], status: CommonStatus, thing: Thing) -> bool:
+    def _announces(self, other: Key, mine: Account, kind: Kind[Any], status: CommonStatus, thing: ExternalId) -> bool:
         resource = self._readable(other)
         if isinstance(resource, Unreadable):
             record = self._store.get(other)
@@ -283,31 +294,31 @@ class Claims:
             return False
         return pending.account == mine.name or self._sees(other, resource, mine, kind, status, thing)
 
-    def _counts(self, other: Key, mine: Account, kind: Kind[Any], status: CommonStatus, thing: Thing) -> bool:
+    def _counts(self, other: Key, mine: Account, kind: Kind[Any], status: CommonStatus, thing: ExternalId) -> bool:
         """Say whether another object that records a thing of ours sees it with its own keys; raises Unknown."""
         resource = self._readable(other)
         if isinstance(resource, Unreadable):
             record = self._store.get(other)
-            return record is not None and thing.rival in record.read  # as far as its keys have read what it records
+            return record is not None and thing.alias in record.read  # as far as its keys have read what it records
         there = resource is not None and not resource.is_foreign
         return there and resource is not None and self._sees(other, resource, mine, kind, status, thing)
 
     def _sees(
-        self, other: Key, resource: Resource, mine: Account, kind: Kind[Any], status: CommonStatus, thing: Thing
+        self, other: Key, resource: Resource, mine: Account, kind: Kind[Any], status: CommonStatus, thing: ExternalId
     ) -> bool:
         theirs = self._credentials.known(resource)
         if theirs is not None and theirs.keys == mine.keys:
             return True
         record = self._store.get(other)
-        read = record is not None and thing.rival in record.read
+        read = record is not None and thing.alias in record.read
         seen = _sees(kind, theirs, status, thing) if theirs else False
         if seen or (seen is False and not read):
             return seen
         # Its keys cannot tell just now, or are not there; whether what it records is ours tells the same question of
         # our own keys. That its keys have read it is known, or is not.
-        shown = _sees(kind, mine, resource.status, thing.rival)
+        shown = _sees(kind, mine, resource.status, thing.alias)
         if shown is None or (shown and not read):
-            raise Unknown(f"whether {other} holds {thing}")
+            raise OwnershipUnknown(f"whether {other} holds {thing}")
         return shown
 
     def _readable(self, key: Key) -> Resource | Unreadable | None:
@@ -321,10 +332,10 @@ class Claims:
             self._store.forget(key)  # it went during a gap of the watch
         return resource
 
-    def _managed(self, subject: Subject, holder: Key, *, announced: bool = False) -> Hold:
-        self._store.wait_for(subject.key, [holder])
-        kind = subject.resource.kind  # a thing is held by objects of one kind only
-        here = holder.namespace == subject.key.namespace
+    def _managed(self, managed: ManagedObject, holder: Key, *, announced: bool = False) -> Wait:
+        self._store.wait_for(managed.key, [holder])
+        kind = managed.resource.kind  # a thing is held by objects of one kind only
+        here = holder.namespace == managed.key.namespace
         whose = f"{kind} {holder.name}" if here else f"a {kind} in another namespace"
         that = whose if here else "the other object"
         way = f"To move the resource here instead, set deletionPolicy: Orphan on {that}, then delete {that}."
@@ -332,12 +343,12 @@ class Claims:
         if announced:
             made = f"The cloud resource may have been created by {whose}, whose create request is not confirmed yet"
             message = f"{made}. Waiting."
-        return Hold(Verdict(False, Reason.ALREADY_MANAGED, message, stalled=True, synced=Synced("False")))
+        return Wait(ConditionSummary(False, Reason.ALREADY_MANAGED, message, stalled=True, synced=Synced("False")))
 
 
-def _new(subject: Subject, updates: Updates) -> frozenset[Thing]:
-    kind: Kind[Any] = subject.kind
-    status = subject.resource.status
+def _new(managed: ManagedObject, updates: Updates) -> frozenset[ExternalId]:
+    kind: Kind[Any] = managed.kind
+    status = managed.resource.status
     return kind.holds(status.model_copy(update=dict(updates))) - kind.holds(status)
 
 
@@ -348,7 +359,7 @@ def _is_life(resource: Resource, mark: Mark) -> bool:
     return own and mark.uid in {short_hash(metadata.uid), short_hash(resource.marked_metadata.uid)}
 
 
-def _sees(kind: Kind[Any], account: Account, status: CommonStatus, thing: Thing) -> bool | None:
+def _sees(kind: Kind[Any], account: Account, status: CommonStatus, thing: ExternalId) -> bool | None:
     """Say whether keys see a recorded thing; None: that cannot be told now."""
     try:
         return kind.reads(account, status, thing)

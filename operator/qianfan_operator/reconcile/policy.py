@@ -8,13 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
-from qianfan_operator.api.conditions import Synced, Verdict
+from qianfan_operator.api.conditions import ConditionSummary, Synced
 from qianfan_operator.api.reasons import Reason
-from qianfan_operator.kinds.interface import MAY_WORK, Phase, Want, Why
-from qianfan_operator.telemetry.caller import Cause
+from qianfan_operator.kinds.interface import MAY_WORK, Cause, Phase, Want
+from qianfan_operator.telemetry.caller import ChangeCause
 
 
-class Trouble(enum.Enum):
+class Blocker(enum.Enum):
     """What stood in the way of this pass."""
 
     NONE = enum.auto()
@@ -33,19 +33,19 @@ class Action(enum.Enum):
     STOP = enum.auto()  # the selected run
     STOP_OTHER = enum.auto()  # a run that the spec does not select (any more)
     CONFIRM = enum.auto()  # look for what an open intent may have made
-    SURVEY = enum.auto()  # look for what a wiped status held
+    RECOVER_STATUS = enum.auto()  # look for what a wiped status held
     RELEASE = enum.auto()  # stop or delete in the cloud, then let the object go
     FORGET = enum.auto()  # let the object go, leave the cloud alone
 
 
 @dataclass(frozen=True)
 class Facts:
-    """All that a decision depends on. The `Why`s are shown, they never change what is done."""
+    """All that a decision depends on. The `ChangeCause`s are shown, they never change what is done."""
 
     deleting: bool = False
     orphan: bool = False  # deleting leaves the cloud alone: by deletionPolicy, or as nothing is left to release
     paused: bool = False
-    trouble: Trouble = Trouble.NONE
+    blocker: Blocker = Blocker.NONE
     intent: bool = False
     stop_wanted: bool = False
     deadline_passed: bool = False
@@ -56,12 +56,12 @@ class Facts:
     phase: Phase = Phase.ABSENT
     usable: bool = False  # Ready (a job: Succeeded) or serving, as last seen
     serving: bool = False  # a service that has answered before
-    unapplied: str = ""  # what was changed in the spec and the cloud has no call for; shown, like the `Why`s
-    orphan_why: Why = Why(Reason.DELETING, "Leaving the cloud resource as it is.")
-    trouble_why: Why = Why(Reason.CLOUD_UNAVAILABLE)
-    want_why: Why = Why(Reason.CREATING)
-    phase_why: Why = Why(Reason.UNKNOWN_STATE)
-    missing_why: Why | None = None  # a reference to what is not there any more
+    unapplied: str = ""  # what was changed in the spec and the cloud has no call for; shown, like the `ChangeCause`s
+    orphan_cause: Cause = Cause(Reason.DELETING, "Leaving the cloud resource as it is.")
+    blocker_cause: Cause = Cause(Reason.CLOUD_UNAVAILABLE)
+    want_cause: Cause = Cause(Reason.CREATING)
+    phase_cause: Cause = Cause(Reason.UNKNOWN_STATE)
+    missing_why: Cause | None = None  # a reference to what is not there any more
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Decision:
     """What to do, and what to say before it is done."""
 
     action: Action
-    verdict: Verdict
+    summary: ConditionSummary
 
 
 CHANGES = frozenset({Action.CREATE, Action.ADOPT, Action.SWITCH, Action.STOP, Action.STOP_OTHER})
@@ -81,7 +81,7 @@ _BEGINS = {
 }
 _ANSWERS = frozenset({Phase.WORKING, Phase.UNKNOWN, Phase.DRIFTED})  # what has answered still does
 _SERVES = frozenset({Phase.READY, Phase.DRIFTED})  # and can be switched; what is not paid for or gone cannot
-_DELETING = Why(Reason.DELETING, "Releasing the cloud resource.")
+_DELETING = Cause(Reason.DELETING, "Releasing the cloud resource.")
 
 
 def decide(facts: Facts) -> Decision:
@@ -92,14 +92,14 @@ def decide(facts: Facts) -> Decision:
 def _with_unapplied(facts: Facts, decision: Decision) -> Decision:
     """Say what of the spec is not in the cloud and does not come there by what is still to be done."""
     settled = facts.want is Want.NOTHING and not facts.intent and not facts.deleting
-    if not facts.unapplied or not settled or decision.verdict.synced != Synced():
+    if not facts.unapplied or not settled or decision.summary.synced != Synced():
         return decision
     synced = Synced("False", Reason.UPDATE_UNSUPPORTED, facts.unapplied)
-    return replace(decision, verdict=replace(decision.verdict, synced=synced))
+    return replace(decision, summary=replace(decision.summary, synced=synced))
 
 
-def _say(why: Why, action: Action = Action.NOTHING, /, **more: object) -> Decision:
-    return Decision(action, replace(Verdict(False, why.reason, why.message), **more))  # type: ignore[arg-type]
+def _say(why: Cause, action: Action = Action.NOTHING, /, **more: object) -> Decision:
+    return Decision(action, replace(ConditionSummary(False, why.reason, why.message), **more))  # type: ignore[arg-type]
 
 
 def _deleting(facts: Facts) -> Decision | None:
@@ -107,12 +107,12 @@ def _deleting(facts: Facts) -> Decision | None:
         return None
     say = partial(_say, available=facts.serving)  # as last seen, until it is taken offline
     if facts.orphan:
-        return say(facts.orphan_why, Action.FORGET, reconciling=True)
-    if facts.trouble is Trouble.STALL:
-        why = Why(Reason.DELETION_BLOCKED, facts.trouble_why.message)
+        return say(facts.orphan_cause, Action.FORGET, reconciling=True)
+    if facts.blocker is Blocker.STALL:
+        why = Cause(Reason.DELETION_BLOCKED, facts.blocker_cause.message)
         return say(why, stalled=True, synced=_not_synced(facts))
-    if facts.trouble is not Trouble.NONE:
-        return say(_DELETING, reconciling=True, retrying=facts.trouble_why.message, synced=_not_synced(facts))
+    if facts.blocker is not Blocker.NONE:
+        return say(_DELETING, reconciling=True, retrying=facts.blocker_cause.message, synced=_not_synced(facts))
     if facts.intent:
         return _look_for(facts)
     return say(_DELETING, Action.RELEASE, reconciling=True)
@@ -124,8 +124,8 @@ def _paused(facts: Facts) -> Decision | None:
     unpaused = decide(replace(facts, paused=False))
     if unpaused.action not in CHANGES - {Action.ADOPT}:
         return unpaused
-    message = f"Paused by spec.paused. Pending: {unpaused.verdict.message}"
-    return _say(Why(Reason.PAUSED, message.removesuffix(" Pending: ")), available=_answers(facts))
+    message = f"Paused by spec.paused. Pending: {unpaused.summary.message}"
+    return _say(Cause(Reason.PAUSED, message.removesuffix(" Pending: ")), available=_answers(facts))
 
 
 def _answers(facts: Facts) -> bool:
@@ -133,31 +133,34 @@ def _answers(facts: Facts) -> bool:
 
 
 def _trouble(facts: Facts) -> Decision | None:
-    if facts.trouble is Trouble.NONE:
+    if facts.blocker is Blocker.NONE:
         return None
     synced, settled = _not_synced(facts), facts.want is Want.NOTHING and not facts.intent
     if settled and facts.usable:
-        return Decision(Action.NOTHING, Verdict(True, facts.phase_why.reason, keep=True, synced=synced))
-    calm = decide(replace(facts, trouble=Trouble.NONE))
+        return Decision(Action.NOTHING, ConditionSummary(True, facts.phase_cause.reason, keep=True, synced=synced))
+    calm = decide(replace(facts, blocker=Blocker.NONE))
     ended = settled and facts.phase in {Phase.FAILED, Phase.STOPPED}  # which is not undone by what happens to keys
     if ended and calm.action is Action.NOTHING:
-        return replace(calm, verdict=replace(calm.verdict, synced=synced))
-    why, answers, stalled = facts.trouble_why, _answers(facts), facts.trouble is Trouble.STALL
-    if facts.trouble is not Trouble.RETRY:
+        return replace(calm, summary=replace(calm.summary, synced=synced))
+    why, answers, stalled = facts.blocker_cause, _answers(facts), facts.blocker is Blocker.STALL
+    if facts.blocker is not Blocker.RETRY:
         return _say(why, stalled=stalled, reconciling=not stalled, synced=synced, available=answers)
-    progress = Why(calm.verdict.reason, calm.verdict.message)  # what would be said
+    progress = Cause(calm.summary.reason, calm.summary.message)  # what would be said
     return _say(progress, reconciling=True, retrying=why.message, synced=synced, available=answers)
 
 
 def _not_synced(facts: Facts) -> Synced:
-    status = "Unknown" if facts.trouble is Trouble.RETRY else "False"
-    return Synced(status, facts.trouble_why.reason, facts.trouble_why.message)
+    status = "Unknown" if facts.blocker is Blocker.RETRY else "False"
+    return Synced(status, facts.blocker_cause.reason, facts.blocker_cause.message)
 
 
 def _look_for(facts: Facts) -> Decision | None:
-    if not facts.intent and facts.want is not Want.SURVEY:
+    if not facts.intent and facts.want is not Want.RECOVER_STATUS:
         return None
-    action, why = Action.CONFIRM if facts.intent else Action.SURVEY, Why(Reason.CONFIRMING, Reason.CONFIRMING.sentence)
+    action, why = (
+        Action.CONFIRM if facts.intent else Action.RECOVER_STATUS,
+        Cause(Reason.CONFIRMING, Reason.CONFIRMING.sentence),
+    )
     return _say(why, action, reconciling=True, synced=Synced("Unknown"), available=_answers(facts))
 
 
@@ -167,16 +170,16 @@ def _stop(facts: Facts) -> Decision | None:
         return _stopping(facts, action, "Stopping the run, as spec.desiredState asks.")
     if facts.stop_wanted and facts.phase in {Phase.ABSENT, Phase.STOPPED}:
         nothing = "Nothing is trained, as spec.desiredState asks."
-        message = facts.phase_why.message if facts.phase is Phase.STOPPED else nothing
-        return Decision(Action.NOTHING, Verdict(True, Reason.STOPPED, message, ended=False))
+        message = facts.phase_cause.message if facts.phase is Phase.STOPPED else nothing
+        return Decision(Action.NOTHING, ConditionSummary(True, Reason.STOPPED, message, ended=False))
     return decide(replace(facts, want=Want.NOTHING)) if facts.stop_wanted and facts.want in _BEGINS else None
 
 
 def _stopping(facts: Facts, action: Action, message: str) -> Decision:
     if action is Action.STOP:  # which one it is; what is not known of it may be why it takes long
-        message = f"{message} {facts.phase_why.message}".rstrip()
+        message = f"{message} {facts.phase_cause.message}".rstrip()
     ended = True if facts.phase is Phase.READY else None  # what has finished has, whatever else is being stopped
-    return _say(Why(Reason.STOPPING, message), action, reconciling=True, ended=ended)
+    return _say(Cause(Reason.STOPPING, message), action, reconciling=True, ended=ended)
 
 
 def _deadline(facts: Facts) -> Decision | None:
@@ -194,13 +197,13 @@ def _other_runs(facts: Facts) -> Decision | None:
     if facts.replace:
         return _stopping(facts, Action.STOP_OTHER, "Stopping the run of another attempt.")
     message = "Waiting for the end of the run of another attempt; with spec.concurrencyPolicy Replace it is stopped."
-    return _say(Why(Reason.WAITING_FOR_RUN, message), reconciling=True)
+    return _say(Cause(Reason.WAITING_FOR_RUN, message), reconciling=True)
 
 
 def _blocked(facts: Facts) -> Decision | None:
     if facts.want is not Want.BLOCKED:
         return None
-    return _say(facts.want_why, stalled=True, synced=Synced("False"), available=_answers(facts))
+    return _say(facts.want_cause, stalled=True, synced=Synced("False"), available=_answers(facts))
 
 
 def _begin(facts: Facts) -> Decision | None:
@@ -208,14 +211,14 @@ def _begin(facts: Facts) -> Decision | None:
     if facts.want not in _BEGINS or waits:
         return None
     synced = Synced("Unknown" if facts.want is Want.WAIT else "True")  # what is to be made is not known yet
-    return _say(facts.want_why, _BEGINS[facts.want], reconciling=True, synced=synced, available=_answers(facts))
+    return _say(facts.want_cause, _BEGINS[facts.want], reconciling=True, synced=synced, available=_answers(facts))
 
 
 def _working(facts: Facts) -> Decision | None:
     if facts.phase not in {Phase.WORKING, Phase.UNPAID, Phase.UNKNOWN}:
         return None
     synced = Synced("Unknown" if facts.phase is Phase.UNKNOWN else "True")
-    return _say(facts.phase_why, reconciling=True, synced=synced, available=_answers(facts))
+    return _say(facts.phase_cause, reconciling=True, synced=synced, available=_answers(facts))
 
 
 def _ready(facts: Facts) -> Decision | None:
@@ -223,25 +226,25 @@ def _ready(facts: Facts) -> Decision | None:
         return None
     missing = facts.missing_why
     synced = Synced("False", missing.reason, missing.message) if missing else Synced()
-    return _say(facts.phase_why, ready=True, ended=True, available=True, synced=synced)
+    return _say(facts.phase_cause, ready=True, ended=True, available=True, synced=synced)
 
 
 def _failed(facts: Facts) -> Decision | None:
     if facts.phase is Phase.OVERDUE:  # the cloud is as it was written; only somebody's money is missing
-        return _say(facts.phase_why, stalled=True)
-    return _say(facts.phase_why, stalled=True, synced=Synced("False"), ended=False)
+        return _say(facts.phase_cause, stalled=True)
+    return _say(facts.phase_cause, stalled=True, synced=Synced("False"), ended=False)
 
 
-def cause_of(facts: Facts, action: Action) -> Cause:
+def cause_of(facts: Facts, action: Action) -> ChangeCause:
     """Say for the log why an action was decided."""
     if facts.deleting:
-        return Cause.ORPHAN if action is Action.FORGET else Cause.DELETION
+        return ChangeCause.ORPHAN if action is Action.FORGET else ChangeCause.DELETION
     if action in {Action.STOP, Action.STOP_OTHER}:
         if facts.stop_wanted:
-            return Cause.DESIRED_STATE
-        return Cause.DEADLINE if action is Action.STOP or facts.others_overdue else Cause.REPLACE
-    causes = {Action.CREATE: Cause.CREATE, Action.ADOPT: Cause.ADOPT, Action.SWITCH: Cause.SWITCH}
-    return causes.get(action, Cause.SEARCH)
+            return ChangeCause.DESIRED_STATE
+        return ChangeCause.DEADLINE if action is Action.STOP or facts.others_overdue else ChangeCause.REPLACE
+    causes = {Action.CREATE: ChangeCause.CREATE, Action.ADOPT: ChangeCause.ADOPT, Action.SWITCH: ChangeCause.SWITCH}
+    return causes.get(action, ChangeCause.SEARCH)
 
 
 RULES: tuple[Callable[[Facts], Decision | None], ...] = (

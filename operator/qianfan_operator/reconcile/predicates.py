@@ -8,13 +8,13 @@ from qianfan_operator.api.conditions import READY, STALLED, SUCCEEDED, SYNCED, f
 from qianfan_operator.api.keys import Key
 from qianfan_operator.api.reasons import Reason
 from qianfan_operator.kinds.interface import Kind, Phase
-from qianfan_operator.reconcile.store import Entry, Store
+from qianfan_operator.reconcile.store import Store, StoreEntry
 
 _FOLLOWED = frozenset({Reason.STOPPING, Reason.UPDATING, Reason.CONFIRMING})
 """What a change that is under way in the cloud is told by; a deletion is known by its timestamp."""
 
 
-def todo(resource: Resource) -> tuple[Hashable, ...]:
+def needs_reconcile(resource: Resource) -> tuple[Hashable, ...]:
     """Name what an object asks for that its status has not answered; empty if nothing."""
     metadata, status = resource.metadata, resource.status
     recorded = resource.is_foreign or status.pending is not None or status.account is not None
@@ -35,9 +35,9 @@ def todo(resource: Resource) -> tuple[Hashable, ...]:
 
 def is_settled(kind: Kind[Any], resource: Resource) -> bool:
     """Say whether nothing is going on with an object, so that its body need not be kept."""
-    if todo(resource) or resource.status.in_doubt or resource.metadata.deletion_timestamp:
+    if needs_reconcile(resource) or resource.status.in_doubt or resource.metadata.deletion_timestamp:
         return False
-    seen = kind.recall(resource)
+    seen = kind.observe_recorded(resource)
     ended = seen.phase in {Phase.READY, Phase.STOPPED} and not seen.others_working
     told = resource.status.conditions
     complete = find(told, SYNCED) and find(told, kind.condition or READY)
@@ -57,7 +57,7 @@ def is_in_between(resource: Resource) -> bool:
     return metadata.generation != resource.status.observed_generation and metadata.deletion_timestamp is None
 
 
-def signal_of(kind: Kind[Any], resource: Resource) -> Hashable:
+def dependency_state(kind: Kind[Any], resource: Resource) -> Hashable:
     """What others that refer to this object care about: if it stays the same, so does what they make of it."""
     if resource.metadata.deletion_timestamp is not None:
         return "deleting", kind.signal(resource)
@@ -69,7 +69,7 @@ def signal_of(kind: Kind[Any], resource: Resource) -> Hashable:
     return is_in_between(resource), is_true(conditions, READY), stalled, ended, why, kind.signal(resource)
 
 
-def note(store: Store, record: Entry, kind: Kind[Any], resource: Resource) -> None:
+def update_index(store: Store, record: StoreEntry, kind: Kind[Any], resource: Resource) -> None:
     """Take from a status what is asked of all objects together: accounts, uses, things that are held, and witnesses."""
     resource = resource.own()  # what another object's status records is held by nobody
     status, metadata = resource.status, resource.metadata
@@ -89,6 +89,6 @@ def note(store: Store, record: Entry, kind: Kind[Any], resource: Resource) -> No
     if not record.altered:
         record.ended = kind.ended(status)
     record.incomplete = status.in_doubt or not kind.complete(status)
-    run = kind.evidence(status)
+    run = kind.list_probe_of(status)
     if status.account and run:
-        store.testify(status.account, run, old=record.finished, read=bool(kind.holds(status) & record.read))
+        store.add_list_probe(status.account, run, old=record.finished, read=bool(kind.holds(status) & record.read))

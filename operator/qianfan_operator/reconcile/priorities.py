@@ -3,7 +3,7 @@
 import enum
 
 
-class Lane(enum.IntEnum):
+class Priority(enum.IntEnum):
     """How urgent a key is. Deletions go before what else their flow asks for at their level."""
 
     DELETION = 0

@@ -13,55 +13,74 @@ from typing import Any
 from pydantic.alias_generators import to_camel
 
 from qianfan_operator.api.common import FINALIZER, Need, Resource, Unreadable
-from qianfan_operator.api.conditions import READY, STALLED, Verdict, is_true
+from qianfan_operator.api.conditions import READY, STALLED, ConditionSummary, is_true
 from qianfan_operator.api.keys import Key
 from qianfan_operator.api.reasons import Reason
 from qianfan_operator.cloud import budget
 from qianfan_operator.cloud.account import Account
 from qianfan_operator.cloud.errors import CloudError
-from qianfan_operator.kinds.interface import Adopt, Hold, Kind, Pay, Plan, Record, Step, Want, Why, World
-from qianfan_operator.kube.client import Conflict, Forbidden, Invalid, Kube, KubeError, NotFound, Outrun
+from qianfan_operator.kinds.interface import (
+    Adopt,
+    Cause,
+    Create,
+    Kind,
+    Plan,
+    ReconcileContext,
+    Step,
+    UpdateStatus,
+    Wait,
+    Want,
+)
+from qianfan_operator.kube.client import (
+    Conflict,
+    ConflictRetriesExhausted,
+    Forbidden,
+    Invalid,
+    Kube,
+    KubeError,
+    NotFound,
+)
 from qianfan_operator.kube.events import Events
 from qianfan_operator.reconcile.backoff import Clocks, Schedule
 from qianfan_operator.reconcile.crd_guard import CrdGuard
 from qianfan_operator.reconcile.credentials import Access, Credentials
-from qianfan_operator.reconcile.gatherer import Gatherer, Unsure, hears
-from qianfan_operator.reconcile.guarded_create import Protocol, Unfinished
+from qianfan_operator.reconcile.gatherer import Gatherer, Unsure, handles_reconcile_request
+from qianfan_operator.reconcile.guarded_create import GuardedCreates, Unfinished
 from qianfan_operator.reconcile.key_checks import SECRETS, KeyChecks
-from qianfan_operator.reconcile.managed_object import Subject
+from qianfan_operator.reconcile.managed_object import ManagedObject
 from qianfan_operator.reconcile.outages import LASTING, Outages
-from qianfan_operator.reconcile.ownership import Claims
-from qianfan_operator.reconcile.policy import CHANGES, Action, Decision, Facts, Trouble, cause_of, decide
-from qianfan_operator.reconcile.predicates import is_finished, is_settled, note, signal_of
-from qianfan_operator.reconcile.priorities import Lane
-from qianfan_operator.reconcile.store import PRESENT, Entry, Store, Where
+from qianfan_operator.reconcile.ownership import Ownership
+from qianfan_operator.reconcile.policy import CHANGES, Action, Blocker, Decision, Facts, cause_of, decide
+from qianfan_operator.reconcile.predicates import dependency_state, is_finished, is_settled, update_index
+from qianfan_operator.reconcile.priorities import Priority
+from qianfan_operator.reconcile.store import PRESENT, Store, StoreEntry, Where
 from qianfan_operator.telemetry import caller
-from qianfan_operator.telemetry.caller import Cause
+from qianfan_operator.telemetry.caller import ChangeCause
 
 log = logging.getLogger(__name__)
 _MISSED = "missed"
 """What is first seen when a Secret is not there; also a settled object remembers it, else it would be missed anew."""
-FAILING = frozenset({Trouble.RETRY, Trouble.WAIT})
+FAILING = frozenset({Blocker.RETRY, Blocker.WAIT})
 FOLLOWED = frozenset(
-    {Action.STOP, Action.STOP_OTHER, Action.RELEASE, Action.SWITCH, Action.CONFIRM, Action.SURVEY}
+    {Action.STOP, Action.STOP_OTHER, Action.RELEASE, Action.SWITCH, Action.CONFIRM, Action.RECOVER_STATUS}
 )  # what changes the cloud or looks for a change: its next look goes before the polls
 
 
 @dataclass(frozen=True)
-class Again:
+class Result:
     """When a key wants its next pass, and how urgent that is; `after` None: not before something happens."""
 
     after: float | None
-    lane: Lane = Lane.POLL
+    priority: Priority = Priority.POLL
     result: str = "success"
 
 
-class Engine:
+class Reconciler:
     """Turns keys into passes. Thread-safe as long as one key is worked on once at a time."""
 
     def __init__(
         self, *, kinds: Mapping[str, Kind[Any]], kube: Kube, credentials: Credentials, store: Store, schedule: Schedule,
-        protocol: Protocol, events: Events, clocks: Clocks, cluster: str, grace: float, listed: Callable[[], bool],
+        protocol: GuardedCreates, events: Events, clocks: Clocks, cluster: str, grace: float, listed: Callable[[], bool],
         leading: Callable[[], bool], checks: KeyChecks, adopt: str = "", limits: budget.Limits = budget.LIMITS,
         lasting: float = LASTING,
     ) -> None:  # fmt: skip
@@ -69,7 +88,7 @@ class Engine:
         self._schedule, self._protocol, self._events, self._clocks = schedule, protocol, events, clocks
         store.unused, credentials.used = credentials.forget, store.is_keyed
         credentials.first_missed = self._first_missed
-        self._claims = Claims(store, self._fetch, listed, credentials, kinds.__getitem__)
+        self._claims = Ownership(store, self._fetch, listed, credentials, kinds.__getitem__)
         protocol.claims, protocol.guard = self._claims, CrdGuard(kube)
         self._gatherer = Gatherer(credentials, self._claims, protocol.guard)
         self._cluster, self._grace, self._listed, self._leading = cluster, grace, listed, leading
@@ -77,12 +96,12 @@ class Engine:
         self._limits, self._checks = limits, checks
         self._outages = Outages(events, clocks.boot, lasting)
 
-    def reconcile(self, key: Key) -> Again:
+    def reconcile(self, key: Key) -> Result:
         """Make one pass over an object, or check a Secret; never raises, so that no key is ever lost."""
         return self._safely(self._check if key.plural == SECRETS else self._turn, key)
 
-    def _check(self, key: Key) -> Again:
-        return Again(self._checks.check(key))
+    def _check(self, key: Key) -> Result:
+        return Result(self._checks.check(key))
 
     def flush(self, within: float = math.inf) -> None:
         """Write the ids that only this process knows, for so many seconds, and begin nothing; for its end."""
@@ -96,13 +115,13 @@ class Engine:
         """Log the ids that only this process knows, which ends, so that they can be taken over by hand; count them."""
         return self._protocol.tell_unwritten()
 
-    def _safely(self, turn: Callable[[Key], object], key: Key) -> Again:
+    def _safely(self, turn: Callable[[Key], object], key: Key) -> Result:
         spent = budget.Budget(self._limits, self._clocks.boot)
         with budget.within(spent), caller.within(caller.Caller(str(key))):
             again = self._without_raising(turn, key)
         return self._not_too_soon(key, again, spent)
 
-    def _not_too_soon(self, key: Key, again: Again, spent: budget.Budget) -> Again:
+    def _not_too_soon(self, key: Key, again: Result, spent: budget.Budget) -> Result:
         """Ask a cloud that throttles no sooner than it would be polled, and none before the time that it has named."""
         if again.after is None:
             return again
@@ -112,15 +131,17 @@ class Engine:
             after = max(after, self._schedule.throttled(interval, record.failures if record else 1))
         return replace(again, after=after)
 
-    def _without_raising(self, turn: Callable[[Key], object], key: Key) -> Again:
+    def _without_raising(self, turn: Callable[[Key], object], key: Key) -> Result:
         result, asked = "error", 0.0
         try:
             again = turn(key)
             self._store.give_back(key)  # not after an error: what was being recorded may be written
-            return again if isinstance(again, Again) else Again(None)
-        except Outrun:  # no failure, so that whoever annotates without end does not make the waits grow
+            return again if isinstance(again, Result) else Result(None)
+        except (
+            ConflictRetriesExhausted
+        ):  # no failure, so that whoever annotates without end does not make the waits grow
             self._store.forget_body(key)
-            return Again(self._schedule.retry(1), Lane.RETRY, "conflict")
+            return Result(self._schedule.retry(1), Priority.RETRY, "conflict")
         except Conflict:
             result = "conflict"
         except Unsure:  # logged, and told if it happens again
@@ -129,7 +150,7 @@ class Engine:
         except NotFound:
             return self._gone(key)
         except Unfinished:
-            return Again(self._schedule.poll(0), Lane.RETRY, result)
+            return Result(self._schedule.poll(0), Priority.RETRY, result)
         except Unreadable as error:  # nothing is done without knowing what is recorded
             log.warning(
                 "An object cannot be read: nothing is done for it", extra={"object": str(key), "error": str(error)}
@@ -142,35 +163,35 @@ class Engine:
         self._store.forget_body(key)
         return self._retry(key, result, asked)
 
-    def _gone(self, key: Key) -> Again:
+    def _gone(self, key: Key) -> Result:
         self._store.forget(key)
         try:
             self._protocol.abandon(key)
         except Unfinished:
-            return Again(self._schedule.poll(0), Lane.RETRY, "error")
+            return Result(self._schedule.poll(0), Priority.RETRY, "error")
         except Exception:  # what was made is known here only
             log.exception("What was made for an object that is gone was not ended", extra={"object": str(key)})
             return self._retry(key, "error")
-        return Again(None)
+        return Result(None)
 
-    def _retry(self, key: Key, result: str, asked: float = 0.0) -> Again:
+    def _retry(self, key: Key, result: str, asked: float = 0.0) -> Result:
         record = self._store.get(key)
         if record:
             record.failures += 1
-        return Again(max(asked, self._schedule.retry(record.failures if record else 1)), Lane.RETRY, result)
+        return Result(max(asked, self._schedule.retry(record.failures if record else 1)), Priority.RETRY, result)
 
-    def _taken(self, key: Key) -> Subject | None:
+    def _taken(self, key: Key) -> ManagedObject | None:
         """Take an object in hand, and write first what was made for it; None: it is none of ours any more."""
-        subject = Subject(key, self._kinds[key.plural], self._kube, self._store, self._events, self._clocks.now())
-        caller.read(subject.resource.metadata.generation)
-        if subject.resource.metadata.deletion_timestamp and FINALIZER not in subject.resource.metadata.finalizers:
+        managed = ManagedObject(key, self._kinds[key.plural], self._kube, self._store, self._events, self._clocks.now())
+        caller.read(managed.resource.metadata.generation)
+        if managed.resource.metadata.deletion_timestamp and FINALIZER not in managed.resource.metadata.finalizers:
             self._protocol.abandon(key)  # it is others that keep the object; nobody would release what was made for it
             return None
-        if subject.exposed:
-            subject.hold()
-        verdict = Verdict(False, Reason.CREATING, "Recording what was created.", reconciling=True)
-        self._protocol.land(subject, verdict)
-        return subject
+        if managed.exposed:
+            managed.hold()
+        summary = ConditionSummary(False, Reason.CREATING, "Recording what was created.", reconciling=True)
+        self._protocol.persist(managed, summary)
+        return managed
 
     def _report(self, key: Key) -> None:
         """Post an event about what cannot be read of an object, once for as long as that does not change."""
@@ -179,47 +200,47 @@ class Engine:
             record.reported = record.unreadable
             self._events.unreadable(self._kinds[key.plural].resource, key, record.uid, record.unreadable)
 
-    def _turn(self, key: Key) -> Again:
+    def _turn(self, key: Key) -> Result:
         reads = dict[Key, Hashable]()
         self._store.begin_reads(key)
         again = self._pass(key, reads)
         self._store.end_reads(key, reads)
         return again
 
-    def _pass(self, key: Key, reads: dict[Key, Hashable]) -> Again:
+    def _pass(self, key: Key, reads: dict[Key, Hashable]) -> Result:
         self._report(key)
-        subject = self._taken(key)
-        if subject is None:
-            return Again(None)
+        managed = self._taken(key)
+        if managed is None:
+            return Result(None)
         altered = 0
         if record := self._store.get(key):
-            record.interval = self._interval(subject.resource, record.looks)
+            record.interval = self._interval(managed.resource, record.looks)
             altered = record.altered
-            _restore(subject, record)
-        access = self._credentials.access(subject.resource)
-        world = self._world(subject, access, reads)
-        facts, plan, held_up = self._gatherer.gather(subject, access, world)
+            _restore(managed, record)
+        access = self._credentials.access(managed.resource)
+        ctx = self._world(managed, access, reads)
+        facts, plan, held_up = self._gatherer.gather(managed, access, ctx)
         decision = decide(facts)
-        subject.heard = hears(facts, decision)
+        managed.reconcile_request_handled = handles_reconcile_request(facts, decision)
         if held_up:
-            return self._finish(subject, facts, decision, held_up, access.account, altered)
+            return self._finish(managed, facts, decision, held_up, access.account, altered)
         caller.because(cause_of(facts, decision.action))
         try:
-            step = self._act(subject, access, world, decision, plan)
+            step = self._act(managed, access, ctx, decision, plan)
         except CloudError as error:
-            facts = self._gatherer.troubled(subject, facts, error, access.account)
+            facts = self._gatherer.error_policy(managed, facts, error, access.account)
             decision = decide(facts)
-            subject.heard = hears(facts, decision, tried=True)
-            step = Hold(decision.verdict, error.retry_after)
-        return self._finish(subject, facts, decision, step, access.account, altered)
+            managed.reconcile_request_handled = handles_reconcile_request(facts, decision, tried=True)
+            step = Wait(decision.summary, error.retry_after)
+        return self._finish(managed, facts, decision, step, access.account, altered)
 
-    def _world(self, subject: Subject, access: Access, reads: dict[Key, Hashable]) -> World:
-        key, store, boot = subject.key, self._store, self._clocks.boot()
+    def _world(self, managed: ManagedObject, access: Access, reads: dict[Key, Hashable]) -> ReconcileContext:
+        key, store, boot = managed.key, self._store, self._clocks.boot()
         record = store.get(key)
 
         def fetch(other: Key) -> Any:
             resource = self._fetch(other)
-            reads[other] = signal_of(self._kinds[other.plural], resource.own()) if resource else None
+            reads[other] = dependency_state(self._kinds[other.plural], resource.own()) if resource else None
             return resource
 
         def exists(other: Key) -> bool:
@@ -227,166 +248,178 @@ class Engine:
             reads.setdefault(other, PRESENT if known else None)
             return known is not None or not self._listed()
 
-        return World(
+        return ReconcileContext(
             cluster=self._cluster,
             grace=self._grace,
             boot=boot,
-            now=subject.now,
+            now=managed.now,
             fetch=fetch,
             chain=store.chain,
-            first_sight=lambda what: store.first_sight(key, what, self._clocks.boot()),
+            first_seen_at=lambda what: store.first_seen_at(key, what, self._clocks.boot()),
             ask_once=lambda what, state, send: store.ask_once(key, what, state, boot, send),
             begun=record.begun if record else 0,
-            touched=record.foreign_version if record else 0,
+            foreign_version=record.foreign_version if record else 0,
             claims=store.claims(key),
             users_of=store.referrers,
             serving=store.serving,
-            needing=lambda things, reads: self._needing(subject, things, reads),
+            needing=lambda things, reads: self._needing(managed, things, reads),
             listed=self._listed(),
             adopt=self._adopt or (Adopt.ANY if access.own else Adopt.OWN_MARK),
             names=store.names,
             exists=exists,
-            witness=store.witness,
+            list_probe=store.list_probe,
             altered=record is not None and record.altered > 0,
         )
 
     def _first_missed(self, resource: Resource, where: Where) -> float:
         key = Key(resource.plural, resource.metadata.namespace, resource.metadata.name)
-        return self._store.first_sight(key, (_MISSED, where), self._clocks.boot())
+        return self._store.first_seen_at(key, (_MISSED, where), self._clocks.boot())
 
-    def _needing(self, subject: Subject, things: Iterable[Need], reads: Callable[[Account], bool]) -> Iterator[Key]:
-        account = self._credentials.known(subject.resource)
-        return self._claims.needing(subject, account, things, reads) if account else iter(())
+    def _needing(
+        self, managed: ManagedObject, things: Iterable[Need], reads: Callable[[Account], bool]
+    ) -> Iterator[Key]:
+        account = self._credentials.known(managed.resource)
+        return self._claims.needing(managed, account, things, reads) if account else iter(())
 
     def _fetch(self, key: Key) -> Any:
         kind = self._kinds[key.plural].resource
         if not budget.take_read():
             raise KubeError(f"one reconcile may read {self._limits.reads} other objects, and needs more")
         try:
-            return kind.salvage(self._kube.get(key)).own()
+            return kind.parse_lenient(self._kube.get(key)).own()
         except NotFound:
             return None
         except Unreadable as error:
             raise Unreadable(f"{kind.kind} {key.name} cannot be read: {error}") from error
 
     # Act: at most one thing.
-    def _act(self, subject: Subject, access: Access, world: World, decision: Decision, plan: Plan) -> Step:
-        action, verdict, kind, account = decision.action, decision.verdict, subject.kind, access.account
+    def _act(
+        self, managed: ManagedObject, access: Access, ctx: ReconcileContext, decision: Decision, plan: Plan
+    ) -> Step:
+        action, summary, kind, account = decision.action, decision.summary, managed.kind, access.account
         if action is Action.NOTHING:
-            return Hold(verdict, access.again)
+            return Wait(summary, access.again)
         if not self._leading():
             raise Conflict("another process may lead by now")
         if action is Action.FORGET:
-            if verdict.reason is Reason.ORPHANED:
-                _tell_left(subject, verdict)
-                caller.because(Cause.CRD_DELETED)
-            elif not subject.kept:
-                caller.because(Cause.NOTHING_LEFT)
-            subject.let_go()
-            return Hold(verdict)
+            if summary.reason is Reason.ORPHANED:
+                _tell_left(managed, summary)
+                caller.because(ChangeCause.CRD_DELETED)
+            elif not managed.kept:
+                caller.because(ChangeCause.NOTHING_LEFT)
+            managed.let_go()
+            return Wait(summary)
         if account is None:
             raise AssertionError(f"{action} without an account")
         if action is Action.CONFIRM:
-            return self._protocol.confirm(subject, account, world)
-        if action in {*CHANGES, Action.RELEASE} and (blocked := self._claims.blocked(subject, account)):
+            return self._protocol.confirm(managed, account, ctx)
+        if action in {*CHANGES, Action.RELEASE} and (blocked := self._claims.blocked(managed, account)):
             return blocked
         if action is Action.RELEASE:
-            return self._release(subject, account, world, verdict)
+            return self._release(managed, account, ctx, summary)
         if action in {Action.STOP, Action.STOP_OTHER}:
-            subject.confirm()
-            first = kind.stop(world, account, subject.resource, selected=action is Action.STOP)
-            return Record(first) if first else Hold(verdict)
-        subject.begin(account.name, verdict, world, first=not (account.lists_show_v1 or world.witness(account.name)))
+            managed.confirm()
+            first = kind.stop(ctx, account, managed.resource, selected=action is Action.STOP)
+            return UpdateStatus(first) if first else Wait(summary)
+        managed.begin(account.name, summary, ctx, first=not (account.list_probe_passed or ctx.list_probe(account.name)))
         act = {
-            Action.SURVEY: kind.survey, Action.CREATE: kind.create, Action.ADOPT: kind.create,
+            Action.RECOVER_STATUS: kind.recover_status, Action.CREATE: kind.create, Action.ADOPT: kind.create,
             Action.SWITCH: kind.switch,
         }[action]  # fmt: skip
-        step = act(world, account, subject.resource, plan)
-        if action is Action.ADOPT and isinstance(step, Pay):
+        step = act(ctx, account, managed.resource, plan)
+        if action is Action.ADOPT and isinstance(step, Create):
             raise AssertionError("what is taken over is not paid for")
-        return self._protocol.pay(subject, account, world, step, verdict) if isinstance(step, Pay) else step
+        return self._protocol.pay(managed, account, ctx, step, summary) if isinstance(step, Create) else step
 
-    def _release(self, subject: Subject, account: Account, world: World, verdict: Verdict) -> Step:
-        subject.confirm()
-        released = subject.kind.release(world, account, subject.resource)
+    def _release(
+        self, managed: ManagedObject, account: Account, ctx: ReconcileContext, summary: ConditionSummary
+    ) -> Step:
+        managed.confirm()
+        released = managed.kind.release(ctx, account, managed.resource)
         if released.done:
             if released.left:
-                verdict = replace(verdict, available=False, reason=Reason.LEFT_IN_CLOUD, message=released.left)
-                _tell_left(subject, verdict)
-            subject.let_go()
-            return Hold(verdict)
-        updates = self._claims.claim(subject, account, released.updates, marked=True)
-        if isinstance(updates, Hold):
-            if updates.verdict.reason is Reason.ALREADY_MANAGED:
-                caller.because(Cause.ALREADY_MANAGED)
-                subject.let_go()  # what was found is not ours to release
+                summary = replace(summary, available=False, reason=Reason.LEFT_IN_CLOUD, message=released.left)
+                _tell_left(managed, summary)
+            managed.let_go()
+            return Wait(summary)
+        updates = self._claims.claim(managed, account, released.updates, marked=True)
+        if isinstance(updates, Wait):
+            if updates.summary.reason is Reason.ALREADY_MANAGED:
+                caller.because(ChangeCause.ALREADY_MANAGED)
+                managed.let_go()  # what was found is not ours to release
             return updates
-        self._store.wait_for(subject.key, released.waits_for)
+        self._store.wait_for(managed.key, released.waits_for)
         blocked, message = released.stalled, released.why.message
         reason = Reason.DELETION_BLOCKED if blocked else released.why.reason
-        verdict = replace(verdict, available=verdict.available and blocked)  # nobody relies on what is taken offline
-        said = replace(verdict, reason=reason, message=message, reconciling=not blocked, stalled=blocked)
-        return Hold(said, updates=updates)
+        summary = replace(summary, available=summary.available and blocked)  # nobody relies on what is taken offline
+        said = replace(summary, reason=reason, message=message, reconciling=not blocked, stalled=blocked)
+        return Wait(said, updates=updates)
 
     # Write, and when again.
     def _finish(
-        self, subject: Subject, facts: Facts, decision: Decision, step: Step, account: Account | None, altered: int
-    ) -> Again:
-        if subject.released:
-            return Again(None)
-        if isinstance(step, Pay):
+        self,
+        managed: ManagedObject,
+        facts: Facts,
+        decision: Decision,
+        step: Step,
+        account: Account | None,
+        altered: int,
+    ) -> Result:
+        if managed.released:
+            return Result(None)
+        if isinstance(step, Create):
             raise TypeError("a step to pay was not paid")
-        if isinstance(step, Record):
-            step = self._claims.record(subject, account, step)
-        verdict = decision.verdict if isinstance(step, Record) else step.verdict
+        if isinstance(step, UpdateStatus):
+            step = self._claims.record(managed, account, step)
+        summary = decision.summary if isinstance(step, UpdateStatus) else step.summary
         if decision.action in CHANGES:
-            verdict = replace(verdict, available=decision.verdict.available)
-        if isinstance(step, Hold):
-            subject.note_success(facts, verdict)
-        before, told = subject.writes, subject.told
-        subject.write(step.updates, verdict)
-        record = self._store.get(subject.key)
+            summary = replace(summary, available=decision.summary.available)
+        if isinstance(step, Wait):
+            managed.note_success(facts, summary)
+        before, told = managed.writes, managed.told
+        managed.write(step.updates, summary)
+        record = self._store.get(managed.key)
         if record is None:
-            return Again(None)
-        resource = subject.resource
-        if record.altered == altered and facts.trouble is Trouble.NONE:
+            return Result(None)
+        resource = managed.resource
+        if record.altered == altered and facts.blocker is Blocker.NONE:
             record.altered = 0
-        self._outages.note(record, resource, told, subject.now)
-        note(self._store, record, subject.kind, resource)
+        self._outages.note(record, resource, told, managed.now)
+        update_index(self._store, record, managed.kind, resource)
         if record.altered > altered:  # meanwhile; the watch has left it to us to come again
-            return Again(self._schedule.retry(1), Lane.RETRY)
-        if is_settled(subject.kind, resource):
-            self._store.forget_body(subject.key)
-            record.sights = {what: since for what, since in record.sights.items() if _is_missed(what)}
-        if isinstance(step, Record):
-            if decision.action is not Action.SURVEY:
+            return Result(self._schedule.retry(1), Priority.RETRY)
+        if is_settled(managed.kind, resource):
+            self._store.forget_body(managed.key)
+            record.first_seen = {what: since for what, since in record.first_seen.items() if _is_missed(what)}
+        if isinstance(step, UpdateStatus):
+            if decision.action is not Action.RECOVER_STATUS:
                 record.claims.clear()
-            return Again(0.0, Lane.DELETION if facts.deleting else Lane.URGENT)
-        if facts.trouble not in FAILING:  # a look that failed says nothing of how closely to look
-            record.looks = 0 if subject.writes > before else record.looks + 1
-        unproven = facts.trouble is Trouble.RETRY and account is not None and record.account != account.name
+            return Result(0.0, Priority.DELETION if facts.deleting else Priority.URGENT)
+        if facts.blocker not in FAILING:  # a look that failed says nothing of how closely to look
+            record.looks = 0 if managed.writes > before else record.looks + 1
+        unproven = facts.blocker is Blocker.RETRY and account is not None and record.account != account.name
         over = is_finished(resource) and not facts.others_working and not unproven
         followed = facts.deleting or decision.action in FOLLOWED
         return self._again(record, facts, step, over=over, followed=followed)
 
-    def _again(self, record: Entry, facts: Facts, step: Hold, *, over: bool, followed: bool) -> Again:
-        verdict, schedule = step.verdict, self._schedule
-        failing = facts.trouble in FAILING
+    def _again(self, record: StoreEntry, facts: Facts, step: Wait, *, over: bool, followed: bool) -> Result:
+        summary, schedule = step.summary, self._schedule
+        failing = facts.blocker in FAILING
         record.failures = record.failures + 1 if failing else 0
         if over and not record.altered:
-            return Again(None)
+            return Result(None)
         if failing:
-            return Again(max(schedule.retry(record.failures), step.after or 0.0), Lane.RETRY, "error")
+            return Result(max(schedule.retry(record.failures), step.after or 0.0), Priority.RETRY, "error")
         if step.after is not None:
-            return Again(step.after, Lane.RETRY)
-        if verdict.ready or (facts.want is Want.WAIT and not facts.others_working):
-            return Again(schedule.settled())
-        if verdict.stalled or verdict.reason is Reason.PAUSED:
-            return Again(schedule.stalled(), Lane.RETRY if followed else Lane.POLL)
+            return Result(step.after, Priority.RETRY)
+        if summary.ready or (facts.want is Want.WAIT and not facts.others_working):
+            return Result(schedule.settled())
+        if summary.stalled or summary.reason is Reason.PAUSED:
+            return Result(schedule.stalled(), Priority.RETRY if followed else Priority.POLL)
         if followed:  # what waits for another object is woken by it
-            waits = verdict.reason is Reason.IN_USE
-            return Again(schedule.poll(record.looks) if waits else schedule.follow(record.looks), Lane.RETRY)
-        return Again(schedule.poll(record.looks))
+            waits = summary.reason is Reason.IN_USE
+            return Result(schedule.poll(record.looks) if waits else schedule.follow(record.looks), Priority.RETRY)
+        return Result(schedule.poll(record.looks))
 
     def _interval(self, resource: Resource, looks: int) -> float:
         """Return how long an object would wait for its next look, if all were well with the cloud."""
@@ -402,26 +435,26 @@ def _is_missed(what: Hashable) -> bool:
     return isinstance(what, tuple) and what[:1] == (_MISSED,)
 
 
-def _restore(subject: Subject, record: Entry) -> None:
+def _restore(managed: ManagedObject, record: StoreEntry) -> None:
     """Record again what somebody else has changed in the status and this process knows better."""
-    if not record.altered or record.ended is None or subject.resource.former is not None:
+    if not record.altered or record.ended is None or managed.resource.former is not None:
         return
-    if restored := subject.kind.restored(subject.resource, record.ended):
+    if restored := managed.kind.restored(managed.resource, record.ended):
         fields = ", ".join(f"status.{to_camel(name)} ({value})" for name, value in restored.items())
-        subject.note(restored)
-        subject.warn_restored(fields)
+        managed.note(restored)
+        managed.warn_restored(fields)
 
 
-def _tell_left(subject: Subject, verdict: Verdict) -> None:
+def _tell_left(managed: ManagedObject, summary: ConditionSummary) -> None:
     """Say, before an object goes, what of it is left in the cloud; a status that is refused does not keep it."""
-    about: dict[str, Any] = {"object": str(subject.key), "uid": subject.resource.metadata.uid}
+    about: dict[str, Any] = {"object": str(managed.key), "uid": managed.resource.metadata.uid}
     try:
-        subject.write({}, verdict)
+        managed.write({}, summary)
     except (Forbidden, Invalid) as error:
         log.warning("The last status of a deleted object was refused", extra={**about, "error": str(error)})
-        subject.warn(Why(verdict.reason, verdict.message))
-    about |= {"ids": subject.ids, "left": verdict.message}
-    if verdict.reason is Reason.ORPHANED:
-        log.warning("Orphaned", extra={**about, "cause": Cause.CRD_DELETED})
+        managed.warn(Cause(summary.reason, summary.message))
+    about |= {"ids": managed.ids, "left": summary.message}
+    if summary.reason is Reason.ORPHANED:
+        log.warning("Orphaned", extra={**about, "cause": ChangeCause.CRD_DELETED})
     else:
-        log.warning("Left in the cloud", extra={**about, "cause": Cause.DELETION})
+        log.warning("Left in the cloud", extra={**about, "cause": ChangeCause.DELETION})

@@ -13,7 +13,7 @@ from collections.abc import Callable, Container, Hashable, Iterable, Iterator, M
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from qianfan_operator.api.keys import Key, Thing
+from qianfan_operator.api.keys import ExternalId, Key
 from qianfan_operator.api.trimming import trimmed
 
 T = TypeVar("T", bound=Hashable)
@@ -46,7 +46,7 @@ class Source(enum.Enum):
 
 
 @dataclass(slots=True)
-class Entry:
+class StoreEntry:
     """One object. Times are boot time in seconds."""
 
     uid: str
@@ -88,13 +88,13 @@ class Entry:
     """Whether it may wait for what it refers to; False once it is Ready or finished."""
     created: float = 0.0
     """When the object was created, in seconds since 1970: of two that record one thing, the older one has it."""
-    holds: frozenset[Thing] = frozenset()
+    holds: frozenset[ExternalId] = frozenset()
     """The things in the cloud that the object records."""
-    adopted: frozenset[Thing] = frozenset()
+    adopted: frozenset[ExternalId] = frozenset()
     """Those of them that it took over."""
-    read: frozenset[Thing] = frozenset()
+    read: frozenset[ExternalId] = frozenset()
     """Those of them that its own keys have read in this process."""
-    reserved: frozenset[Thing] = frozenset()
+    reserved: frozenset[ExternalId] = frozenset()
     """Those that a pass is about to record."""
     intends: frozenset[Hashable] = frozenset()
     """The places in the cloud where an open intent may have made something."""
@@ -121,7 +121,7 @@ class Entry:
     looks: int = 0
     interval: float | None = None
     """Seconds that it waits for its next look while all is well with the cloud."""
-    sights: dict[Hashable, float] = field(default_factory=dict)
+    first_seen: dict[Hashable, float] = field(default_factory=dict)
     claims: dict[Hashable, Any] = field(default_factory=dict)
     """What this process has made for free and announced nothing paid for yet."""
     accepted: dict[Hashable, tuple[Hashable, float]] = field(default_factory=dict)
@@ -148,11 +148,11 @@ class Store:
     """All records. Thread-safe."""
 
     def __init__(self) -> None:
-        self._records: dict[Key, Entry] = {}
+        self._records: dict[Key, StoreEntry] = {}
         self._referrers: dict[Key, set[Key]] = {}
         self._keyed: dict[Where, set[Key]] = {}
         self._waiting: dict[Key, set[Key]] = {}
-        self._holders: dict[Thing, set[Key]] = {}
+        self._holders: dict[ExternalId, set[Key]] = {}
         self._intending: dict[Hashable, set[Key]] = {}
         self._using: dict[Hashable, set[Key]] = {}
         self._asking: dict[Hashable, set[Key]] = {}
@@ -163,7 +163,7 @@ class Store:
         """Called, with the lock held, with each Secret that no object names any more."""
         self._lock = threading.RLock()
 
-    def get(self, key: Key) -> Entry | None:
+    def get(self, key: Key) -> StoreEntry | None:
         """Return the record of a key."""
         return self._records.get(key)
 
@@ -186,7 +186,7 @@ class Store:
     def __len__(self) -> int:
         return len(self._records)
 
-    def put(self, key: Key, raw: Mapping[str, Any], keep_body: bool, source: Source = Source.READ) -> Entry | None:
+    def put(self, key: Key, raw: Mapping[str, Any], keep_body: bool, source: Source = Source.READ) -> StoreEntry | None:
         """Take in an object as it came from somewhere; None if something newer is known."""
         metadata = raw["metadata"]
         version = number(metadata.get("resourceVersion"))
@@ -200,7 +200,7 @@ class Store:
                 if record:
                     self._unlink(key, record)
                     self._keyed_by(key, record, ())
-                before, record = record, Entry(metadata["uid"], version, touched=version)
+                before, record = record, StoreEntry(metadata["uid"], version, touched=version)
                 if before:
                     record.holds, record.reserved, record.intends = before.holds, before.reserved, before.intends
                 self._records[key] = record
@@ -361,14 +361,14 @@ class Store:
         packed = record.body if record else None
         return json.loads(zlib.decompress(packed)) if packed else None
 
-    def first_sight(self, key: Key, what: Hashable, now: float) -> float:
+    def first_seen_at(self, key: Key, what: Hashable, now: float) -> float:
         """Return when this process first saw `what` of an object; it is now, if it never did."""
         record = self._records.get(key)
         if record is None:
             return now
-        if what not in record.sights and len(record.sights) >= _SIGHTS:
-            del record.sights[next(iter(record.sights))]  # whoever still waits for it waits a little longer
-        return record.sights.setdefault(what, now)
+        if what not in record.first_seen and len(record.first_seen) >= _SIGHTS:
+            del record.first_seen[next(iter(record.first_seen))]  # whoever still waits for it waits a little longer
+        return record.first_seen.setdefault(what, now)
 
     def ask_once(self, key: Key, what: Hashable, state: Hashable, now: float, send: Callable[[], bool]) -> bool:
         """Send a request to end something, unless the cloud has accepted it; say whether it accepts it.
@@ -397,7 +397,7 @@ class Store:
             del record.claims[next(iter(record.claims))]
         return record.claims
 
-    def claim(self, key: Key, thing: Thing, besides: Container[Key] = ()) -> Key | None:
+    def claim(self, key: Key, thing: ExternalId, besides: Container[Key] = ()) -> Key | None:
         """Reserve a thing of the cloud for an object; return who else holds it, leaving out those `besides`."""
         with self._lock:
             others = [other for other in self._others(key, thing) if other not in besides]
@@ -408,7 +408,7 @@ class Store:
                 _take(self._holders, key, [thing])
             return None
 
-    def rivals(self, key: Key, thing: Thing) -> tuple[tuple[Key, bool], ...]:
+    def rivals(self, key: Key, thing: ExternalId) -> tuple[tuple[Key, bool], ...]:
         """Return the other objects that record a thing of this one, the first one first, and who comes before it.
 
         Who made it comes before who took it over, then the older one: the same order in every process.
@@ -416,11 +416,15 @@ class Store:
         with self._lock:
             if not (others := self._others(key, thing)):
                 return ()
-            mine, ranks = self._rank(key, thing), sorted((self._rank(other, thing.rival), other) for other in others)
+            mine, ranks = self._rank(key, thing), sorted((self._rank(other, thing.alias), other) for other in others)
             return tuple((other, rank < mine) for rank, other in ranks)
 
     def hold(
-        self, key: Key, things: Iterable[Thing], adopted: Iterable[Thing] = (), intends: Iterable[Hashable] = ()
+        self,
+        key: Key,
+        things: Iterable[ExternalId],
+        adopted: Iterable[ExternalId] = (),
+        intends: Iterable[Hashable] = (),
     ) -> None:
         """Have an object hold what it records, and no more; `intends`: the places of its open intent."""
         with self._lock:
@@ -450,7 +454,7 @@ class Store:
                 given, record.reserved = record.reserved - record.holds, frozenset()
                 _drop(self._holders, key, given)
 
-    def testify(self, account: str, run: tuple[str, str], *, old: bool, read: bool) -> None:
+    def add_list_probe(self, account: str, run: tuple[str, str], *, old: bool, read: bool) -> None:
         """Remember a run that V1 made, by its string ids: the witness that V2 lists show such runs (design 5.6).
 
         Rather an `old` one, for lists may lag behind a new one, and best one that its own keys have `read` in this
@@ -462,7 +466,7 @@ class Store:
             if account not in self._witnesses or (better and (read or not known_read)):
                 self._witnesses[account] = run, old, read
 
-    def witness(self, account: str) -> tuple[str, str] | None:
+    def list_probe(self, account: str) -> tuple[str, str] | None:
         """Return the string ids of a task and its run that V1 made under an account."""
         known = self._witnesses.get(account)
         return known[0] if known else None
@@ -485,20 +489,20 @@ class Store:
         record = self._records.get(key)
         return record.signal if record and record.signal == signal else signal
 
-    def _others(self, key: Key, thing: Thing) -> set[Key]:
-        return self._holders.get(thing.rival, set()) - {key}
+    def _others(self, key: Key, thing: ExternalId) -> set[Key]:
+        return self._holders.get(thing.alias, set()) - {key}
 
-    def _rank(self, key: Key, thing: Thing) -> tuple[bool, float, Key]:
+    def _rank(self, key: Key, thing: ExternalId) -> tuple[bool, float, Key]:
         record = self._records[key]
         return thing in record.adopted, record.created, key
 
-    def _unlink(self, key: Key, record: Entry) -> None:
+    def _unlink(self, key: Key, record: StoreEntry) -> None:
         _remove(self._referrers, record.refers, key)
         _remove(self._waiting, record.awaits, key)
         record.awaits.clear()
         self._need(key, record, frozenset(), frozenset())
 
-    def _keyed_by(self, key: Key, record: Entry, secrets: tuple[Where, ...]) -> None:
+    def _keyed_by(self, key: Key, record: StoreEntry, secrets: tuple[Where, ...]) -> None:
         before, record.secrets = record.secrets, secrets
         if before == secrets:
             return
@@ -509,7 +513,7 @@ class Store:
             if where not in self._keyed:
                 self.unused(where)
 
-    def _need(self, key: Key, record: Entry, uses: frozenset[Hashable], asks_for: frozenset[Hashable]) -> None:
+    def _need(self, key: Key, record: StoreEntry, uses: frozenset[Hashable], asks_for: frozenset[Hashable]) -> None:
         used, asked, record.uses, record.asks_for = record.uses, record.asks_for, uses, asks_for
         for index, before, after in ((self._using, used, uses), (self._asking, asked, asks_for)):
             _drop(index, key, before - after)
@@ -563,7 +567,7 @@ def essence(raw: Mapping[str, Any]) -> int:
     return hash(json.dumps([parts[:3], parts[3] or [], kept.get("status") or {}], sort_keys=True))
 
 
-def _compare(record: Entry, raw: Mapping[str, Any], version: int, source: Source) -> None:
+def _compare(record: StoreEntry, raw: Mapping[str, Any], version: int, source: Source) -> None:
     """Note whether somebody else has changed more of an object than annotations and labels."""
     if source is Source.OURS and version not in record.own:
         record.own = (*record.own, version)[-_OWN:]
@@ -586,7 +590,7 @@ def _compare(record: Entry, raw: Mapping[str, Any], version: int, source: Source
     record.watched, record.essence = version, now
 
 
-def _compare_status(record: Entry, raw: Mapping[str, Any], version: int, source: Source) -> None:
+def _compare_status(record: StoreEntry, raw: Mapping[str, Any], version: int, source: Source) -> None:
     """Note whether somebody else has changed the status since it was last known."""
     before, record.status = record.status, _status(raw)
     if source is Source.OURS or record.writing or before is None:
@@ -595,7 +599,7 @@ def _compare_status(record: Entry, raw: Mapping[str, Any], version: int, source:
         record.altered = version
 
 
-def _by_others(record: Entry, version: int, changed: bool) -> None:
+def _by_others(record: StoreEntry, version: int, changed: bool) -> None:
     """Note a version that somebody else wrote; `changed`: with another status."""
     record.touched = max(record.touched, version)
     if changed:

@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 
 
-class Cause(enum.StrEnum):
+class ChangeCause(enum.StrEnum):
     """Why the cloud is changed or an object is released; docs/logging.md has the list."""
 
     CREATE = "create"
@@ -35,7 +35,7 @@ class Caller:
 
     object: str
     generation: int | None = None
-    cause: Cause | None = None
+    cause: ChangeCause | None = None
 
 
 _CURRENT: ContextVar[Caller | None] = ContextVar("caller", default=None)
@@ -57,7 +57,7 @@ def read(generation: int) -> None:
         caller.generation = generation
 
 
-def because(cause: Cause) -> None:
+def because(cause: ChangeCause) -> None:
     """Say why what follows is done."""
     if caller := _CURRENT.get():
         caller.cause = cause

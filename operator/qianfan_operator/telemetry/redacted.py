@@ -1,7 +1,7 @@
 """Texts that cannot be shown by accident."""
 
 
-class Sealed(dict[str, str]):
+class RedactedDict(dict[str, str]):
     """Texts by name, such as a Secret's data or the headers of a signed request: its `repr` tells the names alone.
 
     So they stay out of log lines, and out of tracebacks of tools that print the variables of every frame.

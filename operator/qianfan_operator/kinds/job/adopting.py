@@ -14,7 +14,7 @@ from qianfan_operator.cloud.account import Account
 from qianfan_operator.cloud.fields import as_told
 from qianfan_operator.cloud.views import Run
 from qianfan_operator.kinds import adoption
-from qianfan_operator.kinds.interface import Hold, Phase, Record, Why, World, stalled
+from qianfan_operator.kinds.interface import Cause, Phase, ReconcileContext, UpdateStatus, Wait, stalled
 from qianfan_operator.kinds.job import runs
 from qianfan_operator.kinds.job.attempts import FRESH, look_at
 
@@ -26,7 +26,7 @@ def adopts(job: QianfanJob) -> bool:
     return job.spec.adopt is not None and job.spec.adopt.attempt == job.spec.attempt
 
 
-def advised(job: QianfanJob, why: Why) -> Why:
+def advised(job: QianfanJob, why: Cause) -> Cause:
     """Add to what the cloud cannot tell how a person finds it out and goes on (design 5.6)."""
     spec, number = job.spec, job.spec.attempt
     if why.reason not in {Reason.CREATE_OUTCOME_UNKNOWN, Reason.TASK_EXISTS}:
@@ -49,10 +49,10 @@ def _hint(job: QianfanJob) -> str:
     return f" The status names run {former.job_id} of task {former.task_id}."
 
 
-def advise(job: QianfanJob, hold: Hold) -> Hold:
+def advise(job: QianfanJob, hold: Wait) -> Wait:
     """Add the same to a step that cannot be taken."""
-    verdict = hold.verdict
-    return replace(hold, verdict=replace(verdict, message=advised(job, Why(verdict.reason, verdict.message)).message))
+    summary = hold.summary
+    return replace(hold, summary=replace(summary, message=advised(job, Cause(summary.reason, summary.message)).message))
 
 
 def out_of_step(job: QianfanJob) -> str:
@@ -75,18 +75,18 @@ def contradicts(status: JobStatus, ref: JobAdopt) -> bool:
     return any(held is not None and told is not None and held != told for held, told in both)
 
 
-def adopt(world: World, account: Account, job: QianfanJob) -> Record | Hold:
+def adopt(ctx: ReconcileContext, account: Account, job: QianfanJob) -> UpdateStatus | Wait:
     """Record the run that `spec.adopt` names, once the cloud has shown it; a run that makes room is kept besides."""
     ref, status, attempt = job.spec.adopt, job.status, job.spec.attempt
     if ref is None:
         raise AssertionError("there is nothing to adopt")
-    if off := adoption.switched_off(world, "spec.adopt"):
+    if off := adoption.switched_off(ctx, "spec.adopt"):
         return off
     wanted = _wanted(ref)
     run, phase = look_at(account, wanted)
     if run is None:
         return _not_there(ref, phase)
-    if refused := adoption.refused_run(world, account, job, "spec.adopt", run):
+    if refused := adoption.refused_run(ctx, account, job, "spec.adopt", run):
         return refused
     if run.task_uuid and wanted.task_uuid and run.task_uuid != wanted.task_uuid:
         return stalled(Reason.INVALID_SPEC, f"Run {ref.job_id} is in task {run.task_uuid}, not in {ref.task_id}.")
@@ -100,7 +100,7 @@ def adopt(world: World, account: Account, job: QianfanJob) -> Record | Hold:
     )
     seen = {**runs.facts(run, JobStatus()), "console_url": runs.page(JobStatus(**ids))}
     archive = tuple(record for record in archive if record.attempt >= 1 or not _shares(record, ids, *_IDS[2:]))
-    return Record(
+    return UpdateStatus(
         {
             **FRESH, "runs": archive, "attempt": attempt, "highest_attempt": max(attempt, status.highest_attempt or 0),
             "task_name": run.task_name, **ids, **seen,
@@ -110,7 +110,9 @@ def adopt(world: World, account: Account, job: QianfanJob) -> Record | Hold:
     )  # fmt: skip
 
 
-def _completed(account: Account, status: JobStatus, run: Run, ids: Mapping[str, Any], ref: JobAdopt) -> Record | Hold:
+def _completed(
+    account: Account, status: JobStatus, run: Run, ids: Mapping[str, Any], ref: JobAdopt
+) -> UpdateStatus | Wait:
     """Add the ids that were not known of the recorded run, if it is certain that they are its own.
 
     No call tells a run's integers with its strings. But the name of a task is unique: one task with one run is the one.
@@ -121,10 +123,10 @@ def _completed(account: Account, status: JobStatus, run: Run, ids: Mapping[str, 
         held = f"This attempt is run {status.job_id or status.job_uuid} of task {status.task_name}"
         what = f"it cannot be told that this is run {ref.job_id}" if same else f"run {ref.job_id} is another one"
         return stalled(Reason.ALREADY_BOUND, f"{held}, and {what}.")
-    return Record({name: getattr(status, name) or told for name, told in ids.items()})
+    return UpdateStatus({name: getattr(status, name) or told for name, told in ids.items()})
 
 
-def _not_there(ref: JobAdopt, phase: Phase) -> Hold:
+def _not_there(ref: JobAdopt, phase: Phase) -> Wait:
     if phase is Phase.GONE:
         message = f"Run {ref.job_id} of task {ref.task_id} is not in the cloud"
         hint = "taskId is the task's (job-...), jobId the run's (task-...)"

@@ -10,7 +10,7 @@ from qianfan_operator.cloud.account import Account
 from qianfan_operator.cloud.deadlines import cloud_now
 from qianfan_operator.cloud.errors import CloudError, Fate
 from qianfan_operator.cloud.views import Run, RunItem, TaskItem
-from qianfan_operator.kinds.interface import MAY_WORK, CannotTell, Phase, Seen, Updates, Why, World
+from qianfan_operator.kinds.interface import MAY_WORK, Cause, Phase, Present, ReconcileContext, Unknown, Updates
 from qianfan_operator.kinds.job import runs
 from qianfan_operator.kinds.marks import Mark
 from qianfan_operator.kinds.texts import unknown
@@ -19,19 +19,19 @@ FRESH: Updates = dict.fromkeys((*(name for name in runs.RUN_FIELDS if name != "a
 RAISE = "raise spec.attempt to train again."
 
 
-def why(phase: Phase, job: QianfanJob, word: str | None) -> Why:
+def why(phase: Phase, job: QianfanJob, word: str | None) -> Cause:
     """Say what a phase means for the selected run."""
     status = job.status
     run = f"Run {status.job_id or status.job_uuid} in task {status.task_name}"
-    texts: Mapping[Phase, Why] = {
-        Phase.WORKING: Why(Reason.TRAINING, f"{run} is training."),
-        Phase.READY: Why(Reason.SUCCEEDED, f"{run} has finished."),
-        Phase.FAILED: Why(Reason.TRAINING_FAILED, f"{run} failed; mend the cause, and {RAISE} {_pages(job)}"),
+    texts: Mapping[Phase, Cause] = {
+        Phase.WORKING: Cause(Reason.TRAINING, f"{run} is training."),
+        Phase.READY: Cause(Reason.SUCCEEDED, f"{run} has finished."),
+        Phase.FAILED: Cause(Reason.TRAINING_FAILED, f"{run} failed; mend the cause, and {RAISE} {_pages(job)}"),
         Phase.STOPPED: _stopped(job, run),
-        Phase.GONE: Why(Reason.GONE, f"{run} is no longer in the cloud; {RAISE}"),
+        Phase.GONE: Cause(Reason.GONE, f"{run} is no longer in the cloud; {RAISE}"),
         Phase.UNKNOWN: unknown(run, word, status.console_url),
     }
-    return texts.get(phase, Why(Reason.CREATING))
+    return texts.get(phase, Cause(Reason.CREATING))
 
 
 def _pages(job: QianfanJob) -> str:
@@ -41,16 +41,16 @@ def _pages(job: QianfanJob) -> str:
     return f"{where} and its curves: {curves}" if curves else where
 
 
-def _stopped(job: QianfanJob, run: str) -> Why:
+def _stopped(job: QianfanJob, run: str) -> Cause:
     if job.spec.desired_state == "Stopped":
-        return Why(Reason.STOPPED, f"{run} is stopped, as spec.desiredState asks.")
+        return Cause(Reason.STOPPED, f"{run} is stopped, as spec.desiredState asks.")
     if job.status.stop_reason == Reason.DEADLINE_EXCEEDED:
-        return Why(
+        return Cause(
             Reason.DEADLINE_EXCEEDED, f"{run} was stopped after spec.activeDeadlineSeconds; raise it, and {RAISE}"
         )
     if job.status.stop_reason:
-        return Why(Reason.STOPPED, f"{run} was stopped and cannot go on; {RAISE}")
-    return Why(Reason.STOPPED_EXTERNALLY, f"{run} was stopped outside of this object; {RAISE}")
+        return Cause(Reason.STOPPED, f"{run} was stopped and cannot go on; {RAISE}")
+    return Cause(Reason.STOPPED_EXTERNALLY, f"{run} was stopped outside of this object; {RAISE}")
 
 
 def are_over(status: JobStatus) -> bool:
@@ -129,9 +129,9 @@ class SeenAgain:
     overdue: bool = False
 
 
-def seen_again(world: World, account: Account, job: QianfanJob, record: RunRecord) -> SeenAgain:
+def seen_again(ctx: ReconcileContext, account: Account, job: QianfanJob, record: RunRecord) -> SeenAgain:
     """Look at the run of an earlier attempt, if it may work; other keys than it was made with cannot tell its end."""
-    record, _ = look_again(world, account, record)
+    record, _ = look_again(ctx, account, record)
     if not runs.may_work(record):
         return SeenAgain(record)
     run, phase = _of_this(account, job.status.account, record, *look_at(account, record))
@@ -162,29 +162,29 @@ def marked(job: QianfanJob, record: JobStatus | RunRecord, *, selected: bool) ->
     return {"runs": tuple(one.model_copy(update=reason) if one is record else one for one in job.status.runs)}
 
 
-def unseen(run: Run | None, status: JobStatus) -> Why | None:
+def unseen(run: Run | None, status: JobStatus) -> Cause | None:
     """Warn that a task of ours holds a run that is recorded nowhere: ours is not the first one in it (design 5.8)."""
     if run is None or run.version in {None, 1} or status.adopted:
         return None
     number = f"Run {status.job_id} is number {run.version} of task {status.task_name}"
-    return Why(Reason.DUPLICATE_CLOUD_RESOURCE, f"{number}: another one in it is recorded nowhere.")
+    return Cause(Reason.DUPLICATE_CLOUD_RESOURCE, f"{number}: another one in it is recorded nowhere.")
 
 
-def look_again(world: World, account: Account, record: RunRecord) -> tuple[RunRecord, Why | None]:
+def look_again(ctx: ReconcileContext, account: Account, record: RunRecord) -> tuple[RunRecord, Cause | None]:
     """Look for the run of an earlier attempt whose outcome is unknown; say why it still is, if it is."""
     pending = record.pending
     if pending is None:
         return record, None
-    if world.grace_left("intent", pending.nonce):
-        return record, Why(Reason.CONFIRMING, Reason.CONFIRMING.sentence)
-    found = runs.look(world, account, pending.inputs)
-    if isinstance(found, CannotTell):
+    if ctx.grace_left("intent", pending.nonce):
+        return record, Cause(Reason.CONFIRMING, Reason.CONFIRMING.sentence)
+    found = runs.look(ctx, account, pending.inputs)
+    if isinstance(found, Unknown):
         return record, found.why
-    ids = dict(found.updates) if isinstance(found, Seen) else {}
+    ids = dict(found.updates) if isinstance(found, Present) else {}
     return record.model_copy(update={**ids, "pending": None}), None
 
 
-def stopping(ask: runs.Ask, account: Account, records: Sequence[JobStatus | RunRecord]) -> Why | None:
+def stopping(ask: runs.Ask, account: Account, records: Sequence[JobStatus | RunRecord]) -> Cause | None:
     """Have all runs stopped that may work; say what is waited for until none does: their ends, or a person."""
     stopped: list[str] = []
     refused: list[str] = []
@@ -194,16 +194,18 @@ def stopping(ask: runs.Ask, account: Account, records: Sequence[JobStatus | RunR
             ends = runs.stop_once(ask, account, record, run.status) or phase is Phase.WORKING
             (stopped if ends else refused).append(str(record.job_id or record.job_uuid))
     if stopped:
-        return Why(Reason.DELETING, f"Stopping run {', '.join(stopped)}.")
+        return Cause(Reason.DELETING, f"Stopping run {', '.join(stopped)}.")
     if refused:
         unknown_state = (
             "is in a state that this version of the operator does not know, and the cloud refuses to stop it"
         )
-        return Why(Reason.DELETION_BLOCKED, f"Run {', '.join(refused)} {unknown_state}. Stop it in the console.")
+        return Cause(Reason.DELETION_BLOCKED, f"Run {', '.join(refused)} {unknown_state}. Stop it in the console.")
     return None
 
 
-def surveyed(job: QianfanJob, mark: Mark, found: Sequence[tuple[Mark, TaskItem, RunItem]]) -> tuple[RunRecord, ...]:
+def recovered_runs(
+    job: QianfanJob, mark: Mark, found: Sequence[tuple[Mark, TaskItem, RunItem]]
+) -> tuple[RunRecord, ...]:
     """Record the runs that a survey found, one per attempt: rather one that works, ours by the inputs, our own.
 
     Left out is what the selected attempt does not go by: an end that was another uid's, or that other inputs led to.

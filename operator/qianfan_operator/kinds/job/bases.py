@@ -15,7 +15,7 @@ from qianfan_operator.cloud.account import Account
 from qianfan_operator.cloud.errors import CloudError, Fate
 from qianfan_operator.cloud.views import ModelVersion
 from qianfan_operator.kinds import adoption
-from qianfan_operator.kinds.interface import Adopt, Hold, Plan, Want, Why, World, confirming, stalled
+from qianfan_operator.kinds.interface import Adopt, Cause, Plan, ReconcileContext, Wait, Want, confirming, stalled
 from qianfan_operator.kinds.job.attempts import look_at
 from qianfan_operator.kinds.references import failed, record_named, run_of, run_of_job, waits_for_ever
 from qianfan_operator.kinds.search import Unfinished, search
@@ -23,38 +23,38 @@ from qianfan_operator.kinds.search import Unfinished, search
 _GOES_ON = 1.0  # seconds until a search of the account's models goes on
 
 
-def base_of(world: World, job: QianfanJob, why: Why) -> Plan:
+def base_of(ctx: ReconcileContext, job: QianfanJob, why: Cause) -> Plan:
     """Resolve `spec.incrementalFrom` to the ids of a finished run, as far as objects tell them."""
     source = job.spec.incremental_from
     if source is None:
         return Plan(Want.CREATE, why)
     ref = source.job_ref
-    plan = _of_job(world, job, ref, why) if ref else run_of(world, job, source, why)
+    plan = _of_job(ctx, job, ref, why) if ref else run_of(ctx, job, source, why)
     return Plan(Want.CREATE, why, {"base": plan.inputs["run"]}) if plan.want is Want.CREATE else plan
 
 
-def _of_job(world: World, job: QianfanJob, ref: JobRef, why: Why) -> Plan:
+def _of_job(ctx: ReconcileContext, job: QianfanJob, ref: JobRef, why: Cause) -> Plan:
     if ref.name == job.metadata.name:
         return failed("spec.incrementalFrom refers to the object itself.")
-    base = world.fetch(Key(QianfanJob.plural, job.metadata.namespace, ref.name))
+    base = ctx.fetch(Key(QianfanJob.plural, job.metadata.namespace, ref.name))
     trained = _peft_type(base, ref.attempt) if isinstance(base, QianfanJob) else None
     if trained not in {None, "ALL"}:
         what = f"QianfanJob {ref.name} trains with peftType {trained}"
         return failed(f"{what}; only a run of ALL can be a base.")
     plan = run_of_job(base, ref, why)
-    return waits_for_ever(world, job, ref.name, plan, "spec.incrementalFrom") or plan
+    return waits_for_ever(ctx, job, ref.name, plan, "spec.incrementalFrom") or plan
 
 
-def with_integers(world: World, account: Account, job: QianfanJob, run: Mapping[str, Any]) -> BaseRun | Hold:
+def with_integers(ctx: ReconcileContext, account: Account, job: QianfanJob, run: Mapping[str, Any]) -> BaseRun | Wait:
     """Complete the ids of the base run: search the models of the account for one that was published from it."""
-    if forbidden := _forbidden(world, account, job, run):
+    if forbidden := _forbidden(ctx, account, job, run):
         return forbidden
     base = BaseRun(task_id=run["taskId"], task_uuid=run["taskUuid"], job_id=run["jobId"], job_uuid=run["jobUuid"])
     if base.task_id is not None and base.job_id is not None:
         return base
     if base.job_uuid is None:
         return stalled(Reason.INVALID_SPEC, "spec.incrementalFrom.run must name two integers or two strings.")
-    version = _published(world, account, base.job_uuid)
+    version = _published(ctx, account, base.job_uuid)
     if isinstance(version, Unfinished):
         return confirming(_GOES_ON, "Searching the models of the account for one that was published from the base run.")
     if version:
@@ -67,20 +67,20 @@ def with_integers(world: World, account: Account, job: QianfanJob, run: Mapping[
     return stalled(reason, f"{what}. Publish the run (then the cloud returns them), or {way}.")
 
 
-def _forbidden(world: World, account: Account, job: QianfanJob, ids: Mapping[str, Any]) -> Hold | None:
+def _forbidden(ctx: ReconcileContext, account: Account, job: QianfanJob, ids: Mapping[str, Any]) -> Wait | None:
     """Refuse a run that the spec names by its ids and that is not for this object to go on from."""
     field = "spec.incrementalFrom.run"
-    if job.spec.incremental_from is None or job.spec.incremental_from.run is None or world.adopt is Adopt.ANY:
+    if job.spec.incremental_from is None or job.spec.incremental_from.run is None or ctx.adopt is Adopt.ANY:
         return None
-    if off := adoption.switched_off(world, field):
+    if off := adoption.switched_off(ctx, field):
         return off
     run, _ = look_at(account, record_named(ids))
     if run is None:
         return stalled(Reason.INVALID_SPEC, f"The run that {field} names is not in the cloud; correct its ids.")
-    return adoption.refused_run(world, account, job, field, run)
+    return adoption.refused_run(ctx, account, job, field, run)
 
 
-def _published(world: World, account: Account, job_uuid: str) -> ModelVersion | Unfinished | None:
+def _published(ctx: ReconcileContext, account: Account, job_uuid: str) -> ModelVersion | Unfinished | None:
     """Find a version that tells the integers of a run: first the latest of each model, which one list shows."""
 
     def tells(version: ModelVersion | None) -> bool:
@@ -103,7 +103,7 @@ def _published(world: World, account: Account, job_uuid: str) -> ModelVersion | 
             return None  # deleted since it was listed
         return next(filter(tells, versions), None)
 
-    return search(world, "published", job_uuid, 1, places, look)
+    return search(ctx, "published", job_uuid, 1, places, look)
 
 
 def _peft_type(base: QianfanJob, attempt: int | None) -> str | None:

@@ -6,7 +6,7 @@ from typing import Any
 from qianfan_operator.api.common import FINALIZER, Pending
 from qianfan_operator.api.conditions import SUCCEEDED
 from qianfan_operator.api.job import JobStatus, QianfanJob, RunRecord
-from qianfan_operator.api.keys import Key, Thing
+from qianfan_operator.api.keys import ExternalId, Key
 from qianfan_operator.api.reasons import Reason
 from qianfan_operator.api.training import create_job_body, inputs_hash, training_inputs
 from qianfan_operator.cloud.account import Account
@@ -15,20 +15,20 @@ from qianfan_operator.cloud.fields import as_told
 from qianfan_operator.kinds import edits
 from qianfan_operator.kinds.interface import (
     MAY_WORK,
+    Cause,
+    Create,
     Found,
-    Hold,
     Kind,
     Observation,
-    Pay,
     Phase,
     Plan,
-    Record,
+    ReconcileContext,
     Released,
     Step,
     Updates,
+    UpdateStatus,
+    Wait,
     Want,
-    Why,
-    World,
 )
 from qianfan_operator.kinds.job import adopting, attempts, bases, outcomes, restoring, runs, selection, tasks
 from qianfan_operator.kinds.marks import Mark
@@ -47,7 +47,7 @@ class JobKind(Kind[QianfanJob]):
             return ()
         return (Key(self.plural, resource.metadata.namespace, base.job_ref.name),)
 
-    def holds(self, status: JobStatus) -> frozenset[Thing]:
+    def holds(self, status: JobStatus) -> frozenset[ExternalId]:
         """See Kind: the runs of all attempts."""
         recorded: tuple[JobStatus | RunRecord, ...] = (status, *status.runs)
         return frozenset().union(*map(runs.things, recorded))
@@ -56,12 +56,12 @@ class JobKind(Kind[QianfanJob]):
         """See Kind: as far as no search for earlier runs is left."""
         return status.highest_attempt is not None and bool(self.holds(status))
 
-    def takes(self, status: JobStatus) -> frozenset[Thing]:
+    def takes(self, status: JobStatus) -> frozenset[ExternalId]:
         """See Kind: run by run."""
         recorded: tuple[JobStatus | RunRecord, ...] = (status, *status.runs)
         return frozenset().union(*(runs.things(record) for record in recorded if record.adopted))
 
-    def made_last(self, status: JobStatus) -> frozenset[Thing]:
+    def made_last(self, status: JobStatus) -> frozenset[ExternalId]:
         """See Kind: earlier attempts may be another account's."""
         return runs.things(status)
 
@@ -70,26 +70,26 @@ class JobKind(Kind[QianfanJob]):
         inputs = status.pending.inputs if status.pending else {}
         return runs.place(inputs.get("taskId"), inputs.get("taskUuid"), inputs.get("taskName"))
 
-    def places(self, status: JobStatus, things: Container[Thing]) -> frozenset[Hashable]:
+    def places(self, status: JobStatus, things: Container[ExternalId]) -> frozenset[Hashable]:
         """See Kind: the tasks of the runs."""
         recorded: tuple[JobStatus | RunRecord, ...] = (status, *status.runs)
         found = (record for record in recorded if any(thing in things for thing in runs.things(record)))
         return frozenset().union(*(runs.place(one.task_id, one.task_uuid, one.task_name) for one in found))
 
-    def reads(self, account: Account, status: JobStatus, thing: Thing) -> bool:
+    def reads(self, account: Account, status: JobStatus, thing: ExternalId) -> bool:
         """See Kind."""
         recorded: tuple[JobStatus | RunRecord, ...] = (status, *status.runs)
         found = (record for record in recorded if thing in runs.things(record))
         return any(runs.is_read(account, record) for record in found)
 
-    def mark_of(self, account: Account, status: JobStatus, thing: Thing) -> Mark | None:
+    def mark_of(self, account: Account, status: JobStatus, thing: ExternalId) -> Mark | None:
         """See Kind: of its task."""
         recorded: tuple[JobStatus | RunRecord, ...] = (status, *status.runs)
         names = {as_told(record.task_name or "") for record in recorded if thing in runs.things(record)}
         found = (item for item in account.client.fine_tuning_jobs() if item.name in names)
         return next(filter(None, (Mark.read(item.description) for item in found)), None)
 
-    def disown(self, status: JobStatus, lost: Container[Thing]) -> Updates:
+    def disown(self, status: JobStatus, lost: Container[ExternalId]) -> Updates:
         """See Kind."""
 
         def has(record: JobStatus | RunRecord) -> bool:
@@ -98,7 +98,7 @@ class JobKind(Kind[QianfanJob]):
         kept = tuple(record for record in status.runs if not has(record))
         return {**(attempts.FRESH if has(status) else {}), "runs": kept}
 
-    def without(self, resource: QianfanJob, updates: Updates, lost: Container[Thing]) -> Updates:
+    def without(self, resource: QianfanJob, updates: Updates, lost: Container[ExternalId]) -> Updates:
         """See Kind: an earlier run that others hold is not recorded, nor is its attempt begun anew."""
         status = resource.status
         if "runs" not in updates or (status.highest_attempt is None and not resource.metadata.deletion_timestamp):
@@ -134,35 +134,35 @@ class JobKind(Kind[QianfanJob]):
         """See Kind."""
         return status.highest_attempt
 
-    def evidence(self, status: JobStatus) -> tuple[str, str] | None:
+    def list_probe_of(self, status: JobStatus) -> tuple[str, str] | None:
         """See Kind: a run with both ids."""
         if status.job_id is None or status.task_uuid is None or status.job_uuid is None:
             return None
         return status.task_uuid, status.job_uuid
 
-    def plan(self, world: World, resource: QianfanJob) -> Plan:
+    def plan(self, ctx: ReconcileContext, resource: QianfanJob) -> Plan:
         """See Kind: a status that was wiped is completed before anything else is asked (design 5, "Surveying")."""
         if FINALIZER in resource.metadata.finalizers and resource.status.highest_attempt is None:
-            return Plan(Want.SURVEY)
-        return selection.plan(world, resource)
+            return Plan(Want.RECOVER_STATUS)
+        return selection.plan(ctx, resource)
 
-    def recall(self, resource: QianfanJob) -> Observation:
+    def observe_recorded(self, resource: QianfanJob) -> Observation:
         """See Kind."""
         status = resource.status
         phase = runs.phase_of(status) if status.attempt == resource.spec.attempt else Phase.ABSENT
         why, others = attempts.why(phase, resource, status.train_status), bool(attempts.others(resource))
         return Observation(phase, why, others_working=others)
 
-    def observe(self, world: World, account: Account, resource: QianfanJob) -> Observation:
+    def observe(self, ctx: ReconcileContext, account: Account, resource: QianfanJob) -> Observation:
         """Look at every recorded run that may still work, the selected one and the others."""
         status, spec = resource.status, resource.spec
         selected, updates, word = spec.attempt == status.attempt, dict[str, Any](), status.train_status
-        run, current = attempts.look_at_current(account, status, again=world.altered)
+        run, current = attempts.look_at_current(account, status, again=ctx.altered)
         if run:
             updates, word = {**runs.facts(run, status), "console_url": runs.page(status)}, run.status
         overdue = run is not None and current in MAY_WORK and attempts.overdue(account, resource, run)
         unseen = current is Phase.GONE and status.account != account.name  # others may not see what is there (5.10)
-        earlier = [attempts.seen_again(world, account, resource, record) for record in status.runs]
+        earlier = [attempts.seen_again(ctx, account, resource, record) for record in status.runs]
         others = [one for one in earlier if runs.may_work(one.record) and one.record.attempt != spec.attempt]
         if earlier:
             updates["runs"] = tuple(one.record for one in earlier)
@@ -185,16 +185,16 @@ class JobKind(Kind[QianfanJob]):
         """See Kind: an earlier attempt."""
         return selection.select(resource)
 
-    def create(self, world: World, account: Account, resource: QianfanJob, plan: Plan) -> Step:
+    def create(self, ctx: ReconcileContext, account: Account, resource: QianfanJob, plan: Plan) -> Step:
         """See Kind: adopt a run, find an earlier life's, or claim a task and pay."""
         spec, status, attempt = resource.spec, resource.status, resource.spec.attempt
         if status.highest_attempt is None:  # its number says that it had a life before
-            return self.survey(world, account, resource, plan)
+            return self.recover_status(ctx, account, resource, plan)
         if adopting.adopts(resource):
-            return adopting.adopt(world, account, resource)
-        mark = Mark.of(world.cluster, resource.metadata, resource.kind, attempt, inputs_hash(spec))
-        base = bases.with_integers(world, account, resource, plan.inputs["base"]) if plan.inputs else None
-        if isinstance(base, Hold):
+            return adopting.adopt(ctx, account, resource)
+        mark = Mark.of(ctx.cluster, resource.metadata, resource.kind, attempt, inputs_hash(spec))
+        base = bases.with_integers(ctx, account, resource, plan.inputs["base"]) if plan.inputs else None
+        if isinstance(base, Wait):
             return base
         begin: dict[str, Any] = {
             "attempt": attempt,
@@ -214,34 +214,34 @@ class JobKind(Kind[QianfanJob]):
                 "runs": runs.archived(status) if status.attempt != attempt else status.runs,
                 **begin,
             }
-            result = tasks.claim(world, account, resource, mark)
-            if isinstance(result, Hold):
+            result = tasks.claim(ctx, account, resource, mark)
+            if isinstance(result, Wait):
                 return adopting.advise(resource, result)
             if isinstance(result, tasks.Found):
                 found = {"task_name": result.task_name, "task_uuid": result.task_uuid, "job_uuid": result.run.job_uuid}
-                return Record({**begin, **found, "train_status": result.run.status}, marked=True)
+                return UpdateStatus({**begin, **found, "train_status": result.run.status}, marked=True)
             claimed = result
             begin |= {"task_name": claimed.name, "task_id": claimed.task_id, "task_uuid": claimed.task_uuid}
         body = create_job_body(spec, claimed.task_id, (base.task_id or 0, base.job_id or 0) if base else None)
         inputs = {"taskId": claimed.task_id, "taskUuid": claimed.task_uuid, "taskName": claimed.name}
-        return Pay("createJob", inputs, lambda client: client.prepare_create_job(body), begin, attempt)
+        return Create("createJob", inputs, lambda client: client.prepare_create_job(body), begin, attempt)
 
-    def survey(self, world: World, account: Account, resource: QianfanJob, plan: Plan) -> Step:
+    def recover_status(self, ctx: ReconcileContext, account: Account, resource: QianfanJob, plan: Plan) -> Step:
         """See Kind: the runs of all attempts; or the one that is taken over, which needs no search."""
         spec, status = resource.spec, resource.status
         if status.highest_attempt is not None:  # the process was only interrupted: it knows that the object is new
-            return Record({})
+            return UpdateStatus({})
         if adopting.adopts(resource):
-            return adopting.adopt(world, account, resource)
-        mark = Mark.of(world.cluster, resource.marked_metadata, resource.kind, spec.attempt, inputs_hash(spec))
-        result = tasks.survey(world, account, mark)
-        if isinstance(result, Hold):
+            return adopting.adopt(ctx, account, resource)
+        mark = Mark.of(ctx.cluster, resource.marked_metadata, resource.kind, spec.attempt, inputs_hash(spec))
+        result = tasks.find_all(ctx, account, mark)
+        if isinstance(result, Wait):
             return adopting.advise(resource, result)
-        found = attempts.surveyed(resource, mark, result)
+        found = attempts.recovered_runs(resource, mark, result)
         late = {record.attempt: record for record in status.runs}  # a late reply may have come after the wipe
         found = (*late.values(), *(record for record in found if record.attempt not in late))
         highest = max([0, *(record.attempt for record in found)])
-        return Record({"highest_attempt": highest, "runs": found, "account": account.name}, marked=True)
+        return UpdateStatus({"highest_attempt": highest, "runs": found, "account": account.name}, marked=True)
 
     def begin(self, resource: QianfanJob) -> Updates:
         """Mark the status of a plain new object as complete: the name lock is enough for it, no survey is needed."""
@@ -254,13 +254,13 @@ class JobKind(Kind[QianfanJob]):
         gone = dict.fromkeys(("task_id", "task_uuid", "task_name")) if error.fate is Fate.GONE else {}
         return {"inputs_hash": None, **gone}
 
-    def landed(self, resource: QianfanJob, pending: Pending, reply: Any) -> Updates:
+    def status_after_create(self, resource: QianfanJob, pending: Pending, reply: Any) -> Updates:
         """See Kind."""
-        return outcomes.landed(resource.status, pending, reply)
+        return outcomes.status_after_create(resource.status, pending, reply)
 
-    def bound(self, resource: QianfanJob, pending: Pending) -> tuple[object, ...] | None:
+    def recorded_ids(self, resource: QianfanJob, pending: Pending) -> tuple[object, ...] | None:
         """See Kind."""
-        return outcomes.bound(resource.status, pending)
+        return outcomes.recorded_ids(resource.status, pending)
 
     def ids_of(self, updates: Updates) -> tuple[object, ...]:
         """See Kind."""
@@ -271,18 +271,18 @@ class JobKind(Kind[QianfanJob]):
         pending = resource.status.pending
         return pending is not None and (resource.spec.attempt != pending.attempt or adopting.adopts(resource))
 
-    def look(self, world: World, account: Account, resource: QianfanJob, pending: Pending) -> Found:
+    def look(self, ctx: ReconcileContext, account: Account, resource: QianfanJob, pending: Pending) -> Found:
         """See Kind."""
-        return outcomes.look(world, account, resource, pending)
+        return outcomes.look(ctx, account, resource, pending)
 
-    def stop(self, world: World, account: Account, resource: QianfanJob, *, selected: bool) -> Updates:
+    def stop(self, ctx: ReconcileContext, account: Account, resource: QianfanJob, *, selected: bool) -> Updates:
         """Stop the selected run, or that of the others which has worked for longest."""
         record = resource.status if selected else next(iter(attempts.others(resource)), None)
         if record is None:
             return {}
         marked = attempts.marked(resource, record, selected=selected)
         if not marked:
-            runs.stop_once(world.ask_once, account, record, record.train_status)
+            runs.stop_once(ctx.ask_once, account, record, record.train_status)
         return marked
 
     def has_left(self, resource: QianfanJob) -> bool:
@@ -293,26 +293,26 @@ class JobKind(Kind[QianfanJob]):
         """See Kind: no run that was created here is at work, or may have been made."""
         return attempts.are_adopted(resource.status)
 
-    def release(self, world: World, account: Account, resource: QianfanJob) -> Released:
+    def release(self, ctx: ReconcileContext, account: Account, resource: QianfanJob) -> Released:
         """Stop every recorded run of ours that works, and see it stopped; what a wipe forgot is searched (design 6)."""
         status = resource.status
         if status.highest_attempt is None:
-            mark = Mark.of(world.cluster, resource.metadata, resource.kind, resource.spec.attempt, "")
-            found = tasks.survey(world, account, mark)
-            if isinstance(found, Hold):
-                verdict = adopting.advise(resource, found).verdict
-                return Released(False, Why(verdict.reason, verdict.message), verdict.stalled)
+            mark = Mark.of(ctx.cluster, resource.metadata, resource.kind, resource.spec.attempt, "")
+            found = tasks.find_all(ctx, account, mark)
+            if isinstance(found, Wait):
+                summary = adopting.advise(resource, found).summary
+                return Released(False, Cause(summary.reason, summary.message), summary.stalled)
             if working := attempts.unrecorded(status, found):  # recorded first: only what is still its own is stopped
                 updates = {"highest_attempt": 0, "runs": working, "account": account.name}
-                why = Why(Reason.DELETING, "Recording runs that were found by their marks.")
+                why = Cause(Reason.DELETING, "Recording runs that were found by their marks.")
                 return Released(False, why, updates=updates)
-        found_again, unknown = outcomes.found_again(world, account, status.runs)
+        found_again, unknown = outcomes.found_again(ctx, account, status.runs)
         updates = {"runs": found_again}
         if self.holds(status.model_copy(update=updates)) - self.holds(status):
-            return Released(False, Why(Reason.DELETING, "Recording runs that were found."), updates=updates)
+            return Released(False, Cause(Reason.DELETING, "Recording runs that were found."), updates=updates)
         recorded: list[JobStatus | RunRecord] = [status, *found_again]
         at_work = [record for record in recorded if runs.may_work(record) and attempts.is_ours(resource, record)]
-        if still := attempts.stopping(world.ask_once, account, at_work):
+        if still := attempts.stopping(ctx.ask_once, account, at_work):
             return Released(False, still, stalled=still.reason is Reason.DELETION_BLOCKED)
         if unknown:
             return Released(False, adopting.advised(resource, unknown), unknown.reason is not Reason.CONFIRMING)

@@ -12,12 +12,22 @@ from qianfan_operator.api.job import JobStatus, QianfanJob, RunRecord
 from qianfan_operator.api.reasons import Reason
 from qianfan_operator.cloud.account import Account
 from qianfan_operator.cloud.views import RunIds, RunItem
-from qianfan_operator.kinds.interface import Adopt, CannotTell, Found, Phase, Record, Seen, Updates, Why, World
+from qianfan_operator.kinds.interface import (
+    Adopt,
+    Cause,
+    Found,
+    Phase,
+    Present,
+    ReconcileContext,
+    Unknown,
+    Updates,
+    UpdateStatus,
+)
 from qianfan_operator.kinds.job import adopting, attempts, runs
 from qianfan_operator.kinds.job.selection import recorded
 
 
-def landed(status: JobStatus, pending: Pending, reply: RunIds) -> Updates:
+def status_after_create(status: JobStatus, pending: Pending, reply: RunIds) -> Updates:
     """Record a run that was made under the attempt that it was made for, whichever is current by now."""
     ids = {"job_id": reply.job_id, "job_uuid": reply.job_uuid, "train_status": "RUNNING"}
     if status.attempt == pending.attempt or pending.attempt is None:
@@ -31,7 +41,7 @@ def landed(status: JobStatus, pending: Pending, reply: RunIds) -> Updates:
     return {"runs": (known.model_copy(update={**ids, "pending": None}), *others)}
 
 
-def bound(status: JobStatus, pending: Pending) -> tuple[object, ...] | None:
+def recorded_ids(status: JobStatus, pending: Pending) -> tuple[object, ...] | None:
     """Return the ids that are recorded for the attempt of an intent; None if there are none."""
     record: JobStatus | RunRecord | None = status
     if status.attempt != pending.attempt:
@@ -41,33 +51,33 @@ def bound(status: JobStatus, pending: Pending) -> tuple[object, ...] | None:
     return record.job_id, record.job_uuid
 
 
-def look(world: World, account: Account, job: QianfanJob, pending: Pending) -> Found:
+def look(ctx: ReconcileContext, account: Account, job: QianfanJob, pending: Pending) -> Found:
     """Look for the run of an open intent; where nobody can tell, let a person's decision end it (design 5.6)."""
     if pending.inputs.get("made"):
-        return _chosen(world, account, job, pending)
-    found = runs.look(world, account, pending.inputs)
-    if not isinstance(found, CannotTell):
+        return _chosen(ctx, account, job, pending)
+    found = runs.look(ctx, account, pending.inputs)
+    if not isinstance(found, Unknown):
         return found
     several = found.runs if isinstance(found, runs.Several) else ()
     found = replace(found, why=adopting.advised(job, found.why))
     beside = [_record(pending, run.job_uuid, status=run.status) for run in several]
     if job.metadata.deletion_timestamp:
-        return Seen({"runs": runs.besides(job.status.runs, beside)}) if beside else found
+        return Present({"runs": runs.besides(job.status.runs, beside)}) if beside else found
     if job.spec.attempt != pending.attempt:  # a person goes on without knowing
-        return Seen(_shelved(job.status, beside))
-    return _taken(world, account, job, beside) if adopting.adopts(job) else found
+        return Present(_shelved(job.status, beside))
+    return _taken(ctx, account, job, beside) if adopting.adopts(job) else found
 
 
 def found_again(
-    world: World, account: Account, recorded: Iterable[RunRecord]
-) -> tuple[tuple[RunRecord, ...], Why | None]:
+    ctx: ReconcileContext, account: Account, recorded: Iterable[RunRecord]
+) -> tuple[tuple[RunRecord, ...], Cause | None]:
     """The earlier runs, with what is found now where that was not known, and why it may not be all of them."""
     kept, beside, unknown = list[RunRecord](), list[RunRecord](), None
     for record in recorded:
-        known, why = attempts.look_again(world, account, record)
+        known, why = attempts.look_again(ctx, account, record)
         several: Iterable[RunItem] = ()
         if why and why.reason is Reason.DUPLICATE_CLOUD_RESOURCE and record.pending:
-            found = runs.look(world, account, record.pending.inputs)
+            found = runs.look(ctx, account, record.pending.inputs)
             several = found.runs if isinstance(found, runs.Several) else ()
             beside += [_record(record.pending, run.job_uuid, status=run.status) for run in several]
         if not several:
@@ -76,26 +86,26 @@ def found_again(
     return runs.besides(kept, beside), unknown
 
 
-def _chosen(world: World, account: Account, job: QianfanJob, pending: Pending) -> Found:
+def _chosen(ctx: ReconcileContext, account: Account, job: QianfanJob, pending: Pending) -> Found:
     """Two runs were made where one was wanted: the one that a person has named in `adopt` is the attempt's."""
     status, adopt, made = job.status, job.spec.adopt, _record(pending, *pending.inputs["made"])
     held = status.job_id or status.job_uuid
     kept = adopt is not None and adopt.job_id in {status.job_id, status.job_uuid}
     if kept or job.metadata.deletion_timestamp or job.spec.attempt != pending.attempt:
-        return Seen({"runs": runs.besides(status.runs, [made])})
+        return Present({"runs": runs.besides(status.runs, [made])})
     if adopt and adopting.adopts(job) and adopt.job_id in {made.job_id, made.job_uuid}:
-        return _taken(replace(world, adopt=Adopt.ANY), account, job, [])  # what it made itself is nobody else's
+        return _taken(replace(ctx, adopt=Adopt.ANY), account, job, [])  # what it made itself is nobody else's
     message = f"Run {held} is recorded and run {pending.inputs['made'][0]} was made, too."
-    return CannotTell(Why(Reason.DUPLICATE_CLOUD_RESOURCE, f"{message} Set spec.adopt to the one to keep."))
+    return Unknown(Cause(Reason.DUPLICATE_CLOUD_RESOURCE, f"{message} Set spec.adopt to the one to keep."))
 
 
-def _taken(world: World, account: Account, job: QianfanJob, beside: Iterable[RunRecord]) -> Found:
+def _taken(ctx: ReconcileContext, account: Account, job: QianfanJob, beside: Iterable[RunRecord]) -> Found:
     """Read the run to adopt before anything that is recorded makes room for it: it may not be there."""
     status = job.status.model_copy(update={"runs": runs.besides(job.status.runs, beside)})
-    step = adopting.adopt(world, account, job.model_copy(update={"status": status}))
-    if isinstance(step, Record):
-        return Seen(step.updates)
-    return CannotTell(Why(step.verdict.reason, step.verdict.message))
+    step = adopting.adopt(ctx, account, job.model_copy(update={"status": status}))
+    if isinstance(step, UpdateStatus):
+        return Present(step.updates)
+    return Unknown(Cause(step.summary.reason, step.summary.message))
 
 
 def _shelved(status: JobStatus, beside: list[RunRecord]) -> Updates:

@@ -10,13 +10,23 @@ from datetime import datetime
 from typing import Any
 
 from qianfan_operator.api.job import JobStatus, RunRecord
-from qianfan_operator.api.keys import Thing
+from qianfan_operator.api.keys import ExternalId
 from qianfan_operator.api.reasons import Reason
 from qianfan_operator.cloud.account import Account
 from qianfan_operator.cloud.errors import CloudError
 from qianfan_operator.cloud.fields import as_told
 from qianfan_operator.cloud.views import Run, RunItem, TaskItem
-from qianfan_operator.kinds.interface import MAY_WORK, CannotTell, Found, NotThere, Phase, Seen, Updates, Why, World
+from qianfan_operator.kinds.interface import (
+    MAY_WORK,
+    Absent,
+    Cause,
+    Found,
+    Phase,
+    Present,
+    ReconcileContext,
+    Unknown,
+    Updates,
+)
 from qianfan_operator.kinds.marks import Mark
 
 log = logging.getLogger(__name__)
@@ -59,7 +69,7 @@ def may_work(record: JobStatus | RunRecord) -> bool:
     return phase_of(record) in MAY_WORK
 
 
-def things(record: JobStatus | RunRecord) -> frozenset[Thing]:
+def things(record: JobStatus | RunRecord) -> frozenset[ExternalId]:
     """Name the recorded run as what one object may act on: by its ids, and its task where one console's are unknown.
 
     No call tells a run's integers with its strings, but both consoles tell the name of its task. Whether a run of the
@@ -67,9 +77,9 @@ def things(record: JobStatus | RunRecord) -> frozenset[Thing]:
     """
     ids = {"integers": record.job_id, "strings": record.job_uuid}
     known = [console for console, number in ids.items() if number is not None]
-    named = {Thing(("run", ids[console])) for console in known}
+    named = {ExternalId(("run", ids[console])) for console in known}
     if len(known) == 1 and record.task_name is not None:
-        named.add(Thing(("task", as_told(record.task_name)), known[0]))
+        named.add(ExternalId(("task", as_told(record.task_name)), known[0]))
     return frozenset(named)
 
 
@@ -243,50 +253,50 @@ def owned_tasks(account: Account, mark: Mark) -> Iterator[tuple[TaskItem, Mark]]
 
 
 @dataclass(frozen=True)
-class Several(CannotTell):
+class Several(Unknown):
     """A task that should hold one run holds more."""
 
     runs: tuple[RunItem, ...] = ()
 
 
-def look(world: World, account: Account, inputs: Mapping[str, Any]) -> Found:
+def look(ctx: ReconcileContext, account: Account, inputs: Mapping[str, Any]) -> Found:
     """Look for the run that an unconfirmed createJob may have made in its task, by two complete scans (design 5.5)."""
     uuid = inputs.get("taskUuid")
     message = (
         f"Cannot determine whether createJob created a run in task {inputs.get('taskName')} ({inputs['taskId']}): "
     )
     if not uuid:
-        return CannotTell(Why(Reason.CREATE_OUTCOME_UNKNOWN, message + "the cloud gave it no string id."))
+        return Unknown(Cause(Reason.CREATE_OUTCOME_UNKNOWN, message + "the cloud gave it no string id."))
     try:
         for _ in range(2):
             if not any(item.task_uuid == uuid for item in account.client.fine_tuning_jobs()):
-                return CannotTell(Why(Reason.CREATE_OUTCOME_UNKNOWN, message + "its lists do not show it."))
+                return Unknown(Cause(Reason.CREATE_OUTCOME_UNKNOWN, message + "its lists do not show it."))
             runs = account.client.fine_tuning_tasks(uuid)
             if len(runs) > 1:
                 ids = ", ".join(run.job_uuid for run in runs)
                 several = f"Task {uuid} holds several runs: {ids}. Set spec.adopt to the one to keep."
-                return Several(Why(Reason.DUPLICATE_CLOUD_RESOURCE, several), runs=tuple(runs))
+                return Several(Cause(Reason.DUPLICATE_CLOUD_RESOURCE, several), runs=tuple(runs))
             if runs:
                 found = {"job_id": None, "job_uuid": runs[0].job_uuid, "train_status": runs[0].status}
-                return Seen(found, marked=True)  # the task is this intent's alone
-        if prove_lists(world, account):
-            return NotThere()
+                return Present(found, marked=True)  # the task is this intent's alone
+        if run_list_probe(ctx, account):
+            return Absent()
     except CloudError as error:
         if not error.unsupported:
             raise
-        return CannotTell(Why(Reason.CREATE_OUTCOME_UNKNOWN, message + "V2 is not available."))
+        return Unknown(Cause(Reason.CREATE_OUTCOME_UNKNOWN, message + "V2 is not available."))
     message += f"{UNPROVEN}."
-    return CannotTell(Why(Reason.CREATE_OUTCOME_UNKNOWN, message))
+    return Unknown(Cause(Reason.CREATE_OUTCOME_UNKNOWN, message))
 
 
 UNPROVEN = "V2 lists have not yet been shown to include V1 runs for this access key"
 
 
-def prove_lists(world: World, account: Account) -> bool:
+def run_list_probe(ctx: ReconcileContext, account: Account) -> bool:
     """Say whether V2 lists show these keys what V1 made, by a run of which both ids are known [wire 5.1]."""
-    witness = None if account.lists_show_v1 else world.witness(account.name)
-    if witness:
-        task_uuid, job_uuid = witness
+    list_probe = None if account.list_probe_passed else ctx.list_probe(account.name)
+    if list_probe:
+        task_uuid, job_uuid = list_probe
         runs = account.client.fine_tuning_tasks(task_uuid)
-        account.lists_show_v1 = any(run.job_uuid == job_uuid for run in runs)
-    return account.lists_show_v1
+        account.list_probe_passed = any(run.job_uuid == job_uuid for run in runs)
+    return account.list_probe_passed

@@ -7,57 +7,57 @@ current again without a call, or refused.
 from qianfan_operator.api.job import JobStatus, QianfanJob, RunRecord
 from qianfan_operator.api.reasons import Reason
 from qianfan_operator.api.training import missing_fields, same_inputs, unfit
-from qianfan_operator.kinds.interface import Phase, Plan, Updates, Want, Why, World
+from qianfan_operator.kinds.interface import Cause, Phase, Plan, ReconcileContext, Updates, Want
 from qianfan_operator.kinds.job import adopting, runs
 from qianfan_operator.kinds.job.attempts import FRESH, RAISE
 from qianfan_operator.kinds.job.bases import base_of
 from qianfan_operator.kinds.texts import already_bound
 
 
-def plan(world: World, job: QianfanJob) -> Plan:
+def plan(ctx: ReconcileContext, job: QianfanJob) -> Plan:
     """Say what `spec.attempt` asks beyond what is recorded."""
     spec, status = job.spec, job.status
     if spec.attempt == status.attempt:
-        return _current(world, job)
+        return _current(ctx, job)
     if found := recorded(status, spec.attempt):
         if found.inputs_hash and not same_inputs(found.inputs_hash, spec):
             return _changed(spec.attempt, "status.runs")
-        return Plan(Want.CREATE, Why(Reason.TRAINING, "Making a recorded attempt current again."))
-    highest = max(world.begun, status.highest_attempt or 0)
+        return Plan(Want.CREATE, Cause(Reason.TRAINING, "Making a recorded attempt current again."))
+    highest = max(ctx.begun, status.highest_attempt or 0)
     if spec.attempt <= highest and not adopting.adopts(job):
         return _mismatch(f"Attempt {spec.attempt} is not recorded, and attempts up to {highest} were begun before")
-    return _new(world, job)
+    return _new(ctx, job)
 
 
-def _current(world: World, job: QianfanJob) -> Plan:
+def _current(ctx: ReconcileContext, job: QianfanJob) -> Plan:
     status, ref = job.status, job.spec.adopt
     if runs.phase_of(status) is Phase.ABSENT:
         if status.train_status and not adopting.adopts(job):
-            return Plan(Want.BLOCKED, Why(Reason.CREATE_OUTCOME_UNKNOWN, _without_ids(job)))
+            return Plan(Want.BLOCKED, Cause(Reason.CREATE_OUTCOME_UNKNOWN, _without_ids(job)))
         changed = status.inputs_hash and not same_inputs(status.inputs_hash, job.spec)
-        return _changed(status.attempt, "status.inputs") if changed and not adopting.adopts(job) else _new(world, job)
+        return _changed(status.attempt, "status.inputs") if changed and not adopting.adopts(job) else _new(ctx, job)
     if ref and adopting.adopts(job) and not adopting.names(status, ref):
         if adopting.contradicts(status, ref):
             held, named = f"run {status.job_id or status.job_uuid}", f"run {ref.job_id} of task {ref.task_id}"
             return Plan(Want.BLOCKED, already_bound(held, named))
-        return _new(world, job)  # the ids of the other console: they may be the same run's
+        return _new(ctx, job)  # the ids of the other console: they may be the same run's
     if status.inputs_hash and not same_inputs(status.inputs_hash, job.spec):
         return _changed(status.attempt, "status.inputs")
     return Plan(Want.NOTHING)
 
 
-def _new(world: World, job: QianfanJob) -> Plan:
+def _new(ctx: ReconcileContext, job: QianfanJob) -> Plan:
     spec = job.spec
     if spec.adopt and adopting.adopts(job):
-        return Plan(Want.ADOPT, Why(Reason.CREATING, f"Taking over run {spec.adopt.job_id}."))
+        return Plan(Want.ADOPT, Cause(Reason.CREATING, f"Taking over run {spec.adopt.job_id}."))
     if missing := missing_fields(spec):
         needed = f"spec.{missing[0]} must be set to train attempt {spec.attempt}."
         apart = adopting.out_of_step(job)
         why = f"{apart} Select that attempt to take the run over; {needed}" if apart else needed
-        return Plan(Want.BLOCKED, Why(Reason.INVALID_SPEC, why))
+        return Plan(Want.BLOCKED, Cause(Reason.INVALID_SPEC, why))
     if wrong := unfit(spec):
-        return Plan(Want.BLOCKED, Why(Reason.INVALID_SPEC, wrong))
-    return base_of(world, job, Why(Reason.CREATING, f"Creating the task and the run of attempt {spec.attempt}."))
+        return Plan(Want.BLOCKED, Cause(Reason.INVALID_SPEC, wrong))
+    return base_of(ctx, job, Cause(Reason.CREATING, f"Creating the task and the run of attempt {spec.attempt}."))
 
 
 def _without_ids(job: QianfanJob) -> str:
@@ -73,7 +73,7 @@ def _changed(attempt: int | None, where: str) -> Plan:
 
 
 def _mismatch(what: str, ways: str = "Select a recorded attempt with its inputs") -> Plan:
-    return Plan(Want.BLOCKED, Why(Reason.ATTEMPT_MISMATCH, f"{what}; nothing is paid for. {ways}, or {RAISE}"))
+    return Plan(Want.BLOCKED, Cause(Reason.ATTEMPT_MISMATCH, f"{what}; nothing is paid for. {ways}, or {RAISE}"))
 
 
 def recorded(status: JobStatus, attempt: int) -> RunRecord | None:

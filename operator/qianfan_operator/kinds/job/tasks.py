@@ -8,8 +8,8 @@ from qianfan_operator.cloud.account import Account
 from qianfan_operator.cloud.errors import CloudError
 from qianfan_operator.cloud.fields import as_told
 from qianfan_operator.cloud.views import RunItem, TaskItem
-from qianfan_operator.kinds.interface import Adopt, Hold, Phase, World, confirming, stalled
-from qianfan_operator.kinds.job.runs import STATES, UNPROVEN, owned_tasks, prove_lists
+from qianfan_operator.kinds.interface import Adopt, Phase, ReconcileContext, Wait, confirming, stalled
+from qianfan_operator.kinds.job.runs import STATES, UNPROVEN, owned_tasks, run_list_probe
 from qianfan_operator.kinds.marks import Mark, task_name
 
 _SEQUENCES = 8  # tasks that one attempt may use up: every pass that is cut off after createTask leaves one
@@ -33,7 +33,7 @@ class Found:
     run: RunItem
 
 
-def claim(world: World, account: Account, job: QianfanJob, mark: Mark) -> Claimed | Found | Hold:
+def claim(ctx: ReconcileContext, account: Account, job: QianfanJob, mark: Mark) -> Claimed | Found | Wait:
     """Get the task for an attempt: a new one, or what an earlier life of this object left behind.
 
     Raises CloudError when createTask is refused or its outcome is unknown; the next pass then meets the name and looks.
@@ -41,35 +41,35 @@ def claim(world: World, account: Account, job: QianfanJob, mark: Mark) -> Claime
     for sequence in range(1, _SEQUENCES + 1):
         name = task_name(mark, job.metadata.name, job.spec.task_name, sequence)
         ours = account.name, mark, name
-        if ours not in world.claims:
+        if ours not in ctx.claims:
             try:
                 task = account.client.create_task(name, mark.describe(job.spec.description))
-                world.claims[ours] = Claimed(task.id, task.uuid, name)
+                ctx.claims[ours] = Claimed(task.id, task.uuid, name)
             except CloudError as error:
                 if not error.exists:
                     raise
-        claimed: Claimed | None = world.claims.get(ours)
+        claimed: Claimed | None = ctx.claims.get(ours)
         if claimed:  # also if the object was written by others since: nothing was sent to it
             return claimed
-        result = _whose(world, account, job, mark, name)
+        result = _whose(ctx, account, job, mark, name)
         if result is not None:
             return result
     message = f"{_SEQUENCES} tasks of this attempt exist and none can be used."
     return stalled(Reason.CREATE_OUTCOME_UNKNOWN, message)
 
 
-def _whose(world: World, account: Account, job: QianfanJob, mark: Mark, name: str) -> Found | Hold | None:
+def _whose(ctx: ReconcileContext, account: Account, job: QianfanJob, mark: Mark, name: str) -> Found | Wait | None:
     """Find out whose a task of this name is; None means: not this one, go on under the next sequence number."""
     try:
         item = _scan(account, name)
         if item is None:
-            left = world.grace_left("unlisted", name, world.touched)
+            left = ctx.grace_left("unlisted", name, ctx.foreign_version)
             if left:
                 return confirming(left, f"A task {name} exists; waiting for the cloud's lists to show whose it is.")
             return stalled(Reason.TASK_EXISTS, f"A task {name} exists, but the cloud's lists do not show it.")
         theirs = Mark.read(item.description)
         if mark.ours(theirs):
-            return _mine(world, account, mark, theirs, item)
+            return _mine(ctx, account, mark, theirs, item)
     except CloudError as error:
         if not error.unsupported:
             raise
@@ -78,14 +78,16 @@ def _whose(world: World, account: Account, job: QianfanJob, mark: Mark, name: st
     if mark.same_object(theirs) or name != job.spec.task_name:
         return None
     begins = f"its description begins with {(item.description or '')[:60]!r}"
-    told = theirs is None and world.adopt is Adopt.ANY  # else it may be another namespace's
+    told = theirs is None and ctx.adopt is Adopt.ANY  # else it may be another namespace's
     whose = begins if told else "it bears the mark of another object" if theirs else "it bears no mark"
     taken = f"A task named {name} already exists and was not created by this object"
     message = f"{taken}: {whose}. Choose another spec.taskName."
     return stalled(Reason.NAME_TAKEN, message)
 
 
-def _mine(world: World, account: Account, mark: Mark, theirs: Mark | None, item: TaskItem) -> Found | Hold | None:
+def _mine(
+    ctx: ReconcileContext, account: Account, mark: Mark, theirs: Mark | None, item: TaskItem
+) -> Found | Wait | None:
     """Decide about a task with our mark by the runs in it."""
     runs = account.client.fine_tuning_tasks(item.task_uuid)
     same_uid = theirs is not None and theirs.uid == mark.uid
@@ -97,11 +99,11 @@ def _mine(world: World, account: Account, mark: Mark, theirs: Mark | None, item:
         return None
     # A createJob of an earlier life may be on its way: only after the grace, and a second look, is the task empty. The
     # count starts again when others change more than annotations and labels: they may have had it in hand.
-    if left := world.grace_left("empty", item.name, world.touched):
+    if left := ctx.grace_left("empty", item.name, ctx.foreign_version):
         return confirming(left, f"Task {item.name} already exists. Waiting to see whether it contains a run.")
     if again := account.client.fine_tuning_tasks(item.task_uuid):
         return Found(item.name, item.task_uuid, again[0])
-    if prove_lists(world, account):
+    if run_list_probe(ctx, account):
         return None
     message = f"Cannot determine whether task {item.name} contains a run: {UNPROVEN}."
     return stalled(Reason.CREATE_OUTCOME_UNKNOWN, message)
@@ -111,12 +113,12 @@ def _scan(account: Account, name: str) -> TaskItem | None:
     return next((item for item in account.client.fine_tuning_jobs() if item.name == as_told(name)), None)
 
 
-def survey(world: World, account: Account, mark: Mark) -> list[tuple[Mark, TaskItem, RunItem]] | Hold:
+def find_all(ctx: ReconcileContext, account: Account, mark: Mark) -> list[tuple[Mark, TaskItem, RunItem]] | Wait:
     """Find the runs of this object, by two complete scans after the grace (design 5, "Surveying").
 
     For an object whose status may have been wiped, or whose attempt says that it had a life before.
     """
-    if left := world.grace_left("survey", world.touched):
+    if left := ctx.grace_left("survey", ctx.foreign_version):
         return confirming(left, "Looking for earlier runs of this object before another one is created.")
     try:
         found = {
@@ -125,7 +127,7 @@ def survey(world: World, account: Account, mark: Mark) -> list[tuple[Mark, TaskI
             for item, theirs in owned_tasks(account, mark)
             for run in account.client.fine_tuning_tasks(item.task_uuid)
         }
-        if not found and not prove_lists(world, account):
+        if not found and not run_list_probe(ctx, account):
             message = f"Cannot determine whether this object has a run: {UNPROVEN}."
             remedy = "Set spec.adopt to its run, or have another QianfanJob train with these keys first."
             return stalled(Reason.CREATE_OUTCOME_UNKNOWN, f"{message} {remedy}")

@@ -5,8 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 from qianfan_operator.api.common import Pending
-from qianfan_operator.api.conditions import Synced, Verdict
-from qianfan_operator.api.keys import Key, Thing
+from qianfan_operator.api.conditions import ConditionSummary, Synced
+from qianfan_operator.api.keys import ExternalId, Key
 from qianfan_operator.api.model import ModelStatus, QianfanModel
 from qianfan_operator.api.reasons import Reason
 from qianfan_operator.cloud import views
@@ -14,24 +14,24 @@ from qianfan_operator.cloud.account import Account
 from qianfan_operator.cloud.errors import CloudError
 from qianfan_operator.kinds import adoption, edits
 from qianfan_operator.kinds.interface import (
+    Absent,
     Adopt,
-    CannotTell,
+    Cause,
+    Create,
     Found,
-    Hold,
     Kind,
-    NotThere,
     Observation,
-    Pay,
     Phase,
     Plan,
-    Record,
+    Present,
+    ReconcileContext,
     Released,
-    Seen,
     Step,
+    Unknown,
     Updates,
+    UpdateStatus,
+    Wait,
     Want,
-    Why,
-    World,
     stalled,
 )
 from qianfan_operator.kinds.job import attempts
@@ -56,11 +56,11 @@ class ModelKind(Kind[QianfanModel]):
             found.append(Key(self.plural, namespace, target.model_ref.name))
         return tuple(found)
 
-    def holds(self, status: ModelStatus) -> frozenset[Thing]:
+    def holds(self, status: ModelStatus) -> frozenset[ExternalId]:
         """See Kind: also earlier versions, which go with the object that published them."""
         current = () if status.preset else (status.model_version_id, status.model_version_id_str)
         ids = (*current, *(status.published or ()))
-        return frozenset(Thing(("version", number)) for number in ids if number is not None)
+        return frozenset(ExternalId(("version", number)) for number in ids if number is not None)
 
     def complete(self, status: ModelStatus) -> bool:
         """See Kind: a preset version is held by nobody."""
@@ -72,35 +72,35 @@ class ModelKind(Kind[QianfanModel]):
         models = (inputs.get("modelId"), inputs.get("modelName"))
         return versions.place((inputs.get("jobId"), inputs.get("jobUuid")), models)
 
-    def places(self, status: ModelStatus, things: Container[Thing]) -> frozenset[Hashable]:
+    def places(self, status: ModelStatus, things: Container[ExternalId]) -> frozenset[Hashable]:
         """See Kind: the run that the current version was made of, in its model."""
         source = status.source
         models = (status.model_id, status.model_id_str, status.model_name)
         return versions.place((source.job_id, source.job_uuid), models) if source else frozenset()
 
-    def reads(self, account: Account, status: ModelStatus, thing: Thing) -> bool:
+    def reads(self, account: Account, status: ModelStatus, thing: ExternalId) -> bool:
         """See Kind."""
         return versions.is_read(account, status, thing.what[1])
 
-    def mark_of(self, account: Account, status: ModelStatus, thing: Thing) -> Mark | None:
+    def mark_of(self, account: Account, status: ModelStatus, thing: ExternalId) -> Mark | None:
         """See Kind."""
         number = thing.what[1]
         version = account.client.model_version_detail(number if isinstance(number, int | str) else 0)
         return Mark.read(version.description)
 
-    def disown(self, status: ModelStatus, lost: Container[Thing]) -> Updates:
+    def disown(self, status: ModelStatus, lost: Container[ExternalId]) -> Updates:
         """See Kind."""
         current = (status.model_version_id, status.model_version_id_str)
-        kept = tuple(number for number in status.published if Thing(("version", number)) not in lost)
-        if not any(Thing(("version", number)) in lost for number in current):
+        kept = tuple(number for number in status.published if ExternalId(("version", number)) not in lost)
+        if not any(ExternalId(("version", number)) in lost for number in current):
             return {"published": kept}
         return {"published": kept, **dict.fromkeys(("model_version_id", "model_version_id_str", "state", "adopted"))}
 
-    def without(self, resource: QianfanModel, updates: Updates, lost: Container[Thing]) -> Updates:
+    def without(self, resource: QianfanModel, updates: Updates, lost: Container[ExternalId]) -> Updates:
         """See Kind: of several versions that a deletion found, those that nobody has taken over."""
         if not resource.metadata.deletion_timestamp or "published" not in updates:
             return updates
-        kept = (number for number in updates["published"] if Thing(("version", number)) not in lost)
+        kept = (number for number in updates["published"] if ExternalId(("version", number)) not in lost)
         return {**updates, "published": tuple(kept)}
 
     def signal(self, resource: QianfanModel) -> Hashable:
@@ -108,22 +108,22 @@ class ModelKind(Kind[QianfanModel]):
         status = resource.status
         return status.model_id, status.model_id_str, status.model_version_id, status.model_version_id_str
 
-    def plan(self, world: World, resource: QianfanModel) -> Plan:
+    def plan(self, ctx: ReconcileContext, resource: QianfanModel) -> Plan:
         """See Kind. A job that is gone matters only to who goes on following it: a version needs no job."""
-        plan, spec = self._plan(world, resource), resource.spec
+        plan, spec = self._plan(ctx, resource), resource.spec
         job = spec.source.job_ref if spec.source else None
         if plan.want is not Want.NOTHING or job is None or spec.update_policy != "Follow":
             return plan
         goes_on = "The published version stays."
-        return replace(plan, missing=missing(world, resource, "qianfanjobs", job.name, goes_on))
+        return replace(plan, missing=missing(ctx, resource, "qianfanjobs", job.name, goes_on))
 
-    def _plan(self, world: World, resource: QianfanModel) -> Plan:
+    def _plan(self, ctx: ReconcileContext, resource: QianfanModel) -> Plan:
         """Publish what is not published: the first version, or the next one when the source is another (design 2.3)."""
         spec, status = resource.spec, resource.status
         if not versions.published(status):
             if spec.adopt:
-                return Plan(Want.ADOPT, Why(Reason.CREATING, "Taking over the model version."))
-            return self._publish(world, resource)
+                return Plan(Want.ADOPT, Cause(Reason.CREATING, "Taking over the model version."))
+            return self._publish(ctx, resource)
         if spec.adopt and not versions.is_named(status, spec.adopt):
             held = f"version {status.model_version_id or status.model_version_id_str}"
             return Plan(Want.BLOCKED, already_bound(held, "another one"))
@@ -135,37 +135,37 @@ class ModelKind(Kind[QianfanModel]):
         follows = spec.update_policy == "Follow" and job is not None and job.attempt is None
         if not (changed or follows):
             return Plan(Want.NOTHING)
-        plan = self._publish(world, resource)
+        plan = self._publish(ctx, resource)
         if plan.want is not Want.CREATE:
             return plan if changed else Plan(Want.NOTHING)
         if versions.same_run(status.source, plan.inputs) and not again:
             return Plan(Want.NOTHING, updates={"inputs_hash": wanted})
         return plan
 
-    def _publish(self, world: World, model: QianfanModel) -> Plan:
-        source, target = model.spec.source, targets.resolve(world, model)
+    def _publish(self, ctx: ReconcileContext, model: QianfanModel) -> Plan:
+        source, target = model.spec.source, targets.resolve(ctx, model)
         if source is None or target.want is not Want.CREATE:
             return target
         if kept := versions.kept_run(model):
             return Plan(Want.CREATE, target.why, {**kept, **target.inputs})
-        plan = run_of(world, model, source, target.why)
+        plan = run_of(ctx, model, source, target.why)
         if plan.want is not Want.CREATE:
             return plan
         run = plan.inputs["run"]
-        why = Why(Reason.PUBLISHING, f"Publishing run {run['jobId'] or run['jobUuid']}.")
+        why = Cause(Reason.PUBLISHING, f"Publishing run {run['jobId'] or run['jobUuid']}.")
         return Plan(Want.CREATE, why, {**run, **target.inputs})
 
-    def recall(self, resource: QianfanModel) -> Observation:
+    def observe_recorded(self, resource: QianfanModel) -> Observation:
         """See Kind."""
         status = resource.status
         phase = versions.STATES.get(status.state or "", Phase.UNKNOWN) if versions.published(status) else Phase.ABSENT
         return Observation(phase, versions.why(phase, status, status.state))
 
-    def observe(self, world: World, account: Account, resource: QianfanModel) -> Observation:
+    def observe(self, ctx: ReconcileContext, account: Account, resource: QianfanModel) -> Observation:
         """Look at the version; once it is ready, at its model with all versions."""
         status = resource.status
         if not versions.published(status):
-            return self.recall(resource)
+            return self.observe_recorded(resource)
         detail = versions.look(account, status)
         if detail is None:
             return Observation(Phase.GONE, versions.why(Phase.GONE, status, None), looked=True)
@@ -178,11 +178,11 @@ class ModelKind(Kind[QianfanModel]):
         common = bool(updates["preset"])
         return Observation(phase, versions.why(phase, seen, detail.state), updates, looked=True, common=common)
 
-    def create(self, world: World, account: Account, resource: QianfanModel, plan: Plan) -> Step:
+    def create(self, ctx: ReconcileContext, account: Account, resource: QianfanModel, plan: Plan) -> Step:
         """See Kind."""
         spec = resource.spec
         if spec.adopt and not versions.published(resource.status):
-            return versions.adopt(world, account, resource)
+            return versions.adopt(ctx, account, resource)
         inputs = dict(plan.inputs)
         if versions.published(resource.status) and versions.same_run(resource.status.source, inputs):
             return versions.make_way(account, resource.status)
@@ -191,9 +191,9 @@ class ModelKind(Kind[QianfanModel]):
             run = (inputs["taskUuid"], inputs["jobUuid"])
         if None in run:
             return stalled(Reason.INVALID_SPEC, "spec.source.run must name the run by two integers or by two strings.")
-        if hold := _forbidden(world, account, resource, inputs):
+        if hold := _forbidden(ctx, account, resource, inputs):
             return hold
-        mark = Mark.of(world.cluster, resource.metadata, resource.kind, 1, f"{run[0]}/{run[1]}")
+        mark = Mark.of(ctx.cluster, resource.metadata, resource.kind, 1, f"{run[0]}/{run[1]}")
         body: dict[str, Any] = {
             "isNewModel": "modelName" in inputs,
             "versionMeta": {"taskId": run[0], "iterationId": run[1], "description": mark.describe(spec.description)},
@@ -202,16 +202,16 @@ class ModelKind(Kind[QianfanModel]):
         if spec.tags:
             body["tags"] = list(spec.tags)
         inputs["inputsHash"] = source_hash(resource.spec.source)
-        there = self._there(world, account, resource, inputs) if "modelName" in inputs else None
-        if isinstance(there, Seen):
-            return Record({**there.updates, "account": account.name}, marked=there.marked)
-        if isinstance(there, CannotTell):
+        there = self._there(ctx, account, resource, inputs) if "modelName" in inputs else None
+        if isinstance(there, Present):
+            return UpdateStatus({**there.updates, "account": account.name}, marked=there.marked)
+        if isinstance(there, Unknown):
             return stalled(there.why.reason, there.why.message)
         # Beside an earlier version, that one's source is shown until there is a next.
         run_taken = {} if versions.published(resource.status) else versions.source(inputs)
         sent = {"sent_description": spec.description or "", "sent_tags": spec.tags or ()}
         updates = {"account": account.name, **sent, **run_taken}
-        return Pay("publishTrainModel", inputs, lambda client: client.prepare_publish(body), updates)
+        return Create("publishTrainModel", inputs, lambda client: client.prepare_publish(body), updates)
 
     def refused(self, error: CloudError) -> Updates:
         """See Kind: what an earlier version was published with is not known any more."""
@@ -226,7 +226,7 @@ class ModelKind(Kind[QianfanModel]):
         way = "Undo the change, or leave it: the next version that this object publishes uses it."
         return edits.unapplied(sent, "them after a version is published", way)
 
-    def landed(self, resource: QianfanModel, pending: Pending, reply: views.Published) -> Updates:
+    def status_after_create(self, resource: QianfanModel, pending: Pending, reply: views.Published) -> Updates:
         """See Kind."""
         return {
             "published": versions.with_own(resource.status, reply.version_id),
@@ -239,7 +239,7 @@ class ModelKind(Kind[QianfanModel]):
             "state": "Creating",
         }
 
-    def bound(self, resource: QianfanModel, pending: Pending) -> tuple[object, ...] | None:
+    def recorded_ids(self, resource: QianfanModel, pending: Pending) -> tuple[object, ...] | None:
         """See Kind."""
         status = resource.status
         if not versions.published(status) or not versions.same_run(status.source, pending.inputs):
@@ -250,19 +250,19 @@ class ModelKind(Kind[QianfanModel]):
         """See Kind."""
         return updates.get("model_version_id"), updates.get("model_version_id_str")
 
-    def look(self, world: World, account: Account, resource: QianfanModel, pending: Pending) -> Found:
+    def look(self, ctx: ReconcileContext, account: Account, resource: QianfanModel, pending: Pending) -> Found:
         """Find the version of our run in the target model, or the model by its name, by two complete scans."""
         for _ in range(2):
-            if there := self._there(world, account, resource, pending.inputs):
+            if there := self._there(ctx, account, resource, pending.inputs):
                 return there
-        return NotThere()
+        return Absent()
 
     def _there(
-        self, world: World, account: Account, resource: QianfanModel, inputs: Mapping[str, Any]
-    ) -> Seen | CannotTell | None:
+        self, ctx: ReconcileContext, account: Account, resource: QianfanModel, inputs: Mapping[str, Any]
+    ) -> Present | Unknown | None:
         """Look once for what is to be published: the version of the run in its model, else a model of that name."""
         name = inputs.get("modelName")
-        mark = Mark.of(world.cluster, resource.metadata, resource.kind, 1, "")
+        mark = Mark.of(ctx.cluster, resource.metadata, resource.kind, 1, "")
         target = inputs.get("modelId") if name is None else versions.model_named(account, name)
         if target is None:
             return None
@@ -272,52 +272,52 @@ class ModelKind(Kind[QianfanModel]):
                 facts = {**versions.version_facts(version, ModelStatus()), "model_name": model.model_name or name}
                 if marked := mark.same_object(Mark.read(version.description)):
                     facts["published"] = versions.with_own(resource.status, version.version_id)
-                return Seen({**facts, **versions.source(inputs)}, marked)
+                return Present({**facts, **versions.source(inputs)}, marked)
         if name is None:
             return None
         if any(mark.same_object(Mark.read(version.description)) for version in model.versions):
-            return Seen({"model_id": model.model_id, "model_id_str": model.model_id_str, "model_name": name})
+            return Present({"model_id": model.model_id, "model_id_str": model.model_id_str, "model_name": name})
         message = f"A model named {name} already exists and was not created by this object."
         ways = "Choose another spec.target.modelName."
-        if world.adopt is Adopt.ANY:  # else it may be another namespace's, of which nobody here is told
+        if ctx.adopt is Adopt.ANY:  # else it may be another namespace's, of which nobody here is told
             ways = f"{ways[:-1]}, or set spec.target.modelId: {model.model_id} to publish into it."
-        return CannotTell(Why(Reason.NAME_TAKEN, f"{message} {ways}"), nothing_made=True)
+        return Unknown(Cause(Reason.NAME_TAKEN, f"{message} {ways}"), nothing_made=True)
 
     def has_left(self, resource: QianfanModel) -> bool:
         """See Kind: no version is recorded that deleting would delete."""
         status = resource.status
         return status.account is not None and not status.published and (not status.adopted or bool(status.preset))
 
-    def release(self, world: World, account: Account, resource: QianfanModel) -> Released:
+    def release(self, ctx: ReconcileContext, account: Account, resource: QianfanModel) -> Released:
         """See Kind."""
-        return release.release(world, account, resource)
+        return release.release(ctx, account, resource)
 
 
-def _forbidden(world: World, account: Account, model: QianfanModel, inputs: Mapping[str, Any]) -> Hold | None:
+def _forbidden(ctx: ReconcileContext, account: Account, model: QianfanModel, inputs: Mapping[str, Any]) -> Wait | None:
     """Refuse what the spec names by its ids and this object may not use; wait for a run that has not finished."""
     source, target = model.spec.source, model.spec.target
-    if source and source.run and (hold := _unfinished(world, account, model, inputs)):
+    if source and source.run and (hold := _unfinished(ctx, account, model, inputs)):
         return hold
     number = target.model_id if target and versions.model_id_of(model.status) is None else None
     if number is None:
         return None
     return adoption.refused_model(
-        world, model, "spec.target.modelId", number, lambda: account.client.model_detail(number)
+        ctx, model, "spec.target.modelId", number, lambda: account.client.model_detail(number)
     )
 
 
-def _unfinished(world: World, account: Account, model: QianfanModel, inputs: Mapping[str, Any]) -> Hold | None:
+def _unfinished(ctx: ReconcileContext, account: Account, model: QianfanModel, inputs: Mapping[str, Any]) -> Wait | None:
     """Wait for a run that the spec names by its ids; one that can never be published needs another source."""
     field = "spec.source.run"
-    if off := adoption.switched_off(world, field):
+    if off := adoption.switched_off(ctx, field):
         return off
     try:
         run, phase = attempts.look_at(account, record_named(inputs))
     except CloudError as error:
-        if not error.unsupported or world.adopt is not Adopt.ANY:
+        if not error.unsupported or ctx.adopt is not Adopt.ANY:
             raise
         return None  # then the cloud says it when it is published
-    if run and (refused := adoption.refused_run(world, account, model, field, run)):
+    if run and (refused := adoption.refused_run(ctx, account, model, field, run)):
         return refused
     what = f"Run {inputs['jobId'] or inputs['jobUuid']} of spec.source"
     if phase is Phase.READY:
@@ -327,4 +327,4 @@ def _unfinished(world: World, account: Account, model: QianfanModel, inputs: Map
     if phase in {Phase.FAILED, Phase.STOPPED}:
         return stalled(Reason.DEPENDENCY_FAILED, f"{what} did not succeed: it is {run.status if run else 'over'}.")
     reason, message = Reason.DEPENDENCY_NOT_READY, f"{what} has not finished."
-    return Hold(Verdict(False, reason, message, reconciling=True, synced=Synced("Unknown")))
+    return Wait(ConditionSummary(False, reason, message, reconciling=True, synced=Synced("Unknown")))

@@ -11,7 +11,7 @@ from qianfan_operator.api.reasons import Reason
 from qianfan_operator.api.service import QianfanService
 from qianfan_operator.cloud.account import Account
 from qianfan_operator.cloud.views import ModelVersion
-from qianfan_operator.kinds.interface import Released, Why, World
+from qianfan_operator.kinds.interface import Cause, ReconcileContext, Released
 from qianfan_operator.kinds.marks import Mark
 from qianfan_operator.kinds.model import targets, versions
 from qianfan_operator.kinds.search import Unfinished, search
@@ -22,17 +22,17 @@ _LOOKING = "Looking for the versions that this object published."
 _NAMED = 5  # users that are read, named and waited for: one is enough to keep the version
 
 
-def release(world: World, account: Account, resource: QianfanModel) -> Released:
+def release(ctx: ReconcileContext, account: Account, resource: QianfanModel) -> Released:
     """Delete the versions, unless somebody needs one; then the model, if this object made it and it is empty."""
     status = resource.status
     me = Key(resource.plural, resource.metadata.namespace, resource.metadata.name)
-    if services := _first(key for key in world.serving(me) if _serves(world.fetch(key))):
+    if services := _first(key for key in ctx.serving(me) if _serves(ctx.fetch(key))):
         return _in_use(resource, services)
-    if not world.listed:
+    if not ctx.listed:
         message = "The operator is still listing all objects. A QianfanService may use this model version."
-        return Released(False, Why(Reason.DELETING, message))
+        return Released(False, Cause(Reason.DELETING, message))
     if status.account is None:
-        return _forgotten(world, account, resource)
+        return _forgotten(ctx, account, resource)
     where = versions.model_id_of(status)
     model = versions.model_of(account, where) if where is not None else None
     if where is None or model is None:
@@ -41,29 +41,29 @@ def release(world: World, account: Account, resource: QianfanModel) -> Released:
     left = [version for version in model.versions if version.version_id in mine]
     ids = [number for one in left for number in (one.version_id, one.version_id_str)]
     needs: list[Need] = [("version", number) for number in ids if number is not None]
-    if needing := _first(world.needing(needs, lambda theirs: any(_shows(theirs, one) for one in left))):
+    if needing := _first(ctx.needing(needs, lambda theirs: any(_shows(theirs, one) for one in left))):
         return _in_use(resource, needing)
     if left:
         numbers = [one.version_id for one in left if one.version_id is not None]
         state = tuple((one.version_id, one.state) for one in left)
-        world.ask_once("versions", state, lambda: account.client.delete_model_versions(numbers))
-        return Released(False, Why(Reason.DELETING, "Deleting the versions that this object published."))
+        ctx.ask_once("versions", state, lambda: account.client.delete_model_versions(numbers))
+        return Released(False, Cause(Reason.DELETING, "Deleting the versions that this object published."))
     target = resource.spec.target
     created = target is not None and target.model_name is not None and not status.adopted and bool(mine)
     needs = [("model", number) for number in (model.model_id, model.model_id_str) if number is not None]
-    if created and not model.versions and not _targeted(world, me, needs, where):
+    if created and not model.versions and not _targeted(ctx, me, needs, where):
         account.client.delete_models([where])
     return Released(True)
 
 
-def _forgotten(world: World, account: Account, resource: QianfanModel) -> Released:
+def _forgotten(ctx: ReconcileContext, account: Account, resource: QianfanModel) -> Released:
     """Find by the object's mark what a wiped status forgot, and record it before anything of it is deleted.
 
     "None" is two complete scans (design 5.5, 5.9).
     """
-    if world.grace_left("release"):
-        return Released(False, Why(Reason.CONFIRMING, _LOOKING))
-    mark = Mark.of(world.cluster, resource.metadata, resource.kind, 1, "")
+    if ctx.grace_left("release"):
+        return Released(False, Cause(Reason.CONFIRMING, _LOOKING))
+    mark = Mark.of(ctx.cluster, resource.metadata, resource.kind, 1, "")
 
     def look(where: int | str) -> dict[str, Any] | None:
         model = versions.model_of(account, where)
@@ -76,11 +76,11 @@ def _forgotten(world: World, account: Account, resource: QianfanModel) -> Releas
             "published": tuple(one.version_id for one in mine if one.version_id)[:_MOST],
         }  # fmt: skip
 
-    found = search(world, "forgotten", "", 2, lambda: targets.candidates(world, account, resource), look)
+    found = search(ctx, "forgotten", "", 2, lambda: targets.candidates(ctx, account, resource), look)
     if isinstance(found, Unfinished):
-        return Released(False, Why(Reason.CONFIRMING, _LOOKING))
+        return Released(False, Cause(Reason.CONFIRMING, _LOOKING))
     if found:
-        return Released(False, Why(Reason.DELETING, "Recording the versions to delete."), updates=found)
+        return Released(False, Cause(Reason.DELETING, "Recording the versions to delete."), updates=found)
     return Released(True)
 
 
@@ -88,10 +88,10 @@ def _first(users: Iterable[Key]) -> tuple[Key, ...]:
     return tuple(itertools.islice(users, _NAMED))
 
 
-def _targeted(world: World, me: Key, needs: Sequence[Need], where: int | str) -> bool:
+def _targeted(ctx: ReconcileContext, me: Key, needs: Sequence[Need], where: int | str) -> bool:
     """Say whether other objects publish into the model that this one made."""
     targeting = itertools.chain(
-        world.users_of(me), world.needing(needs, lambda theirs: versions.model_of(theirs, where) is not None)
+        ctx.users_of(me), ctx.needing(needs, lambda theirs: versions.model_of(theirs, where) is not None)
     )
     return any(key.plural == QianfanModel.plural for key in targeting)
 
@@ -112,4 +112,4 @@ def _in_use(model: Resource, services: Sequence[Key]) -> Released:
     by = f"QianfanService {', '.join(here)}" if here else "a QianfanService in another namespace"
     after = "these services are deleted or serve" if len(here) > 1 else "that service is deleted or serves"
     message = f"The model version is used by {by}. It will be deleted after {after} another version."
-    return Released(False, Why(Reason.IN_USE, message), waits_for=tuple(services))
+    return Released(False, Cause(Reason.IN_USE, message), waits_for=tuple(services))

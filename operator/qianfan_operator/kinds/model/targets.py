@@ -7,38 +7,38 @@ from qianfan_operator.api.keys import Key
 from qianfan_operator.api.model import QianfanModel
 from qianfan_operator.api.reasons import Reason
 from qianfan_operator.cloud.account import Account
-from qianfan_operator.kinds.interface import Plan, Want, Why, World
+from qianfan_operator.kinds.interface import Cause, Plan, ReconcileContext, Want
 from qianfan_operator.kinds.model import versions
 from qianfan_operator.kinds.references import not_met, waits_for_ever
 
-_WHY = Why(Reason.PUBLISHING, "Publishing the run.")
+_WHY = Cause(Reason.PUBLISHING, "Publishing the run.")
 
 
-def resolve(world: World, model: QianfanModel) -> Plan:
+def resolve(ctx: ReconcileContext, model: QianfanModel) -> Plan:
     """Say into which model to publish: what is recorded, else what the target names; CREATE as soon as it is known."""
     spec, recorded = model.spec, versions.model_id_of(model.status)
     if spec.source is None or spec.target is None:
-        return Plan(Want.BLOCKED, Why(Reason.INVALID_SPEC, "spec.source and spec.target must be set to publish."))
+        return Plan(Want.BLOCKED, Cause(Reason.INVALID_SPEC, "spec.source and spec.target must be set to publish."))
     if recorded is not None:
         return Plan(Want.CREATE, _WHY, {"modelId": recorded})
     if spec.target.model_ref:
-        return _of_another(world, model, spec.target.model_ref.name)
+        return _of_another(ctx, model, spec.target.model_ref.name)
     if spec.target.model_id is not None:
         return Plan(Want.CREATE, _WHY, {"modelId": spec.target.model_id})
     return Plan(Want.CREATE, _WHY, {"modelName": spec.target.model_name})
 
 
-def _of_another(world: World, model: QianfanModel, name: str) -> Plan:
+def _of_another(ctx: ReconcileContext, model: QianfanModel, name: str) -> Plan:
     """Take the model of another object as soon as it has one, be its own version ready or not."""
-    other = _fetch(world, model, name)
+    other = _fetch(ctx, model, name)
     if other and not other.metadata.deletion_timestamp and (there := versions.model_id_of(other.status)) is not None:
         return Plan(Want.CREATE, _WHY, {"modelId": there})
-    nothing_yet = Why(Reason.DEPENDENCY_NOT_READY, f"QianfanModel {name} has no model in the cloud yet.")
+    nothing_yet = Cause(Reason.DEPENDENCY_NOT_READY, f"QianfanModel {name} has no model in the cloud yet.")
     plan = (not_met(other, READY) if other else None) or Plan(Want.WAIT, nothing_yet)
-    return waits_for_ever(world, model, name, plan, "spec.target.modelRef") or plan
+    return waits_for_ever(ctx, model, name, plan, "spec.target.modelRef") or plan
 
 
-def candidates(world: World, account: Account, model: QianfanModel) -> Iterator[int | str]:
+def candidates(ctx: ReconcileContext, account: Account, model: QianfanModel) -> Iterator[int | str]:
     """Name the models in which a version may be of which the status was wiped; all of them if the target tells none."""
     target = model.spec.target
     if target is None:
@@ -46,7 +46,7 @@ def candidates(world: World, account: Account, model: QianfanModel) -> Iterator[
     known = target.model_id
     if target.model_name is not None:
         known = versions.model_named(account, target.model_name)
-    elif target.model_ref and (other := _fetch(world, model, target.model_ref.name)):
+    elif target.model_ref and (other := _fetch(ctx, model, target.model_ref.name)):
         known = versions.model_id_of(other.status)
     if known is not None:
         yield known
@@ -56,6 +56,6 @@ def candidates(world: World, account: Account, model: QianfanModel) -> Iterator[
                 yield number
 
 
-def _fetch(world: World, model: QianfanModel, name: str) -> QianfanModel | None:
-    other = world.fetch(Key(QianfanModel.plural, model.metadata.namespace, name))
+def _fetch(ctx: ReconcileContext, model: QianfanModel, name: str) -> QianfanModel | None:
+    other = ctx.fetch(Key(QianfanModel.plural, model.metadata.namespace, name))
     return other if isinstance(other, QianfanModel) else None

@@ -13,7 +13,7 @@ from qianfan_operator.cloud.account import Account
 from qianfan_operator.cloud.errors import CloudError, Fate
 from qianfan_operator.cloud.fields import as_told, as_utc
 from qianfan_operator.kinds import adoption
-from qianfan_operator.kinds.interface import Phase, Record, Step, Why, World, stalled
+from qianfan_operator.kinds.interface import Cause, Phase, ReconcileContext, Step, UpdateStatus, stalled
 from qianfan_operator.kinds.marks import source_hash
 from qianfan_operator.kinds.texts import unknown
 
@@ -24,18 +24,18 @@ _PUBLISH_AGAIN = f"change the annotation {RECONCILE_ANNOTATION} to publish it ag
 _CONSOLE = "https://console.bce.baidu.com/qianfan/modelcenter/model/user/list"  # the vendor's documentation names it
 
 
-def why(phase: Phase, status: ModelStatus, word: str | None) -> Why:
+def why(phase: Phase, status: ModelStatus, word: str | None) -> Cause:
     """Say what a phase means for the current version."""
     version = f"Version {status.model_version_id or status.model_version_id_str}"
     where = f" of model {status.model_name}" if status.model_name else ""
-    texts: Mapping[Phase, Why] = {
-        Phase.WORKING: Why(Reason.PUBLISHING, f"{version} is being published."),
-        Phase.READY: Why(Reason.AVAILABLE, f"{version}{where} is ready."),
-        Phase.FAILED: Why(Reason.PUBLISHING_FAILED, f"{version} failed to publish; {_try_again(status)}"),
-        Phase.GONE: Why(Reason.GONE, f"{version} is no longer in the cloud; {_PUBLISH_AGAIN}"),
+    texts: Mapping[Phase, Cause] = {
+        Phase.WORKING: Cause(Reason.PUBLISHING, f"{version} is being published."),
+        Phase.READY: Cause(Reason.AVAILABLE, f"{version}{where} is ready."),
+        Phase.FAILED: Cause(Reason.PUBLISHING_FAILED, f"{version} failed to publish; {_try_again(status)}"),
+        Phase.GONE: Cause(Reason.GONE, f"{version} is no longer in the cloud; {_PUBLISH_AGAIN}"),
         Phase.UNKNOWN: unknown(version, word, _CONSOLE),
     }
-    return texts.get(phase, Why(Reason.PUBLISHING))
+    return texts.get(phase, Cause(Reason.PUBLISHING))
 
 
 def _try_again(status: ModelStatus) -> str:
@@ -86,7 +86,7 @@ def make_way(account: Account, status: ModelStatus) -> Step:
         if error.fate is not Fate.GONE:
             raise
     rest = tuple(one for one in status.published if one != version)
-    return Record({"model_version_id": None, "model_version_id_str": None, "state": None, "published": rest})
+    return UpdateStatus({"model_version_id": None, "model_version_id_str": None, "state": None, "published": rest})
 
 
 def is_named(status: ModelStatus, adopt: ModelAdopt) -> bool:
@@ -229,12 +229,12 @@ def model_facts(model: views.Model) -> dict[str, Any]:
     return {"versions": versions, "version_count": len(model.versions), "model_name": model.model_name or None}
 
 
-def adopt(world: World, account: Account, model: QianfanModel) -> Step:
+def adopt(ctx: ReconcileContext, account: Account, model: QianfanModel) -> Step:
     """Record a version that exists; a model alone stands for its newest version."""
     adopt = model.spec.adopt
     if adopt is None:
         raise AssertionError("asked to adopt nothing")
-    if off := adoption.switched_off(world, "spec.adopt"):
+    if off := adoption.switched_off(ctx, "spec.adopt"):
         return off
     version_id = adopt.model_version_id
     try:
@@ -252,7 +252,7 @@ def adopt(world: World, account: Account, model: QianfanModel) -> Step:
         named = {"Model": adopt.model_id, "Version": adopt.model_version_id}
         what = " or ".join(f"{kind} {number}" for kind, number in named.items() if number is not None)
         return stalled(Reason.GONE, f"{what} is not in the cloud; correct spec.adopt.")
-    if refused := adoption.refused_version(world, model, "spec.adopt", detail):
+    if refused := adoption.refused_version(ctx, model, "spec.adopt", detail):
         return refused
     if adopt.model_id is not None and adopt.model_id not in {detail.model_id, detail.model_id_str}:
         return stalled(
@@ -263,4 +263,4 @@ def adopt(world: World, account: Account, model: QianfanModel) -> Step:
     )
     made_of = source if source != PublishedFrom() else None  # a preset version is made of no run
     facts = version_facts(detail, ModelStatus())
-    return Record({**facts, "source": made_of, "inputs_hash": None, "adopted": True, "account": account.name})
+    return UpdateStatus({**facts, "source": made_of, "inputs_hash": None, "adopted": True, "account": account.name})

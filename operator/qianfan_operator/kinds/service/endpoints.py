@@ -14,7 +14,7 @@ from qianfan_operator.cloud.errors import CloudError
 from qianfan_operator.cloud.fields import as_told
 from qianfan_operator.cloud.views import Service, ServiceItem
 from qianfan_operator.kinds import adoption
-from qianfan_operator.kinds.interface import Phase, Record, Step, Why, World, stalled
+from qianfan_operator.kinds.interface import Cause, Phase, ReconcileContext, Step, UpdateStatus, stalled
 from qianfan_operator.kinds.marks import Mark, source_hash
 from qianfan_operator.kinds.texts import unknown
 
@@ -103,7 +103,7 @@ def _is(item: ServiceItem, status: ServiceStatus) -> bool:
     return same((item.service_id, item.service_uuid), (status.service_id, status.service_uuid))
 
 
-def drifted(seen: Service, service: QianfanService) -> Why | None:
+def drifted(seen: Service, service: QianfanService) -> Cause | None:
     """Say that others put another version behind the address than the one that is recorded or asked for, if so."""
     status = service.status
     recorded, now = status.model_version_id, seen.model_version_id
@@ -112,7 +112,7 @@ def drifted(seen: Service, service: QianfanService) -> Why | None:
         return None
     message = f"The service was switched to version {now} outside of this object, which had it serve {recorded}."
     ways = f"Set spec.source to version {now}, or change the annotation {RECONCILE_ANNOTATION} to switch back."
-    return Why(Reason.DRIFTED, f"{message} {ways}")
+    return Cause(Reason.DRIFTED, f"{message} {ways}")
 
 
 def facts(service: Service, status: ServiceStatus) -> dict[str, Any]:
@@ -180,12 +180,12 @@ def found(item: ServiceItem) -> dict[str, Any]:
     return updates
 
 
-def forgotten(world: World, account: Account, service: QianfanService) -> dict[str, Any] | str:
+def forgotten(ctx: ReconcileContext, account: Account, service: QianfanService) -> dict[str, Any] | str:
     """Find by name and mark what a wiped status forgot, by two complete scans: what to record, empty if there is none.
 
     A sentence: without V2 nobody can tell whose the service of this name is.
     """
-    mark = Mark.of(world.cluster, service.marked_metadata, service.kind, 1, "")
+    mark = Mark.of(ctx.cluster, service.marked_metadata, service.kind, 1, "")
     for item in named(account, service.spec.service_name or "", scans=2):
         theirs = mark_of(account, item) if service.former or not is_over(item) else None
         if is_over(item) and not (theirs and theirs.uid == mark.uid):
@@ -209,9 +209,9 @@ def regained(item: ServiceItem, service: QianfanService, wanted: SwitchTarget) -
     return {**updates, **unchanged, "replicas": spec.replicas, "pool_type": spec.pool_type}
 
 
-def adopt(world: World, account: Account, resource: QianfanService, service_id: int | str) -> Step:
+def adopt(ctx: ReconcileContext, account: Account, resource: QianfanService, service_id: int | str) -> Step:
     """Record a service that exists, once the cloud has shown it."""
-    if off := adoption.switched_off(world, "spec.adopt"):
+    if off := adoption.switched_off(ctx, "spec.adopt"):
         return off
     wanted = ServiceStatus(
         service_id=service_id if isinstance(service_id, int) else None,
@@ -226,9 +226,9 @@ def adopt(world: World, account: Account, resource: QianfanService, service_id: 
         return [mark_of(account, item) for item in items]
 
     what = f"Service {service_id}"
-    if refused := adoption.refused(world, resource, "spec.adopt", what, QianfanService, marks):
+    if refused := adoption.refused(ctx, resource, "spec.adopt", what, QianfanService, marks):
         return refused
-    return Record({**facts(service, wanted), "adopted": True, "account": account.name, "pending": None})
+    return UpdateStatus({**facts(service, wanted), "adopted": True, "account": account.name, "pending": None})
 
 
 def phase_of(word: str | None) -> Phase:
@@ -236,27 +236,31 @@ def phase_of(word: str | None) -> Phase:
     return STATES.get(word or "", Phase.UNKNOWN)
 
 
-def why(phase: Phase, service: QianfanService, word: str | None) -> Why:
+def why(phase: Phase, service: QianfanService, word: str | None) -> Cause:
     """Say what a phase means for the service."""
     status, spec = service.status, service.spec
     what = f"Service {status.service_name or spec.service_name} ({status.service_id or status.service_uuid})"
     before = find(status.conditions, AVAILABLE)
     told = before is not None and (before.status == "True" or before.reason == Reason.SERVICE_STOPPED)
     served = told or status.online_time is not None
-    texts: Mapping[Phase, Why] = {
-        Phase.WORKING: Why(Reason.DEPLOYING, f"{what} is being deployed."),
-        Phase.UNPAID: Why(Reason.PAYMENT_REQUIRED, f"{what} waits for its payment; pay for it in the console: {PAGE}"),
-        Phase.OVERDUE: Why(
+    texts: Mapping[Phase, Cause] = {
+        Phase.WORKING: Cause(Reason.DEPLOYING, f"{what} is being deployed."),
+        Phase.UNPAID: Cause(
+            Reason.PAYMENT_REQUIRED, f"{what} waits for its payment; pay for it in the console: {PAGE}"
+        ),
+        Phase.OVERDUE: Cause(
             Reason.PAYMENT_REQUIRED,
             f"{what} was not paid for within spec.paymentDeadlineSeconds; pay for it: {PAGE}",
         ),
-        Phase.READY: Why(Reason.AVAILABLE, f"{what} is serving."),
-        Phase.FAILED: Why(Reason.DEPLOYING_FAILED, f"{what} failed to deploy; {_ANEW} See why in the console: {PAGE}"),
-        Phase.STOPPED: Why(
+        Phase.READY: Cause(Reason.AVAILABLE, f"{what} is serving."),
+        Phase.FAILED: Cause(
+            Reason.DEPLOYING_FAILED, f"{what} failed to deploy; {_ANEW} See why in the console: {PAGE}"
+        ),
+        Phase.STOPPED: Cause(
             Reason.SERVICE_STOPPED if served else Reason.STOPPED_EXTERNALLY,
             f"{what} is stopped in the cloud; start or renew it in the console: {PAGE}",
         ),
-        Phase.GONE: Why(Reason.GONE, f"{what} is no longer in the cloud; {_ANEW}"),
+        Phase.GONE: Cause(Reason.GONE, f"{what} is no longer in the cloud; {_ANEW}"),
         Phase.UNKNOWN: unknown(what, word, PAGE),
     }
-    return texts.get(phase, Why(Reason.DEPLOYING))
+    return texts.get(phase, Cause(Reason.DEPLOYING))

@@ -6,17 +6,17 @@ from qianfan_operator.api.reasons import Reason
 from qianfan_operator.api.service import QianfanService, ServiceStatus
 from qianfan_operator.cloud.account import Account
 from qianfan_operator.cloud.errors import CloudError
-from qianfan_operator.kinds.interface import Phase, Released, Why, World
+from qianfan_operator.kinds.interface import Cause, Phase, ReconcileContext, Released
 from qianfan_operator.kinds.service import endpoints
 
 log = logging.getLogger(__name__)
 
 
-def release(world: World, account: Account, resource: QianfanService) -> Released:
+def release(ctx: ReconcileContext, account: Account, resource: QianfanService) -> Released:
     """Take the service offline and see it stopped; what nobody has paid for is let go."""
     status = resource.status
     if not endpoints.recorded(status):
-        return _unrecorded(world, account, resource)
+        return _unrecorded(ctx, account, resource)
     service = endpoints.look(account, status)
     if service is None:
         return Released(True)
@@ -27,14 +27,14 @@ def release(world: World, account: Account, resource: QianfanService) -> Release
     if uuid is None:
         return _blocked(f"The {_named(status)} has no string id, and the call to take it offline needs one.")
     try:
-        taken = world.ask_once(("service", uuid), service.status, lambda: account.client.deactivate_service(uuid))
+        taken = ctx.ask_once(("service", uuid), service.status, lambda: account.client.deactivate_service(uuid))
     except CloudError as error:
         if not error.unsupported:
             raise
         return _blocked(f"The cloud offers no call to take {_named(status)} offline: V2 is not available.")
     if phase is Phase.FAILED and not taken:  # one that is deploying is refused, too, and can be taken when it serves
         return _blocked(f"The {_named(status)} failed to deploy, and the cloud refuses to take it offline.")
-    return Released(False, Why(Reason.DELETING, f"Taking {_named(status)} offline."))
+    return Released(False, Cause(Reason.DELETING, f"Taking {_named(status)} offline."))
 
 
 def abandon(account: Account, status: ServiceStatus) -> None:
@@ -68,16 +68,16 @@ def _named(status: ServiceStatus) -> str:
     return " ".join(filter(None, ("service", status.service_name, f"({', '.join(numbers)})")))
 
 
-def _unrecorded(world: World, account: Account, service: QianfanService) -> Released:
+def _unrecorded(ctx: ReconcileContext, account: Account, service: QianfanService) -> Released:
     """Record first what a wiped status forgot, so that only what is still this object's is taken offline."""
-    if world.grace_left("release"):
-        return Released(False, Why(Reason.CONFIRMING, endpoints.LOOKING))
-    found = endpoints.forgotten(world, account, service)
+    if ctx.grace_left("release"):
+        return Released(False, Cause(Reason.CONFIRMING, endpoints.LOOKING))
+    found = endpoints.forgotten(ctx, account, service)
     if isinstance(found, str):
         return _blocked(found)
-    why = Why(Reason.DELETING, "Recording the service to take offline.")
+    why = Cause(Reason.DELETING, "Recording the service to take offline.")
     return Released(False, why, updates=found) if found else Released(True)
 
 
 def _blocked(message: str) -> Released:
-    return Released(False, Why(Reason.DELETION_BLOCKED, message), stalled=True)
+    return Released(False, Cause(Reason.DELETION_BLOCKED, message), stalled=True)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from qianfan_operator.api.common import RECONCILE_ANNOTATION
-from qianfan_operator.api.conditions import READY, Synced, Verdict, find
+from qianfan_operator.api.conditions import READY, ConditionSummary, Synced, find
 from qianfan_operator.api.keys import same
 from qianfan_operator.api.reasons import Reason
 from qianfan_operator.api.service import QianfanService, ServiceStatus, Switch, SwitchTarget
@@ -12,7 +12,7 @@ from qianfan_operator.cloud.account import Account
 from qianfan_operator.cloud.deadlines import cloud_now, seconds_between
 from qianfan_operator.cloud.errors import CloudError, Fate
 from qianfan_operator.cloud.views import Service
-from qianfan_operator.kinds.interface import Hold, Plan, Record, Step, Want, Why, World
+from qianfan_operator.kinds.interface import Cause, Plan, ReconcileContext, Step, UpdateStatus, Wait, Want
 from qianfan_operator.kinds.marks import source_hash
 
 _BOUND = 1800.0  # seconds; deploying takes up to 15 minutes after payment [wire 5.4]
@@ -24,7 +24,7 @@ _SWITCHING = f"Switching to another model version. {_SERVING}"
 
 def plan(ids: Mapping[str, Any]) -> Plan:
     """Ask for a switch to a version."""
-    return Plan(Want.SWITCH, Why(Reason.UPDATING, _SWITCHING), ids)
+    return Plan(Want.SWITCH, Cause(Reason.UPDATING, _SWITCHING), ids)
 
 
 def going_on(service: QianfanService) -> Plan:
@@ -68,23 +68,23 @@ def complete(account: Account, ids: Mapping[str, Any], *, strings: bool = False)
     )
 
 
-def switch(world: World, account: Account, service: QianfanService, to: SwitchTarget) -> Step:
+def switch(ctx: ReconcileContext, account: Account, service: QianfanService, to: SwitchTarget) -> Step:
     """Go on with a switch: recorded first, called for once, waited for to a bound."""
     status = service.status
     serves = status.model_version_id == to.model_version_id
     ids = {"model_id": to.model_id, "model_version_id": to.model_version_id}
-    there = Record({"switch": None, "inputs_hash": source_hash(service.spec.source), **ids})
+    there = UpdateStatus({"switch": None, "inputs_hash": source_hash(service.spec.source), **ids})
     if not (status.service_uuid and to.model_id_str and to.model_version_id_str):
         return there if serves else _unsupported("The cloud returned no string ids, but its call to switch needs them")
     try:
-        return _go_on(world, account, service, to) or there
+        return _go_on(ctx, account, service, to) or there
     except CloudError as error:
         if not error.unsupported:
             raise
     return there if serves else _unsupported("The cloud offers no call to switch")
 
 
-def _go_on(world: World, account: Account, service: QianfanService, to: SwitchTarget) -> Step | None:
+def _go_on(ctx: ReconcileContext, account: Account, service: QianfanService, to: SwitchTarget) -> Step | None:
     """Take the next step of a switch by V2; None if the version is there."""
     status, version = service.status, to.model_version_id_str or ""
     seen = account.client.describe_service(status.service_uuid or "")
@@ -95,11 +95,11 @@ def _go_on(world: World, account: Account, service: QianfanService, to: SwitchTa
     if under_way is None or under_way.to.model_version_id_str != version:  # another one comes to its end first
         if pending:
             return _failed("An earlier switch timed out") if late else _updating(version)
-        return Record({"switch": Switch(to=to), "inputs_hash": source_hash(service.spec.source)})
+        return UpdateStatus({"switch": Switch(to=to), "inputs_hash": source_hash(service.spec.source)})
     if under_way.since is None or (service.reconcile_requested and not pending):
         if not pending:
             account.client.modify_service(status.service_uuid or "", to.model_id_str or "", version)
-        return Record({"switch": Switch(to=to, since=cloud_now(account) or world.now)})
+        return UpdateStatus({"switch": Switch(to=to, since=cloud_now(account) or ctx.now)})
     if not late:
         return _updating(version)
     if pending:
@@ -114,7 +114,7 @@ def _is_late(account: Account, under_way: Switch | None, *, pending: bool) -> bo
     return seconds_between(under_way.since, now) > (_BOUND if pending else _BEGINS)
 
 
-def _came_to_nothing(account: Account, seen: Service, service: QianfanService, version: str) -> Hold:
+def _came_to_nothing(account: Account, seen: Service, service: QianfanService, version: str) -> Wait:
     """Tell a switch that the cloud gave up from one that others overtook."""
     serves = complete(account, {"modelVersionIdStr": seen.model_version_id_str})
     if serves is None or serves.model_version_id in {None, service.status.model_version_id}:
@@ -123,19 +123,19 @@ def _came_to_nothing(account: Account, seen: Service, service: QianfanService, v
     return _stays(Reason.DRIFTED, f"{others}, which asked for version {version}. {_AGAIN}")
 
 
-def _updating(version: str) -> Hold:
+def _updating(version: str) -> Wait:
     message = f"Switching to version {version}. {_SERVING}"
-    return Hold(Verdict(False, Reason.UPDATING, message, reconciling=True, available=True))
+    return Wait(ConditionSummary(False, Reason.UPDATING, message, reconciling=True, available=True))
 
 
-def _failed(what: str) -> Hold:
+def _failed(what: str) -> Wait:
     return _stays(Reason.UPDATE_FAILED, f"{what}. {_SERVING} {_AGAIN}")
 
 
-def _unsupported(what: str) -> Hold:
+def _unsupported(what: str) -> Wait:
     ways = "Set spec.source back (updatePolicy Follow: to Manual), or serve the new version by another QianfanService."
     return _stays(Reason.UPDATE_UNSUPPORTED, f"{what}. {_SERVING} {ways}")
 
 
-def _stays(reason: Reason, message: str) -> Hold:
-    return Hold(Verdict(False, reason, message, stalled=True, synced=Synced("False"), available=True))
+def _stays(reason: Reason, message: str) -> Wait:
+    return Wait(ConditionSummary(False, reason, message, stalled=True, synced=Synced("False"), available=True))

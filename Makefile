@@ -13,7 +13,7 @@ ENGINE ?= $(firstword $(foreach engine,docker podman buildah,$(shell command -v 
 ON_CONTROL_PLANE := $(wildcard tests/status_tools tests/storm tests/admission tests/devcluster tests/e2e tests/packaging/cluster tests/attacks/cluster)
 
 # What is proved in minutes; `release-check` runs the long forms, too. A test compares this with the marker `proof`.
-PROOFS := tests/model tests/storm $(addprefix tests/engine/,test_crash.py test_pairs.py test_sequences.py) tests/attacks/cluster/test_memory.py tests/e2e/test_informer.py
+PROOFS := tests/model tests/storm $(addprefix tests/reconcile/,test_crash.py test_pairs.py test_sequences.py) tests/attacks/cluster/test_memory.py tests/e2e/test_informer.py
 
 .DEFAULT_GOAL := help
 # Checks in the order written, also with -j.
@@ -66,7 +66,7 @@ crds: $(READY)  ## Write crds/*.yaml from the models
 	$(BIN)/python -m qianfan_operator.api.crds
 
 golden: $(READY)  ## Write what objects say in every situation (tests/golden, deploy/argocd)
-	PYTHONPATH=tests $(BIN)/python -m engine.golden
+	PYTHONPATH=tests $(BIN)/python -m reconcile.golden
 	PYTHONPATH=tests $(BIN)/python -m argocd
 
 docs: $(READY)  ## Write the generated tables into the documents

@@ -12,8 +12,8 @@ from typing import Any
 import yaml
 from lupa import lua51  # the dialect of Argo CD's own interpreter
 
-from engine import golden
-from engine.situations import SITUATIONS
+from reconcile import golden
+from reconcile.situations import SITUATIONS
 
 FOLDER = Path(__file__).parents[1] / "deploy/argocd"
 SOURCE = FOLDER / "health.lua"

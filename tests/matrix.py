@@ -5,8 +5,8 @@ from typing import Any
 
 from argocd import health
 from conformance import kstatus
-from engine.golden import kept
-from engine.situations import SITUATIONS
+from reconcile.golden import kept
+from reconcile.situations import SITUATIONS
 
 Raw = Mapping[str, Any]
 

@@ -1,6 +1,6 @@
 """The world of the engine's stories, and a server that keeps what it is asked, for attacks without a control plane."""
 
 from attacks.recorder import recorder
-from engine.conftest import world, worlds
+from reconcile.conftest import world, worlds
 
 __all__ = ["recorder", "world", "worlds"]

@@ -3,9 +3,9 @@
 import copy
 from typing import Any
 
-from engine.world import World
 from fake_kube import Raw
 from qianfan_operator.api.keys import Key
+from reconcile.world import World
 
 THERE = "elsewhere"
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from attacks.tenants import copied, restored, there, works
-from engine.manifests import job, model, service
-from engine.stories import PUBLISH, TRAIN, next_version, published, serving, version_of
-from engine.world import DAY, FIRST, OTHER, World
 from qianfan_simulator import AfterSeconds, Effect, Fault
+from reconcile.manifests import job, model, service
+from reconcile.stories import PUBLISH, TRAIN, next_version, published, serving, version_of
+from reconcile.world import DAY, FIRST, OTHER, World
 
 LONG = AfterSeconds(30 * DAY)
 ENDS = {"StopFineTuningTask", "stopJob", "DeactivateService", "ModifyService", "versionBatchDelete", "modelBatchDelete"}

@@ -7,14 +7,14 @@ from dataclasses import replace
 import pytest
 
 from attacks.eavesdropper import Eavesdropper, listening
-from engine.manifests import job
-from engine.world import FIRST, PACES, Clock, World
 from qianfan_operator.cloud.access_key import AccessKey
 from qianfan_operator.cloud.client import Client
 from qianfan_operator.cloud.config import CloudSettings
 from qianfan_operator.cloud.errors import CloudError
 from qianfan_operator.cloud.transport import Transport
 from qianfan_simulator import Never, Options, Simulator
+from reconcile.manifests import job
+from reconcile.world import FIRST, PACES, Clock, World
 
 HOUR = 3600.0
 BODY = {"taskId": 1, "baseTrainType": "b", "trainType": "t", "trainMode": "SFT", "peftType": "LoRA"}

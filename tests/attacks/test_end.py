@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from engine.manifests import job
-from engine.world import World
 from qianfan_operator.controller.workers import Workers
 from qianfan_operator.kube.client import KubeError
+from reconcile.manifests import job
+from reconcile.world import World
 
 LATE = 3600.0  # seconds of the fake clock, after which nobody ends any more
 

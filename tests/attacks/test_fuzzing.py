@@ -16,13 +16,13 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from attacks.specs import anything, broken, changed
-from engine import manifests
-from engine.world import World
 from qianfan_operator.api.common import Resource, Unreadable
 from qianfan_operator.api.keys import Key
 from qianfan_operator.kinds.registry import BY_PLURAL
 from qianfan_operator.reconcile.reconciler import Result
 from qianfan_operator.text import clean
+from reconcile import manifests
+from reconcile.world import World
 
 BASES = {
     "QianfanJob": manifests.job,

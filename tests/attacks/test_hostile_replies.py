@@ -14,8 +14,6 @@ from hypothesis import strategies as st
 
 from attacks.tampering import HOSTILE, LONG, Relay, relay
 from cloud.conftest import calls, clock, keys, make_transport, server  # noqa: F401 - fixtures
-from engine.manifests import job, model, service
-from engine.world import World
 from qianfan_operator.cloud import fields, operations
 from qianfan_operator.cloud.client import Client
 from qianfan_operator.cloud.errors import CloudError, Fate
@@ -39,6 +37,8 @@ from qianfan_operator.cloud.views import (
 )
 from qianfan_operator.kinds.marks import Mark
 from qianfan_operator.kube.client import Forbidden, Invalid, KubeError
+from reconcile.manifests import job, model, service
+from reconcile.world import World
 
 KEYS = re.findall(r'"(\w+)"', "".join(map(inspect.getsource, (training, repository, serving))))
 PARSERS = [

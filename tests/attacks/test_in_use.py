@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 
 from attacks.tenants import copied, there
-from engine.manifests import job, model, service
-from engine.stories import PUBLISH, TRAIN, published, version_of
-from engine.world import FIRST, OTHER, SECOND, World
 from qianfan_operator.api.keys import Key
 from qianfan_simulator import Effect, Fault
+from reconcile.manifests import job, model, service
+from reconcile.stories import PUBLISH, TRAIN, published, version_of
+from reconcile.world import FIRST, OTHER, SECOND, World
 
 THEIRS = "elsewhere"
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from engine.manifests import job, model
-from engine.test_model import published, trained
-from engine.world import DAY, World
 from qianfan_operator.api.keys import Key
 from qianfan_operator.controller.workers import STUCK
 from qianfan_simulator.things import Model
+from reconcile.manifests import job, model
+from reconcile.test_model import published, trained
+from reconcile.world import DAY, World
 
 JOB = Key("qianfanjobs", "default", "other")
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from engine.manifests import TRAINING, job, model
-from engine.world import World
 from qianfan_operator.api.common import RECONCILE_ANNOTATION
 from qianfan_operator.api.job import QianfanJob
 from qianfan_operator.api.keys import Key
 from qianfan_operator.api.training import inputs_hash, training_inputs
 from qianfan_operator.kinds.registry import BY_PLURAL
+from reconcile.manifests import TRAINING, job, model
+from reconcile.world import World
 from unit.objects import JOB, raw
 
 MANY, WIDE = 4000, 250

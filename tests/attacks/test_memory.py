@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from engine.manifests import job, model, service
-from engine.world import OTHER, World
 from qianfan_operator.api.keys import Key
 from qianfan_simulator import AfterSeconds
+from reconcile.manifests import job, model, service
+from reconcile.world import OTHER, World
 
 SMALL = 300
 """More than anything may hold for the few objects that there are; far less than what was created and is gone."""

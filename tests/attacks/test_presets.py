@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from attacks.tenants import there
-from engine.manifests import job, model
-from engine.stories import PUBLISH, TRAIN
-from engine.world import FIRST, OTHER, SECOND, World
+from reconcile.manifests import job, model
+from reconcile.stories import PUBLISH, TRAIN
+from reconcile.world import FIRST, OTHER, SECOND, World
 
 
 @pytest.fixture

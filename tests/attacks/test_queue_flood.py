@@ -4,11 +4,11 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from engine.world import Clock, Idle, Queue
 from qianfan_operator.api.keys import Key
 from qianfan_operator.controller.flows import Flows
 from qianfan_operator.reconcile.priorities import Priority
 from qianfan_operator.reconcile.store import Store
+from reconcile.world import Clock, Idle, Queue
 from unit.objects import raw
 
 MANY = 10_000

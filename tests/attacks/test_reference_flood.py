@@ -5,13 +5,13 @@ from collections.abc import Callable
 
 import pytest
 
-from engine.manifests import job, model, service
-from engine.stories import PUBLISH, published
-from engine.world import Idle, World
 from qianfan_operator.api.keys import Key
 from qianfan_operator.cloud.budget import Limits
 from qianfan_operator.reconcile.reconciler import Result
 from qianfan_simulator import AfterSeconds, Options
+from reconcile.manifests import job, model, service
+from reconcile.stories import PUBLISH, published
+from reconcile.world import Idle, World
 
 TRAIN = Key("qianfanjobs", "default", "train")
 INCREMENTAL = {"baseTrainType": None, "trainType": None, "peftType": None}

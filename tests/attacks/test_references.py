@@ -9,11 +9,11 @@ from hypothesis import given
 from pydantic import ValidationError
 
 from attacks.test_paths import HOSTILE, RULE, TEXTS, each_hostile_text
-from engine.manifests import job, model, service
-from engine.world import OTHER, World, keys
 from qianfan_operator.api import QianfanJob, QianfanModel, QianfanService
 from qianfan_operator.api.keys import Key
 from qianfan_operator.kinds.registry import BY_PLURAL
+from reconcile.manifests import job, model, service
+from reconcile.world import OTHER, World, keys
 
 VICTIM = "../../tenant-b/secrets/qianfan-credentials"
 SECRET: dict[str, Callable[[str], dict[str, Any]]] = {

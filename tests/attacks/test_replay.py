@@ -9,8 +9,6 @@ from collections.abc import Iterator
 import pytest
 
 from attacks.eavesdropper import Eavesdropper, listening
-from engine.manifests import TRAINING
-from engine.world import FIRST, Clock
 from qianfan_operator.api.training import create_job_body
 from qianfan_operator.cloud.access_key import AccessKey
 from qianfan_operator.cloud.client import Client
@@ -18,6 +16,8 @@ from qianfan_operator.cloud.config import CloudSettings
 from qianfan_operator.cloud.transport import Transport
 from qianfan_operator.kinds.job.kind import QianfanJob
 from qianfan_simulator import Never, Options, Simulator
+from reconcile.manifests import TRAINING
+from reconcile.world import FIRST, Clock
 
 
 @pytest.fixture

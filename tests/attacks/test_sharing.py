@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from engine.manifests import job, model, service
-from engine.world import DAY, FIRST, World
 from qianfan_operator.api.keys import Key
 from qianfan_operator.kube.client import Forbidden
+from reconcile.manifests import job, model, service
+from reconcile.world import DAY, FIRST, World
 
 POOL, VICTIM, SQUATTER = "pool", "victim", "squatter"
 LABELS = {"qianfan.dev/default-credentials": "allowed"}

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from attacks.tenants import there, works
-from engine.manifests import job, model, service
-from engine.stories import PUBLISH, TRAIN, published, serving
-from engine.world import DAY, FIRST, OTHER, SECOND, World
 from qianfan_operator.api.keys import Key
 from qianfan_simulator import AfterSeconds, Effect, Fault
+from reconcile.manifests import job, model, service
+from reconcile.stories import PUBLISH, TRAIN, published, serving
+from reconcile.world import DAY, FIRST, OTHER, SECOND, World
 
 LONG = AfterSeconds(30 * DAY)
 THEIRS = "elsewhere"

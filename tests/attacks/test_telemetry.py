@@ -16,8 +16,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from engine.manifests import job
-from engine.world import DAY, FIRST, World
 from qianfan_operator.api.keys import Key
 from qianfan_operator.cloud.access_key import AccessKey
 from qianfan_operator.cloud.client import Client
@@ -32,6 +30,8 @@ from qianfan_operator.reconcile.reconciler import Reconciler
 from qianfan_operator.telemetry import health, metrics
 from qianfan_operator.telemetry.logs import JsonFormatter, TextFormatter
 from qianfan_simulator import Effect, Fault
+from reconcile.manifests import job
+from reconcile.world import DAY, FIRST, World
 
 KEY = Key("qianfanjobs", "secret-project", "merger")
 ANY = st.text(st.characters(codec=None, categories=None), max_size=200)

@@ -11,8 +11,6 @@ from hypothesis import strategies as st
 
 from attacks.recorder import Recorder
 from attacks.test_paths import HOSTILE, RULE, TEXTS, each_hostile_text
-from engine.manifests import job
-from engine.world import World
 from fake_kube import FakeKube
 from qianfan_operator.api.job import JobStatus
 from qianfan_operator.cloud import operations
@@ -27,6 +25,8 @@ from qianfan_operator.cloud.transport import Transport
 from qianfan_operator.kinds.job.runs import page
 from qianfan_operator.kinds.registry import BY_PLURAL
 from qianfan_operator.kube.events import Events
+from reconcile.manifests import job
+from reconcile.world import World
 
 ADDRESSES = {
     f"{one.path}?Action={one.operation}" if one.query else one.path

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from engine.conftest import world, worlds
-from engine.manifests import job
-from engine.world import World
 from qianfan_operator.api.common import Unreadable
 from qianfan_operator.api.keys import Key
+from reconcile.conftest import world, worlds
+from reconcile.manifests import job
+from reconcile.world import World
 
 __all__ = ["world", "worlds"]
 DEEP = "metadata.managedFields"

@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-from engine.manifests import job
-from engine.test_crash import FAST, JOB, Killed, Point, slow
-from engine.world import World
 from model.around import moves
 from model.check import at_rest
 from model.state import Budget, Rules, State, start
 from qianfan_operator.cloud.errors import CloudError
 from qianfan_operator.cloud.transport import Transport
 from qianfan_simulator import Effect, Fault
+from reconcile.manifests import job
+from reconcile.test_crash import FAST, JOB, Killed, Point, slow
+from reconcile.world import World
 
 STEPS = {"patch_finalizers", "patch_status", "createTask", "createTask: exists", "prepare", "leading", "createJob",
          "look", "stopJob"}  # fmt: skip

@@ -5,9 +5,9 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from engine.golden import kept
 from matrix import columns, waited_for
 from qianfan_devcluster.cluster import Cluster
+from reconcile.golden import kept
 
 Raw = dict[str, Any]
 Named = dict[str, Raw]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from conformance import check, kstatus
-from engine.golden import kept
+from reconcile.golden import kept
 from status_tools.program import ask
 
 Raw = dict[str, Any]

@@ -7,7 +7,7 @@ import yaml
 
 from argocd import FOLDER, KINDS, SOURCE, files, health
 from conformance import kstatus
-from engine.golden import kept
+from reconcile.golden import kept
 
 GOLDEN = [(situation.name, kind, raw) for situation, kind, raw in kept()]
 SUSPENDED = {"paused", "paused-serving", "unpaid"}

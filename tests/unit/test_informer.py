@@ -9,7 +9,7 @@ from qianfan_operator.api.keys import Key
 from qianfan_operator.controller.informer_check import InformerCheck
 from qianfan_operator.kube.client import KubeError
 from unit.objects import JOB, MODEL, raw
-from unit.test_intake import Desk
+from unit.test_event_handler import Desk
 
 PATIENCE = 60.0
 

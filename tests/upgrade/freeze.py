@@ -11,11 +11,11 @@ from typing import Any
 
 import yaml
 
-from engine.golden import played
-from engine.situations import SITUATIONS, Situation
-from engine.world import World
 from qianfan_operator.api.keys import Key
 from qianfan_simulator.dump import dump_state
+from reconcile.golden import played
+from reconcile.situations import SITUATIONS, Situation
+from reconcile.world import World
 
 FOLDER = Path(__file__).parent
 

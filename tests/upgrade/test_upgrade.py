@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 import yaml
 
-from engine.golden import played
-from engine.situations import SITUATIONS
-from engine.world import World
 from paid import PAID
 from qianfan_operator.api.common import FINALIZER
 from qianfan_operator.api.keys import Key
 from qianfan_operator.kinds.registry import BY_PLURAL
+from reconcile.golden import played
+from reconcile.situations import SITUATIONS
+from reconcile.world import World
 from upgrade.freeze import FOLDER
 
 HOUR = 3600  # seconds

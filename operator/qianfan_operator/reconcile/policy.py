@@ -1,6 +1,6 @@
 """The decision of a pass: a pure, ordered list of rules from `Facts` to `Decision` (design 4 and 8).
 
-The first rule that applies decides. What protects money is proved in tests/unit/test_decide.py, by enumeration.
+The first rule that applies decides. What protects money is proved in tests/unit/test_policy.py, by enumeration.
 """
 
 import enum

@@ -9,8 +9,8 @@ import pytest
 
 from admission.conftest import Server
 from attacks.specs import Node, specs
-from engine import manifests
 from qianfan_devcluster.cluster import Cluster
+from reconcile import manifests
 
 HUGE = "x" * 1_400_000  # bytes: with it, an object just fits into etcd
 BASES = {"QianfanJob": manifests.job, "QianfanModel": manifests.model, "QianfanService": manifests.service}

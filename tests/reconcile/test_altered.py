@@ -1,0 +1,180 @@
+"""A status that somebody else changes by hand: it is looked at again, once, and nothing is paid for by it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from qianfan_operator.api.keys import Key
+from reconcile.manifests import job, model, service
+from reconcile.world import DAY, GRACE, World
+
+JOB = Key("qianfanjobs", "default", "train")
+
+
+@pytest.fixture
+def train(world: World) -> Key:
+    key = world.kube.apply(job())
+    world.until(key, "Succeeded")
+    world.rest(DAY)
+    return key
+
+
+def change(world: World, key: Key, **fields: Any) -> dict[str, Any]:
+    """Merge fields into a status by hand; None removes one. Returns the status as it was."""
+    before = dict(world.status(key))
+    changed = {name: value for name, value in {**before, **fields}.items() if value is not None}
+    world.kube.write_status(key, changed)
+    return before
+
+
+def same_but_times(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Compare two statuses; a condition that was removed begins anew."""
+
+    def timeless(status: dict[str, Any]) -> dict[str, Any]:
+        told = [
+            {name: it for name, it in each.items() if name != "lastTransitionTime"} for each in status["conditions"]
+        ]
+        return {**status, "conditions": told}
+
+    return timeless(one) == timeless(other)
+
+
+@pytest.mark.parametrize("manifest", [job, model, service])
+def test_conditions_that_were_removed_are_written_again(world: World, manifest: Callable[[], Any]) -> None:
+    """Also of an object that is finished, and so is not polled: within seconds, by one write."""
+    for each in (job, model, service):
+        key = world.kube.apply(each())
+        if each is service:
+            world.until(key, "PaymentRequired")
+            world.sim.pay()
+        world.run(lambda key=key: world.is_so(key))
+        if each is manifest:
+            break
+    world.rest(3600)
+    before = change(world, key, conditions=[])
+    written = world.writes(key)
+    world.rest(5)
+    assert same_but_times(world.status(key), before)
+    assert world.writes(key) == written + 1
+    seen = len(world.sim.calls)
+    world.rest(30)
+    assert (world.writes(key), len(world.sim.calls)) == (written + 1, seen)
+
+
+@pytest.mark.parametrize("missing", [("Ready", "Synced", "Succeeded"), ("Synced",), ("Succeeded",)])
+def test_missing_conditions_are_written_after_a_restart(world: World, train: Key, missing: tuple[str, ...]) -> None:
+    """Nobody saw the change: what a finished object lacks is found by what its status holds."""
+    told = [one for one in world.status(train)["conditions"] if one["type"] not in missing]
+    before = change(world, train, conditions=told)
+    world.restart()
+    world.rest(120)
+    assert same_but_times(world.status(train), before)
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        pytest.param({"jobId": 999_999}, id="a run that is not there"),
+        pytest.param({"taskId": 999_999}, id="a task that is not there"),
+        pytest.param({"jobId": None, "jobUuid": None}, id="no run"),
+        pytest.param({"jobId": None, "jobUuid": None, "trainStatus": None, "startTime": None}, id="no trace of a run"),
+        pytest.param({"jobUuid": "task-forged000000"}, id="another string"),
+        pytest.param({"trainStatus": "FAIL", "finishTime": "2001-01-01T00:00:00Z"}, id="another end"),
+        pytest.param({"trainStatus": "RUNNING", "jobId": 999_999}, id="a run that works"),
+    ],
+)
+def test_what_was_forged_of_a_finished_run_is_restored(world: World, train: Key, forged: dict[str, Any]) -> None:
+    """The ids from memory, the rest from the cloud; a warning tells of the ids, and nothing is paid for again."""
+    before = change(world, train, **forged)
+    world.rest(60)
+    now = world.status(train)
+    assert {name: now.get(name) for name in forged} == {name: before[name] for name in forged}
+    assert world.is_so(train)
+    assert len(world.sim.account().runs) == 1
+    told = [event["note"] for event in world.kube.events if event["reason"] == "StatusRestored"]
+    assert len(told) == any(name.startswith(("job", "task")) for name in forged)
+    assert all(str(before[name]) in told[0] for name in forged if name.startswith(("job", "task")))
+    written = world.writes(train)
+    world.rest(DAY)
+    assert world.writes(train) == written
+
+
+def test_an_end_that_was_deleted_in_the_cloud_stays(world: World, train: Key) -> None:
+    """A finished run may be deleted in the console: a status that is looked at again does not turn that into Gone."""
+    world.sim.delete(world.status(train)["jobId"])
+    change(world, train, conditions=[])
+    world.rest(60)
+    assert world.is_so(train)
+
+
+def test_removed_ids_pay_for_nothing_after_a_restart(world: World, train: Key) -> None:
+    """Nothing remembers the ids: the rest of the status holds the create back, and `adopt` is the way out."""
+    before = change(world, train, jobId=None, jobUuid=None)
+    world.restart()
+    world.kube.patch_spec(train, activeDeadlineSeconds=7200)
+    world.until(train, "CreateOutcomeUnknown", within=60)
+    assert "status.jobId" in world.condition(train)["message"]
+    world.rest(DAY)
+    assert len(world.sim.account().runs) == 1
+    world.kube.patch_spec(train, adopt={"taskId": before["taskId"], "jobId": before["jobId"]})
+    world.until(train, "Succeeded", within=60)
+    assert len(world.sim.account().runs) == 1
+
+
+def fast_watch(world: World) -> None:
+    """Have the watch bring each of the operator's writes before its answer comes."""
+
+    def around(name: str, do: Callable[[], Any]) -> Any:
+        answer = do()
+        if name.startswith("patch"):
+            world.kube.deliver(world.event_handler.handle)
+        return answer
+
+    world.kube.around = around
+
+
+def test_an_own_write_that_the_watch_brings_first_is_no_change(world: World) -> None:
+    """Which version a write has made is known when it is answered: until then the event is nobody's."""
+
+    def made(name: str) -> tuple[int, list[str]]:
+        """Train, and count the writes and list the calls that it takes."""
+        seen, key = len(world.sim.calls), world.kube.apply(job(name))
+        world.until(key, "Succeeded")
+        world.rest(3600)
+        return world.writes(key), [call.operation for call in world.sim.calls[seen:]]
+
+    made("first")
+    usual = made("second")
+    fast_watch(world)
+    assert made("third") == usual
+
+
+def test_a_wiped_status_is_found_after_one_grace(world: World, train: Key) -> None:
+    """However fast the watch is: what the operator writes while it waits does not begin the wait again."""
+    fast_watch(world)
+    world.kube.wipe_status(train)
+    world.until(train, "Succeeded", within=GRACE + 30)
+    assert len(world.sim.account().runs) == 1
+
+
+def test_a_change_during_a_write_is_not_taken_for_it(world: World, train: Key) -> None:
+    """A status that is wiped while the operator writes waits for a whole grace from then on."""
+    world.kube.wipe_status(train)
+    world.run(lambda: world.reason(train) == "Confirming", within=10)
+    world.rest(GRACE - 10)
+
+    def around(name: str, do: Callable[[], Any]) -> Any:
+        answer = do()
+        if name == "patch_status":
+            world.kube.around = lambda _, do: do()
+            world.kube.wipe_status(train)
+            world.kube.deliver(world.event_handler.handle)
+        return answer
+
+    world.kube.around = around
+    world.kube.patch_spec(train, activeDeadlineSeconds=7200)
+    world.rest(30)
+    assert world.reason(train) in {"", "Confirming"}
+    world.until(train, "Succeeded", within=GRACE + 30)
+    assert len(world.sim.account().runs) == 1

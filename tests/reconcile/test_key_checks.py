@@ -1,0 +1,148 @@
+"""A changed Secret is checked by one call, and all who use its keys hear of the outcome within seconds."""
+
+import pytest
+
+from qianfan_operator.api.keys import Key
+from qianfan_operator.telemetry import metrics
+from qianfan_simulator import Effect, Fault
+from reconcile.manifests import job, model, service
+from reconcile.world import DAY, FIRST, SECOND, World
+
+TRAIN, PUBLISH, SERVE = (
+    Key("qianfanjobs", "default", "train"),
+    Key("qianfanmodels", "default", "publish"),
+    Key("qianfanservices", "default", "serve"),
+)
+USERS = (PUBLISH, SERVE)
+
+
+@pytest.fixture
+def chain(world: World) -> World:
+    """A finished job, a ready model and a serving service, which have been so for hours."""
+    for manifest in (job(), model(), service()):
+        world.kube.apply(manifest)
+    world.until(SERVE, "PaymentRequired")
+    world.sim.pay()
+    world.until(SERVE, "Available")
+    world.rest(DAY)
+    return world
+
+
+def synced(world: World, key: Key) -> tuple[str, str]:
+    told = world.condition(key, "Synced")
+    return told["status"], told["reason"]
+
+
+def are(world: World, status: str, reason: str = "") -> bool:
+    told = [synced(world, key) for key in USERS]
+    return all(one[0] == status and (not reason or one[1] == reason) for one in told)
+
+
+def checks(result: str) -> float:
+    return metrics.REGISTRY.get_sample_value("qianfan_credentials_checks_total", {"result": result}) or 0.0
+
+
+def test_wrong_keys_are_told_within_seconds_by_one_call(chain: World) -> None:
+    """Also to what is Ready and would be looked at in minutes; a finished job needs no keys."""
+    before, written = len(chain.sim.calls), chain.writes(TRAIN)
+    refused = checks("refused")
+    chain.set_secret(FIRST, secret="wrong")
+    chain.run(lambda: are(chain, "False", "CredentialsInvalid"), within=5)
+    assert [call.operation for call in chain.sim.calls[before:]] == ["userList"]
+    assert checks("refused") == refused + 1
+    assert chain.credentials.refused_secrets() == 1
+    assert all(chain.is_so(key) for key in (TRAIN, *USERS))
+    assert all("(SignatureDoesNotMatch)" in chain.condition(key, "Synced")["message"] for key in USERS)
+    assert chain.writes(TRAIN) == written
+
+
+def test_refused_keys_are_told_once(chain: World) -> None:
+    """Each user says the same, whether it has asked the cloud itself or not: the words do not change."""
+    chain.set_secret(FIRST, secret="wrong")
+    chain.run(lambda: are(chain, "False", "CredentialsInvalid"), within=5)
+    said = {key: chain.condition(key, "Synced")["message"] for key in USERS}
+    chain.rest(DAY)
+    assert {key: chain.condition(key, "Synced")["message"] for key in USERS} == said
+    assert len(set(said.values())) == 1
+
+
+@pytest.mark.parametrize("later", [10.0, 3600.0, DAY])
+def test_right_keys_after_wrong_ones_are_noticed_within_seconds(chain: World, later: float) -> None:
+    """However long the wrong ones were there."""
+    chain.set_secret(FIRST, secret="wrong")
+    chain.rest(later)
+    assert are(chain, "False", "CredentialsInvalid")
+    chain.set_secret(SECOND)
+    chain.run(lambda: are(chain, "True"), within=5)
+    assert chain.credentials.refused_secrets() == 0
+
+
+def test_a_secret_that_went_is_told_and_its_return_too(chain: World) -> None:
+    """What is Ready says that it cannot be looked at any more, and that it can again."""
+    chain.set_secret(None)
+    chain.run(lambda: are(chain, "False", "CredentialsNotFound"), within=10)
+    assert all(chain.is_so(key) for key in USERS)
+    chain.rest(3600)
+    chain.set_secret(FIRST)
+    chain.run(lambda: are(chain, "True"), within=10)
+
+
+def test_a_refused_check_is_not_repeated_for_ever(world: World) -> None:
+    """With nobody at work under the keys: three calls in a minute, and then silence until the Secret changes."""
+    world.kube.apply(job())
+    world.until(TRAIN, "Succeeded")
+    world.rest(3600)
+    before = len(world.sim.calls)
+    world.set_secret(FIRST, secret="wrong")
+    world.rest(DAY)
+    assert len(world.sim.calls) - before == 3
+    world.set_secret(FIRST, secret="still-wrong")
+    world.rest(DAY)
+    assert len(world.sim.calls) - before == 6
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(Fault(Effect.ERROR, "userList", count=0, code=18), id="throttled"),
+        pytest.param(Fault(Effect.HTML, "userList", count=0), id="failed"),
+    ],
+)
+def test_a_check_that_fails_says_nothing_of_the_keys(chain: World, fault: Fault) -> None:
+    """A throttled or failed call is repeated a few times, and nobody is told that keys are wrong."""
+    chain.sim.faults.add(fault)
+    before, unknown = len(chain.sim.calls), checks("unknown")
+    chain.set_secret(SECOND)
+    chain.rest(300)
+    assert are(chain, "True")
+    assert chain.credentials.refused_secrets() == 0
+    made = [call for call in chain.sim.calls[before:] if call.operation == "userList"]
+    assert 1 <= len(made) <= 5
+    assert checks("unknown") - unknown == len(made)
+    chain.rest(DAY)
+    assert len([call for call in chain.sim.calls[before:] if call.operation == "userList"]) == len(made)
+
+
+def test_keys_that_lag_are_taken_back(chain: World) -> None:
+    """New keys may be refused for a moment: once the cloud takes them, all users hear of it at once."""
+    chain.sim.faults.add(Fault(Effect.ERROR, "userList", count=1, code="InvalidAccessKeyId", message="lag"))
+    chain.set_secret(SECOND)
+    chain.run(lambda: are(chain, "False", "CredentialsInvalid"), within=5)
+    chain.run(lambda: are(chain, "True"), within=60)
+
+
+def test_a_secret_that_is_not_watched_is_checked_within_a_minute(world: World) -> None:
+    """It is read again once a minute, not only by a pass over who uses it."""
+    ref = {"name": "mine"}
+    world.set_secret(FIRST, name="mine")
+    world.kube.apply(job(credentialsRef=ref))
+    world.kube.apply(model(credentialsRef=ref))
+    world.until(PUBLISH, "Available")
+    world.rest(DAY)
+    world.set_secret(FIRST, name="mine", secret="wrong")
+    world.run(lambda: synced(world, PUBLISH) == ("False", "CredentialsInvalid"), within=65)
+    world.rest(3600)
+    world.set_secret(FIRST, name="mine")
+    world.run(lambda: synced(world, PUBLISH)[0] == "True", within=65)
+    world.set_secret(None, name="mine")
+    world.run(lambda: synced(world, PUBLISH) == ("False", "CredentialsNotFound"), within=65)

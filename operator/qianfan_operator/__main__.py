@@ -1,4 +1,4 @@
-"""`python -m qianfan_operator`: the only place where the parts are put together."""
+"""The composition root: `python -m qianfan_operator` connects all parts and runs them."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""How the C library gives memory back: large replies must not stay with each thread that has read one."""
+"""Settings of the C library's allocator, so that freed memory goes back to the system."""
 
 import ctypes
 

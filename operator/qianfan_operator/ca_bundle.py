@@ -1,4 +1,4 @@
-"""The certificate authorities that the cloud's certificate is checked against, where they are not the usual ones.
+"""The CA bundle for the cloud: which file is trusted, and whether it can be read.
 
 The bundle is a file that others may renew in place. Every new connection reads it, so that no restart is needed; what
 is read is checked first, because a connection that fails for an unreadable file would count as one that broke.

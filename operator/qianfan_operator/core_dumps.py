@@ -1,4 +1,4 @@
-"""No core dumps: the memory of this process holds access keys, and a dump of it would lie on a node's disk."""
+"""Core dumps are off, because the memory of the process holds access keys."""
 
 import ctypes
 import logging

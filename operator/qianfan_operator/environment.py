@@ -1,4 +1,4 @@
-"""Variables of the environment that look like settings and are none: most of them are misspelt.
+"""Variables of the environment that look like settings and are not: most of them are misspelt.
 
 Not named are those of the vendor's SDK, which one environment may well hold beside ours, and those that Kubernetes
 makes for every Service of the namespace whose name begins with `qianfan`.

@@ -1,4 +1,4 @@
-"""Why a server could not be reached: in the words of the operating system, of DNS, of TLS or of the proxy.
+"""The causes of network errors in plain words: name resolution, refused, certificate, proxy.
 
 The libraries wrap these words many times over, each in another way, and name themselves instead of the cause.
 """

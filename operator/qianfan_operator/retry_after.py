@@ -1,4 +1,4 @@
-"""How long a server asks to wait before the next request, as far as that is believed."""
+"""The `Retry-After` header: parsed, and bounded to what is believed."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Label selectors in the syntax of `kubectl -l`: equality- and set-based requirements, joined by commas."""
+"""Label selectors in the syntax of `kubectl -l`."""
 
 import re
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Every knob of the operator, read from the environment; run as a module, it prints the README's table.
+"""All settings, read from environment variables; run as a module, it prints the table for the README.
 
 Names that the vendor's SDK has keep their names [wire 1.2]. Contradictions are refused at the start.
 """

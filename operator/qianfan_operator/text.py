@@ -1,4 +1,4 @@
-"""Text from outside, made safe to show: one line, nothing invisible, of bounded length.
+"""Text from outside, made safe to show: one line, no invisible characters, bounded length.
 
 What tenants, the cloud and the network write ends up in logs, conditions and events, where people and tools believe
 what they see. A line break forges a line there, a bidi mark turns a sentence around, and a megabyte is a flood.

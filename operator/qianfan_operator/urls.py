@@ -1,4 +1,4 @@
-"""Addresses in settings: what is wrong with one, before a call fails by it."""
+"""Checks of URLs in settings."""
 
 import ipaddress
 import re

@@ -1,4 +1,4 @@
-"""The custom resources as the API server knows them: one module per kind, everything else is generated from here."""
+"""The custom resources: their models, validation rules, conditions, reasons and CRDs."""
 
 from qianfan_operator.api.common import Resource
 from qianfan_operator.api.job import QianfanJob

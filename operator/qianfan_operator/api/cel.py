@@ -1,4 +1,4 @@
-"""The API server's own rules (CEL), written beside the models that they guard.
+"""Helpers for CEL validation rules, which stand beside the fields that they guard.
 
 A rule refuses as little as possible: a refused update blocks a whole GitOps dry-run, and tools with a "force" option
 delete and re-create what was refused (design 2). So nothing here judges an object whose spec did not change, which also

@@ -1,4 +1,4 @@
-"""What the three resources share: metadata, conditions, the common fields of spec and status, and how they are read.
+"""What the three resources share: metadata, common fields of spec and status, and parsing.
 
 A field that is `X | None` may be absent and has no default. Every other optional field of a spec carries the operator's
 default as its Python default, and nowhere else: reading `spec.attempt` always gives the value to act by, whether the

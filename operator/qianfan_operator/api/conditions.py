@@ -1,4 +1,4 @@
-"""Conditions: what a pass has to say about an object, in the words that kubectl, Flux, Helm and Argo CD read.
+"""Conditions, in the terms of kubectl, kstatus, Flux, Helm and Argo CD.
 
 `ConditionSummary` is one row of design 8; `conditions` turns it into the list that is written. Nobody else makes conditions.
 """

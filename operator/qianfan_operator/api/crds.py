@@ -1,4 +1,4 @@
-"""`python -m qianfan_operator.crds [--check] [FOLDER]`: write the three CustomResourceDefinitions, or compare them."""
+"""CRD generation: `python -m qianfan_operator.api.crds [--check] [FOLDER]` writes or compares `crds/`."""
 
 import argparse
 import difflib

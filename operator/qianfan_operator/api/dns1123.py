@@ -1,4 +1,4 @@
-"""The names that Kubernetes gives to objects and namespaces (DNS-1123).
+"""Names of Kubernetes objects and namespaces (DNS-1123).
 
 Such a name holds no `/`, `%`, `?`, `#`, space or control character, and is neither `.` nor `..`: as it is, it can be a
 segment of a path, a label, a word of a log line or of a command. The API server lets no other name be given to an

@@ -1,4 +1,4 @@
-"""QianfanJob: one fine-tuning. Per attempt a named *task* of the cloud with one *run* in it (design 2.2)."""
+"""QianfanJob: one fine-tuning; each attempt is a named *task* of the cloud with one *run* in it."""
 
 from typing import Annotated, ClassVar, Literal
 

@@ -1,4 +1,4 @@
-"""The names of objects of ours and of things of the cloud: what the queue, the memory and the writer go by."""
+"""Keys of our objects and ids of cloud resources."""
 
 from collections.abc import Hashable, Sequence
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""What is wrong with an object that does not parse, in the user's words."""
+"""Validation errors in the user's words."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""QianfanModel: one model version in the model repository, published from a finished run (design 2.3)."""
+"""QianfanModel: one model version, published from a finished run."""
 
 from typing import Annotated, ClassVar
 

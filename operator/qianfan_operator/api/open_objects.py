@@ -1,4 +1,4 @@
-"""Open objects: parts of a spec whose keys are the cloud's, passed on as they are written, and bounded all the same.
+"""Open objects: parts of a spec whose keys the cloud defines; they pass through, within bounds.
 
 A definition bounds their depth, their width and their texts; keys and the size of the whole it cannot bound. Those are
 judged where something new would be sent (`flaw`): what was sent once is never judged again.

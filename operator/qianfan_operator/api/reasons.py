@@ -1,4 +1,4 @@
-"""Every reason that a condition or an event of ours can carry, each with the sentence that the documentation prints.
+"""The closed list of reasons for conditions and events, each with its sentence for the documents.
 
 Reasons are part of the API: closed, of low cardinality, the same words in conditions and events. Only the events
 `Unreadable`, `Recovered` and `StatusRestored` have reasons that no condition has: the first is about objects whose

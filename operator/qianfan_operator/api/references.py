@@ -1,4 +1,4 @@
-"""How specs name things: other objects by name, things of the cloud by id.
+"""References in specs: to other objects by name, to cloud resources by id.
 
 The old console shows ids as integers, the new one as prefixed strings; a spec takes both. V1 and V2 swap the words task
 and job [wire 3.4], so a string is also checked for its prefix: here, as everywhere in the API, *task* is the named

@@ -1,4 +1,4 @@
-"""From the models' JSON schema to the structural schema that the API server takes."""
+"""The structural schema of a CRD, made from a pydantic model."""
 
 import json
 from typing import Any

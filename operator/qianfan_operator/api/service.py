@@ -1,4 +1,4 @@
-"""QianfanService: one endpoint that serves a model version (design 2.4)."""
+"""QianfanService: one endpoint that serves a model version."""
 
 from typing import Annotated, ClassVar, Literal
 

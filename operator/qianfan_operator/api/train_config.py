@@ -1,4 +1,4 @@
-"""What is trained: the objects inside a job's spec that go into createJob, under the cloud's own names [wire 2.2]."""
+"""The training fields of a job's spec, under the names that createJob uses."""
 
 from typing import Annotated
 

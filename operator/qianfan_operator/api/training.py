@@ -1,4 +1,4 @@
-"""From a job's spec to createJob [wire 2.2]: what is trained in normal form, its hash, and the request.
+"""The normalised training inputs of a job, their hash, and the body of createJob.
 
 The normal form is over the spec's own words: defaults applied, decimals as numbers, `extra` flattened, references by
 name, absent keys left out. "2e-5" and "0.00002" are the same training, and so is a key that moved from `extra` to a

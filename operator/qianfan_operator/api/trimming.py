@@ -1,4 +1,4 @@
-"""What of an object is read and remembered at all: the rest may be of any size and depth, and is dropped first.
+"""Trimming: the parts of an object that nobody reads are dropped before it is stored.
 
 The API server bounds none of this: labels, annotations and managed fields of a custom resource may fill the whole
 object, and an older definition let a spec nest thousands of levels deep, which ends a recursive reader.

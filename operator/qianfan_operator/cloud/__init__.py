@@ -1,1 +1,1 @@
-"""The Qianfan console API: signing, transport, one method per call, and what its errors mean."""
+"""The client of the Qianfan console API: signing, transport, calls, reply types and errors."""

@@ -1,4 +1,4 @@
-"""An access key pair that cannot be shown by accident."""
+"""An access key pair that cannot be logged by accident."""
 
 import hashlib
 import re

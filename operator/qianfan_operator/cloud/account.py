@@ -1,4 +1,4 @@
-"""An account of the cloud, as far as it is known: one key pair, its client, and what was proven with it."""
+"""An account: one key pair, its client, and what this process has proven with it."""
 
 from dataclasses import dataclass, field
 

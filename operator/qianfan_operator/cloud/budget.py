@@ -1,4 +1,4 @@
-"""How much one reconcile may ask of the cloud: a number of calls, and a time after which no further call begins.
+"""The budget of one reconcile: how many calls it may make, and for how long.
 
 Besides, how many other objects it may read from the API server. The same notebook keeps what the cloud says about being
 asked too often, so that it reaches the time of the next reconcile on every path, also where the error itself is

@@ -1,4 +1,4 @@
-"""One log line for each call of the cloud: for a change at level INFO, for a read at level DEBUG."""
+"""The log line of a call to the cloud."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""What the two halves of the client share."""
+"""What the V1 and V2 calls share."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar

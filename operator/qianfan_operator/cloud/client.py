@@ -1,4 +1,4 @@
-"""The client: every call of the cloud that the operator makes, for one account."""
+"""The client of one account: all V1 and V2 calls."""
 
 from qianfan_operator.cloud.v1 import V1Calls
 from qianfan_operator.cloud.v2 import V2Calls

@@ -1,4 +1,4 @@
-"""The cloud's time, told by its `Date` headers and carried on by the boot-time clock.
+"""The cloud's time: read from `Date` headers, carried on by the boot-time clock.
 
 A signature's timestamp is a promise about when the cloud stops accepting the request (design 5). The wall clock of the
 node cannot keep that promise: it may be wrong, and it may be set while a request is on its way. So it is used only

@@ -1,4 +1,4 @@
-"""What the wire client must be told; plain values, so that it can be built without the operator."""
+"""The configuration of the client: plain values, independent of the operator's settings."""
 
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit

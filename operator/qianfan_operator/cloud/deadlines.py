@@ -1,4 +1,4 @@
-"""Time for deadlines that outlive the process: the cloud's, since a node's clock may be wrong (design 4)."""
+"""Time for deadlines that outlive the process: the cloud's, because a node's clock may be wrong."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""Every way in which a call can fail, and the fate that each carries (design 7).
+"""Errors of calls: the table of error codes, and what each code means for the caller.
 
     CloudError             a call did not do what was asked; says what that means for the caller
     └── NotSent            decided here: nothing left this process

@@ -1,4 +1,4 @@
-"""Reading single fields of the cloud's replies without believing that they are what the documentation says.
+"""Fields of replies, parsed without trusting their documented types.
 
 Integers come as strings and as floats, dates in three shapes and as zeros, lists as null, and one key holds different
 things in different years [wire 6]. A reader here returns None or an empty value for what it cannot read; `required`

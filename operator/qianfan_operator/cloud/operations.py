@@ -1,4 +1,4 @@
-"""Every call that is made, by the name that it has on the wire, for V1 and for V2. All are POST with a JSON body.
+"""The table of operations: path, generation and action of every call.
 
 What a call may do is told here and nowhere else: a call that changes something is signed for seconds only, and only a
 list may be answered with more than a mebibyte.

@@ -1,4 +1,4 @@
-"""From the bytes of a reply to its `result`, or to the error that it is [wire 1.4].
+"""The envelope of a reply: from bytes to the `result`, or to an error.
 
 Three layers answer, each in its own style: IAM with headers and perhaps no body; V1 with HTTP 200 and an `error_code`
 (a success has no such key: its presence is the test, not its value); V2 with HTTP >= 400 and a `code`.

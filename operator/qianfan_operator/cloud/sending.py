@@ -1,4 +1,4 @@
-"""Connections on which a whole reply has a time limit, and not only each silence in it.
+"""Connections with a time limit for the whole reply, and not only for each read.
 
 A socket's timeout begins anew with each byte. A server that drips its status line, its headers, or one `100 Continue`
 after the other would hold a thread for as long as it likes; so each read gets only what is left of the reply's time.

@@ -1,4 +1,4 @@
-r"""The signature of Baidu's cloud, `bce-auth-v1`, as a pure function [wire 1.3].
+r"""The signature `bce-auth-v1`, as a pure function.
 
     prefix           = bce-auth-v1/{access key}/{timestamp}/{seconds it lives}
     signing key      = hex(HMAC-SHA256(secret key, prefix))          the hex *text* is the next key, not the digest

@@ -1,4 +1,4 @@
-"""The way to the cloud: sign, send once, read what comes back. The only module that imports requests.
+"""The transport: sign, send once, read the reply; the only module that imports `requests`.
 
 Nothing here repeats a request. What a lost reply means depends on the operation, and only the engine knows what to
 look at before it asks again (design 5).

@@ -1,4 +1,4 @@
-"""The calls of V1 [wire 2], one method each, named after the wire's word. Every method raises CloudError."""
+"""The V1 calls, one method each, named as on the wire."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final

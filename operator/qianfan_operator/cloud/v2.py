@@ -1,4 +1,4 @@
-"""The calls of V2 [wire 3] that V1 cannot replace, one method each, named after the wire's Action.
+"""The V2 calls that V1 cannot replace, one method each, named after the Action.
 
 Every method raises CloudError; `error.unsupported` tells that V2 as such is not to be had. Arguments and results are
 in V1's words: a task is "job-...", a run is "task-..." (see `views`).

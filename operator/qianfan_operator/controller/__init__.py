@@ -1,1 +1,1 @@
-"""Which object is reconciled, and when: the informer, its events, the work queue, and the workers."""
+"""Which object is reconciled, and when: informer, event handler, work queue, workers."""

@@ -1,4 +1,4 @@
-"""From what the watch sees to keys that need a pass: only if there is something to do (design 4).
+"""The event handler: from watch events to keys in the work queue.
 
 The operator's own writes come back as events and must not cause a pass; a restart must not make a herd. As long as
 another process leads, what is seen is only remembered.

@@ -1,4 +1,4 @@
-"""Fair queuing: due keys by priority level, flow and account. No time and no locks; the work queue has both.
+"""Fair queuing: orders due keys by priority level, flow and account; no clocks, no locks.
 
 The words are those of Kubernetes' API Priority and Fairness. A *flow* is whose work a key is (a namespace); an
 *account* is where its calls go. A key that is worked on occupies a *seat*, which is a worker. A *share* is the seats

@@ -1,4 +1,4 @@
-"""Whose work a key is, and where its calls go: what the work queue is fair by."""
+"""The flow (namespace) and the account of a key, for fair queuing."""
 
 from qianfan_operator.api.keys import Key
 from qianfan_operator.reconcile.credentials import Credentials

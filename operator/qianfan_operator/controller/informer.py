@@ -1,4 +1,4 @@
-"""The watch: kopf as an informer and nothing else; the only import of `kopf`.
+"""The informer: kopf, used for its watches only; the only module that imports `kopf`.
 
 One event handler per kind puts what it sees into the intake. There are no change handlers, daemons or timers, so that
 nothing of kopf's is ever written on a user's object (design 4).

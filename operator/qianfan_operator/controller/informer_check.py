@@ -1,4 +1,4 @@
-"""Whether the watch brings what there is, whatever kopf says of itself.
+"""The liveness of the informer: compares periodic lists with what the watches have brought.
 
 From time to time the kinds are listed, metadata only, and compared with what the watch has brought. What it has missed
 for a while is listed anew by the watch; what is missed for longer makes `/healthz` fail, and in the end the process

@@ -1,4 +1,4 @@
-"""The HTTP session of the informer: what kopf asks goes through here, and what it is given cannot stop it.
+"""The HTTP session of the informer: shields kopf from refused requests and malformed replies.
 
 kopf decodes whole pages and lines, ends at the first one that it cannot decode, and asks for pages of a fixed number of
 objects. It takes a session of ours in place of its own (`kopf.AiohttpSession`). This one has replies decoded by

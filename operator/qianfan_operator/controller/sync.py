@@ -1,4 +1,4 @@
-"""Whether the watch has brought every object that there was when the process began (design 5.11).
+"""The initial sync: whether the informer has brought every object that existed at the start.
 
 What nobody refers to may be deleted, and what nobody holds be taken over; both can be told only then.
 """

@@ -1,4 +1,4 @@
-"""The threads that work the queue off, and how they end: nothing that was paid for is forgotten."""
+"""The workers: threads that reconcile keys, and their graceful shutdown."""
 
 import logging
 import threading

@@ -1,4 +1,4 @@
-"""The work queue: keys with a time and a lane, one pass per key at a time (client-go's semantics).
+"""The work queue: keys with a time and a priority; one reconcile per key at a time, as in client-go.
 
 It deduplicates: of several requests for a key the earliest wins, and one that comes while the key is worked on is kept
 for afterwards. Nobody starves: flows take turns (`fair_queuing`), a flow's urgent work has a rate limit beyond which it

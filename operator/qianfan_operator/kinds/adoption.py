@@ -1,4 +1,4 @@
-"""What an object may take over or use that it names by an id of the cloud: the setting QIANFAN_ADOPT.
+"""What an object may adopt or use by its cloud id: the setting QIANFAN_ADOPT.
 
 Where several namespaces work under the same keys, an id is no proof of anything: whoever learns or guesses it could
 stop, publish, serve or delete what is another's. A mark in the cloud tells for which object a thing was made.

@@ -1,4 +1,4 @@
-"""Edits of a spec that the cloud offers no call for: what was sent with a create stays as it was sent."""
+"""Edits of a spec for which the cloud has no call."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""What a kind must offer to the engine, and the values that go between them.
+"""The interface of a kind, and the values that go between a kind and the reconciler.
 
 A kind never writes an object: it looks, plans, and says in a `Step` what is to be recorded or paid for.
 """

@@ -1,4 +1,4 @@
-"""Names and marks: how this operator recognises in the cloud what it made (design 5, "Names and marks").
+"""Marks and names: how this operator recognises its own resources in the cloud.
 
 A task's unique name is the lock of one (cluster, object, attempt, inputs). The mark, first in every description that we
 send and can read back, says the same in full. The object's name stands in both, not its uid: a deleted and re-applied

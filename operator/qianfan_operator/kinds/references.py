@@ -1,4 +1,4 @@
-"""References to other objects: met, waited for, or failed (design 9)."""
+"""References to other objects: resolved, waited for, or failed."""
 
 import itertools
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""The three kinds; everything iterates over `KINDS`."""
+"""The registry of the kinds."""
 
 from qianfan_operator.kinds.job.kind import JobKind
 from qianfan_operator.kinds.model.kind import ModelKind

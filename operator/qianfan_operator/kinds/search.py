@@ -1,4 +1,4 @@
-"""Looking into many things of an account, one call each: what takes more than one reconcile is gone on with.
+"""Searches over many cloud resources, continued over several reconciles.
 
 "None" still is what complete rounds say: each begins when the one before it has looked into all that was listed.
 Within a round the things have an order. Each reconcile lists them anew and goes on after the last that it has looked

@@ -1,4 +1,4 @@
-"""Sentences that the kinds share."""
+"""Messages that several kinds use."""
 
 from qianfan_operator.api.reasons import Reason
 from qianfan_operator.kinds.interface import Cause

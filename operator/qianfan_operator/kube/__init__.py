@@ -1,1 +1,1 @@
-"""The Kubernetes API server: how it is reached, read and written."""
+"""The Kubernetes API server: client, events, leader election, reviews."""

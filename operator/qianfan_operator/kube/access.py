@@ -1,4 +1,4 @@
-"""How the API server is reached, and as whom: the one source for everything that asks it.
+"""The address, token and certificates of the API server: one source for all clients.
 
 The token and the certificates are files that others renew in place. They are read again by time and after a refusal, so
 that neither a late token nor a new certificate authority leaves anything behind. Thread-safe.

@@ -1,4 +1,4 @@
-"""What the API server sends, read so that no object can stop the reading.
+"""The decoder of API server replies: bounded depth and size, so that no object can stop it.
 
 The API server takes objects nested up to 10,000 levels deep, in an open field of a spec and, on every kind, in
 `metadata.managedFields`. Python's decoder gives up at a depth that depends on its version, and what it decodes breaks

@@ -1,4 +1,4 @@
-"""Kubernetes Events: one per transition, with the reason of the condition. A lost event never fails a pass."""
+"""Kubernetes Events: one per transition of an object."""
 
 import logging
 import re

@@ -1,4 +1,4 @@
-"""Which of several processes acts: the one that holds the Lease (design 11).
+"""Leader election by a Lease.
 
 Nobody's clock is compared with another's. The holder counts from before it asked for its renewal, whoever waits from
 after it first saw that renewal, both on the boot-time clock, which also runs while a process is frozen or a machine

@@ -1,4 +1,4 @@
-"""How many objects to ask for in one page of a list: what matters for the memory is the bytes."""
+"""The page size of lists: bounded by bytes, because memory depends on them."""
 
 LARGEST_PAGE = 2 * 1024 * 1024
 """Bytes of a page after which it is read no further, and asked for again with fewer objects."""

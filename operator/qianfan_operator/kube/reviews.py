@@ -1,4 +1,4 @@
-"""Who may get `/metrics`, by the word of the API server: TokenReview and SubjectAccessReview.
+"""TokenReview and SubjectAccessReview for `/metrics`.
 
 Anybody can send tokens that nobody knows, as many as he likes. So answers are remembered for a while, and unknown
 tokens are asked about at a fixed rate; a token that was good when it was last asked about does not wait for its turn.

@@ -1,1 +1,1 @@
-"""One reconcile: what is known, what follows from it, what is done, and what is written."""
+"""One reconcile: gather facts, decide, act, write the status, requeue."""

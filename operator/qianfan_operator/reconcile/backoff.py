@@ -1,4 +1,4 @@
-"""When to look again: pure functions of counts and times, all in seconds (design 10). The randomness comes in."""
+"""Backoff and poll intervals: pure functions of counts, in seconds."""
 
 import random
 import time

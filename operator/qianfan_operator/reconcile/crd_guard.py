@@ -1,4 +1,4 @@
-"""Keeps the cloud as it is when an object goes only because its CustomResourceDefinition goes.
+"""The CRD guard: an object that goes only because its CRD is deleted is orphaned, never released.
 
 `kubectl delete crd`, a chart that owns the CRDs, or a prune deletes every object of a kind, which nobody has asked for
 object by object. The API server marks the CRD as deleted first, and its objects after that. So a CRD that is read

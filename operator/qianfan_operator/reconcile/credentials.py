@@ -1,4 +1,4 @@
-"""Credentials: from the Secret that an object names to the account that its calls go to (design 9).
+"""Credentials: from the Secret that an object names to the account of its calls.
 
 Keys live in memory only. A Secret of the default name is watched, so a change is in use at once; another name is read
 again every minute and after a refusal.

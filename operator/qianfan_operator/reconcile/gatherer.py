@@ -1,4 +1,4 @@
-"""All that a decision depends on: the spec, the record, the credentials, the references and a look at the cloud."""
+"""The gatherer: collects the facts of a reconcile from spec, status, credentials, references and cloud."""
 
 import logging
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Never pay twice: how a create that costs money is sent, recorded and, if its reply was lost, looked for (design 5).
+"""Guarded creates: how a paid create is announced, sent once, recorded, and searched for if its reply is lost.
 
 The cloud has no idempotency token. So the request is signed first, with an expiry that the cloud enforces; then an
 intent is written, guarded by the resourceVersion; then it is sent, once. What is not proven refused is unknown, and is

@@ -1,4 +1,4 @@
-"""Checks of changed Secrets: one cheap signed read tells all who use the keys whether the cloud takes them.
+"""Checks of changed Secrets: one cheap read says whether the cloud accepts the keys.
 
 Without it each user of a Secret would find out by itself: a ready model after minutes, and many users by as many
 refused calls. A check is work like any other: it has a key in the queue, of a plural that is no kind of ours.

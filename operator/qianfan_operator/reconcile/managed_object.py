@@ -1,4 +1,4 @@
-"""The object of a pass: as it was read, and as it is rewritten; every write is guarded and goes through here."""
+"""The object of a reconcile: its reads and its guarded writes."""
 
 import logging
 import shlex

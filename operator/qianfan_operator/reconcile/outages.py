@@ -1,4 +1,4 @@
-"""Outages: tells of each object, once, that the cloud cannot be asked for it any more, and that it can again.
+"""Outages: one event per object when the cloud cannot be reached, and one when it can again.
 
 An outage that an earlier process must have told is not told again, so that a restart during an outage is not heard.
 """

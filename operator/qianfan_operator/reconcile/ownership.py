@@ -1,4 +1,4 @@
-"""The one door through which an object comes to hold a thing of the cloud: two must never act on one.
+"""Ownership: which object holds which cloud resource; no two objects act on one.
 
 Objects exclude each other by the id alone, and a holder counts only if its own keys see that very thing: who writes an
 id into a status, or has another thing of the same integer in another account, holds nothing. Of two that count and

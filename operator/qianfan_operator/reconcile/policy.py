@@ -1,4 +1,4 @@
-"""The decision of a pass: a pure, ordered list of rules from `Facts` to `Decision` (design 4 and 8).
+"""The policy: an ordered list of pure rules from `Facts` to a `Decision`.
 
 The first rule that applies decides. What protects money is proved in tests/unit/test_policy.py, by enumeration.
 """

@@ -1,4 +1,4 @@
-"""What an object asks for, and what of it matters to others: pure readings of one object (design 4)."""
+"""Predicates: whether an object needs a reconcile, and which of its state dependents use."""
 
 from collections.abc import Hashable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Which reconciles go first."""
+"""The priorities of reconciles."""
 
 import enum
 

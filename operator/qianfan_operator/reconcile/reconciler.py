@@ -1,4 +1,4 @@
-"""One turn of the loop for one object: read, observe, decide, act, write, and when again (design 4).
+"""The reconciler: one reconcile of one object, from read to requeue.
 
 The only place where the parts meet; what it does is decided in `decide`, how money is spent in `protocol`, what a kind
 is in `kinds`.

@@ -1,4 +1,4 @@
-"""How often a create may be repeated whose outcome was unknown and that is proven to have made nothing (design 5.4).
+"""Repeats of creates: how often a create that has provably created nothing may be sent again.
 
 Once. The same answer again is for a person; the status remembers it in `lastError`, so that no other process begins to
 count anew, and nothing else is held up by it.

@@ -1,4 +1,4 @@
-"""What the operator knows of every object: compact records, so that polls need not read and idle objects cost little.
+"""The store: a compact record of every object, so that polls need no reads and idle objects cost little.
 
 A record keeps the object as compressed JSON only as long as something is going on; a finished one costs a few hundred
 bytes. Memory beats events: an event that is older than our own last write is dropped.

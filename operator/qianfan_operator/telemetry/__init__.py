@@ -1,1 +1,1 @@
-"""What the process says of itself: logs, metrics, health."""
+"""What the process reports: logs, metrics, health."""

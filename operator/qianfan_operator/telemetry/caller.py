@@ -1,4 +1,4 @@
-"""For which object the cloud is called, and why: what the log says of a call besides the call itself.
+"""The context of a log line: for which object the cloud is called, and why.
 
 A reconcile runs in one thread from its beginning to its end; so this goes with the thread's context and not through
 every signature, where a new path to the cloud could forget it. Whoever calls without it is logged without it.

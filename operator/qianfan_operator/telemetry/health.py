@@ -1,4 +1,4 @@
-"""The HTTP endpoints of the process: `/healthz`, `/readyz` and `/metrics`; the only import of `aiohttp`.
+"""The HTTP endpoints `/healthz`, `/readyz` and `/metrics`.
 
 Whoever can reach the port may ask, so no answer names an object, and nobody can keep others from being answered: a
 connection is good for one request, ends after a while whatever it does, and the eldest one of the busiest address makes

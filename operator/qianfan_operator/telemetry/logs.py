@@ -1,4 +1,4 @@
-"""Logging: one line per record, as JSON or text, with the fields that a record brings along.
+"""Logging: one line per record, JSON or text, cleaned and bounded.
 
 Whatever a record holds, its line cannot be split, extended or flooded by it: every text in it is cleaned and bounded,
 and in the text format it is quoted. Records of libraries, warnings and exceptions that nobody caught go the same way.

@@ -1,4 +1,4 @@
-"""The metrics, in Prometheus' naming; no object names, so that their number stays small."""
+"""Prometheus metrics; no label holds an object's name."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 

@@ -1,4 +1,4 @@
-"""What the cloud says, as frozen values; V1 and V2 replies become the same ones.
+"""Reply types: frozen values, the same ones for V1 and V2.
 
 The words are V1's, everywhere: a *task* is the named folder (`task_uuid` "job-..."), a *job* is one run in it
 (`job_uuid` "task-..."); a *model* is "am-...", a *model version* "amv-...", a *service* "svco-..." [wire 3.4]. What

@@ -1,4 +1,4 @@
-"""Models and their versions: [wire 2.5 - 2.8]."""
+"""Reply types of models and model versions."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Services: [wire 2.9 - 2.11, 3.3]."""
+"""Reply types of services."""
 
 from dataclasses import dataclass
 

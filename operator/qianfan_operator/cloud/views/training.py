@@ -1,4 +1,4 @@
-"""Tasks and their runs: [wire 2.1 - 2.4, 3.1]."""
+"""Reply types of tasks and runs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Taking over a run that exists: by integers or by strings, instead of creating one or in place of a doubt (design 2).
+"""Adoption of an existing run, by V1 integers or V2 strings.
 
 The cloud is asked first, so that nothing is recorded that is not there. What is recorded already is never exchanged for
 another run; but the ids that are missing from it can be given, and are checked against it.

@@ -1,4 +1,4 @@
-"""The runs of a QianfanJob's attempts: what is said, seen and recorded of them, and how they are stopped."""
+"""The runs of a job's attempts: observing, recording and stopping them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

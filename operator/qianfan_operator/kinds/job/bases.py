@@ -1,4 +1,4 @@
-"""The run that an incremental training goes on from: which one it is, whether it can be a base, and its integer ids.
+"""The base run of an incremental training: which one it is, whether it can be used, its integer ids.
 
 createJob takes it by integers only [wire 2.2]. They are not told with a run that is known by its strings; they are told
 with a model version that was published from it [wire 2.6].

@@ -1,4 +1,4 @@
-"""QianfanJob: createTask, createJob, jobDetail, stopJob (design 2.2, 5)."""
+"""The kind QianfanJob: createTask, createJob, jobDetail, stopJob."""
 
 from collections.abc import Container, Hashable
 from typing import Any

@@ -1,4 +1,4 @@
-"""What may have come of a createJob whose outcome is not known, and how a person's decision ends it (design 5.3, 5.6).
+"""Unknown outcomes of createJob: what may have been created, and how a change of the spec decides it.
 
 A run that was made besides the one of its attempt is never forgotten: it is recorded under a number below 1, which no
 attempt has, and so is observed, waited for and stopped as every other one.

@@ -1,4 +1,4 @@
-"""The ids of a finished run, recorded again after somebody else has changed them in the status of its QianfanJob.
+"""Ids of a finished run that somebody else changed in the status: restored from memory.
 
 A finished run is not looked at any more, so that a wrong id would stay, and a missing one would let the run be paid for
 again. What this process has read or written itself is trusted more than what others write. A status of which the

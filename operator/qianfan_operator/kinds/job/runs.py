@@ -1,4 +1,4 @@
-"""Runs and tasks: how a QianfanJob reads, finds and stops them, by V1 integers or by V2 strings (design 5, 13)."""
+"""Runs and tasks of the cloud: reading, finding and stopping them."""
 
 import json
 import logging

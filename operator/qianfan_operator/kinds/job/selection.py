@@ -1,4 +1,4 @@
-"""Which attempt of a QianfanJob is current: the recorded one, another recorded one, or a new one (design 2.2).
+"""The selected attempt of a job: the recorded one, another recorded one, or a new one.
 
 Only a number above `status.highestAttempt` can lead to another paid run. Every other one is either recorded, and then
 current again without a call, or refused.

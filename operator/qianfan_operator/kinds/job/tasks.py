@@ -1,4 +1,4 @@
-"""Claiming a task: the unique name is the lock, and one task holds one run (design 5, "Creating a task")."""
+"""Tasks as locks: the unique name of a task protects its one run."""
 
 from dataclasses import dataclass
 

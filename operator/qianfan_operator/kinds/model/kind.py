@@ -1,4 +1,4 @@
-"""QianfanModel: publishTrainModel, modelDetail, modelVersionDetail (design 2.3)."""
+"""The kind QianfanModel: publishTrainModel, modelDetail, modelVersionDetail."""
 
 from collections.abc import Container, Hashable, Mapping
 from dataclasses import replace

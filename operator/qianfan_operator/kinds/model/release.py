@@ -1,4 +1,4 @@
-"""What deleting a QianfanModel removes: the versions that it published, and the model that it made (design 6)."""
+"""Deletion of a QianfanModel: its versions, and the model if this object created it."""
 
 import itertools
 from collections.abc import Iterable, Sequence

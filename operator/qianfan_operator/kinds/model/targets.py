@@ -1,4 +1,4 @@
-"""Where a version goes: the model in the cloud that `spec.target` means (design 2.3)."""
+"""The target of a version: the model of the cloud that `spec.target` names."""
 
 from collections.abc import Iterator
 

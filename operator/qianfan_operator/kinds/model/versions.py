@@ -1,4 +1,4 @@
-"""Model versions: how a QianfanModel reads, finds and adopts them."""
+"""Model versions: reading, finding and adopting them."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Services of the cloud: how a QianfanService reads, finds and adopts them."""
+"""Services of the cloud: reading, finding and adopting them."""
 
 from collections.abc import Mapping
 from dataclasses import replace

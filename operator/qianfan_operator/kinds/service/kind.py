@@ -1,4 +1,4 @@
-"""QianfanService: service apply, service detail; V2 to describe, switch and deactivate (design 2.4, 6)."""
+"""The kind QianfanService: service apply and detail; V2 to describe, switch and deactivate."""
 
 from collections.abc import Container, Hashable
 from dataclasses import replace

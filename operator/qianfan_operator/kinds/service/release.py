@@ -1,4 +1,4 @@
-"""Taking an endpoint offline when its object is deleted, by V2 DeactivateService (design 6)."""
+"""Deletion of a QianfanService: DeactivateService takes the endpoint offline."""
 
 import logging
 

@@ -1,4 +1,4 @@
-"""Bringing another model version behind an address that goes on serving, by V2 ModifyService (design 2.4)."""
+"""Switching a service to another model version, by ModifyService."""
 
 from collections.abc import Mapping
 from typing import Any

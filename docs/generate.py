@@ -5,12 +5,15 @@ The folder tests/ must be on the path: what the tools make of our statuses is kn
 A block stands between `<!-- NAME -->` and `<!-- end of NAME -->`; the names are the keys of BLOCKS.
 """
 
+import ast
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
+
+import messages
 
 import matrix
 from qianfan_operator import settings
@@ -53,7 +56,28 @@ def fields(model: type[Part]) -> str:
     return "\n".join(["| field | default | meaning |", "| --- | --- | --- |", *rows(model)]) + "\n"
 
 
+def modules(package: str) -> str:
+    """Make the map of a package: every module with the summary of its docstring, a table for each room."""
+    root = ROOT / "operator" / package
+    by_room: dict[Path, list[Path]] = {}
+    for path in sorted(root.rglob("*.py")):
+        by_room.setdefault(path.parent, []).append(path)
+    return "\n\n".join(_room(root, room, paths) for room, paths in sorted(by_room.items())) + "\n"
+
+
+def _room(root: Path, room: Path, paths: list[Path]) -> str:
+    summary = {path.stem: (ast.get_docstring(ast.parse(path.read_text())) or "").partition("\n\n")[0] for path in paths}
+    rows = [f"| `{stem}.py` | {' '.join(text.split())} |" for stem, text in summary.items() if stem != "__init__"]
+    name = room.relative_to(root.parent)
+    return "\n".join([f"### `{name}/`", "", summary.get("__init__", ""), "", "| module | is |", "| --- | --- |", *rows])
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
+    "start-up messages": messages.start_up,
+    "admission messages": messages.admission,
+    "condition messages": messages.conditions,
+    "log messages": messages.log_lines,
+    "modules": partial(modules, "qianfan_operator"),
     "settings": settings.table,
     "situations": matrix.table,
     "job spec": partial(fields, JobSpec),
@@ -79,7 +103,7 @@ def main(words: list[str]) -> int:
     """Fill all pages; with --check change nothing, and return 1 if a page is stale."""
     stale = [
         page
-        for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+        for page in [ROOT / "README.md", ROOT / "operator/README.md", *sorted((ROOT / "docs").glob("*.md"))]
         if fill(page.read_text()) != page.read_text()
     ]
     for page in stale:

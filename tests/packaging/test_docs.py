@@ -37,6 +37,13 @@ def test_the_generated_tables_are_current() -> None:
         assert re.findall(r"<!-- (?!end of)(.*?) -->\n\n\| \w+ \|", read(page)) == blocks
 
 
+def test_the_map_names_every_module() -> None:
+    """operator/README.md has a row with a summary for each module of the operator."""
+    source = ROOT / "operator/qianfan_operator"
+    there = sorted(path.name for path in source.rglob("*.py") if path.name != "__init__.py")
+    assert sorted(re.findall(r"^\| `(\w+\.py)` \| \w.*\. \|$", read("operator/README.md"), re.MULTILINE)) == there
+
+
 def test_every_reason_is_explained() -> None:
     """docs/reasons.md has a row for each member of the closed list, with its sentence, and no other."""
     rows = re.findall(r"^\| `(\w+)` \| (.*?) \| (.*?) \|$", read("docs/reasons.md"), re.MULTILINE)

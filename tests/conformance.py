@@ -1,7 +1,8 @@
 """What the tools that wait for an object demand of its status, and what we demand of it besides.
 
 `kstatus` repeats the decisions of kstatus, by which Flux and Helm 4 wait; `check` holds a status against the rules of
-Flux's conformance checker (fluxcd/pkg, runtime/conditions/check; named FAIL and WARN) and of design 8. Both take an
+Flux's conformance checker (fluxcd/pkg, runtime/conditions/check; named FAIL and WARN) and of
+docs/design/conditions.md#situations. Both take an
 object as the API server returns it.
 """
 

@@ -1,6 +1,8 @@
 """All settings, read from environment variables; run as a module, it prints the table for the README.
 
-Names that the vendor's SDK has keep their names [wire 1.2]. Contradictions are refused at the start.
+Names that the vendor's SDK has keep their names. Contradictions are refused at the start.
+
+See docs/design/wire.md#environment-variables.
 """
 
 import os

@@ -88,7 +88,10 @@ class Body:
         return value
 
     def references(self, key: str) -> list[int | str]:
-        """Return a list of ids, not empty, all in one form [wire 2.8]."""
+        """Return a list of ids, not empty, all in one form.
+
+        See docs/design/wire.md#model-lists-and-deletes.
+        """
         values = self.items(key)
         kinds = {type(value) for value in values}
         if kinds not in ({int}, {str}):

@@ -1,4 +1,7 @@
-"""The record of calls and the access log, without bodies or secrets: SDKs leak keys into bodies [wire trap 24]."""
+"""The record of calls and the access log, without bodies or secrets: SDKs leak keys into bodies.
+
+See docs/design/wire.md#sdk-quirks.
+"""
 
 from __future__ import annotations
 

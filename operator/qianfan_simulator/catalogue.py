@@ -1,7 +1,9 @@
-"""What can be trained: V1's train types with their limits, and their names elsewhere [wire 2.2.1, 3.1.1].
+"""What can be trained: V1's train types with their limits, and their names elsewhere.
 
 The ranges are the widest that any edition of the documents gave, because the vendor's own sample lies outside the
 later ones. Keys that a train type "does not use" are accepted.
+
+See docs/design/wire.md#train-types.
 """
 
 from collections.abc import Mapping
@@ -10,7 +12,7 @@ from typing import Any
 
 from qianfan_simulator.body import Body
 
-# V1 word -> V2 word [wire 3.4].
+# V1 word -> V2 word. docs/design/wire.md#v1-and-v2-words
 PEFT_TO_SCALE = {"ALL": "FullFineTuning", "LoRA": "LoRA", "P-tuning": "PromptTuning"}
 SCALE_TO_PEFT = {scale: peft for peft, scale in PEFT_TO_SCALE.items()}
 
@@ -48,11 +50,17 @@ class TrainType:
 
     @property
     def family(self) -> str:
-        """What must be equal for versions of one model [wire 2.7]."""
+        """What must be equal for versions of one model.
+
+        See docs/design/wire.md#publishtrainmodel.
+        """
         return family_of(self.internal)
 
     def internal_name(self, peft: str) -> str:
-        """Return the name in replies: 0704 tells its peft type, the others do not [wire 2.2.1, 2.9]."""
+        """Return the name in replies: 0704 tells its peft type, the others do not.
+
+        See docs/design/wire.md#train-types.
+        """
         suffix = {"LoRA": "-lora", "P-tuning": "-ptuning"}.get(peft, "")
         return self.internal + suffix if self.internal == "ernieBotLite-v200" else self.internal
 
@@ -89,7 +97,10 @@ def _within(value: float, low: float, high: float) -> None:
 
 
 def family_of(internal: str) -> str:
-    """`ernieBotLite-v201-8k` -> `ernieBotLite`, `chatglm2-6b-32k` -> `chatglm2-6b`; others are their own [wire 2.7]."""
+    """`ernieBotLite-v201-8k` -> `ernieBotLite`, `chatglm2-6b-32k` -> `chatglm2-6b`; others are their own.
+
+    See docs/design/wire.md#publishtrainmodel.
+    """
     for family in ("ernieBotLite", "chatglm2-6b"):
         if internal.startswith(family):
             return family
@@ -141,7 +152,10 @@ def find(base: str, name: str) -> TrainType | None:
 
 
 def describe_for_v2(kind: TrainType) -> dict[str, Any]:
-    """One entry of DescribeFineTuningSupportModels [wire 3.1.3]."""
+    """One entry of DescribeFineTuningSupportModels.
+
+    See docs/design/wire.md#describefinetuningsupportmodels.
+    """
 
     def parameter(key: str, of: str, check: str, values: list[Any], default: Any) -> dict[str, Any]:
         return {"key": key, "name": key, "description": "", "type": of, "checkType": check,

@@ -1,4 +1,7 @@
-"""How the console says no: three layers, three forms [wire 1.4], and the words of each code [wire 1.5]."""
+"""How the console says no: three layers, three forms, and the words of each code.
+
+See docs/design/wire.md#replies-and-errors, docs/design/wire.md#error-codes.
+"""
 
 # The texts of the 70xxx codes are Chinese on the wire and not on record; these are their meanings.
 V1_MESSAGES = {
@@ -83,7 +86,10 @@ def param_invalid(_key: str) -> ConsoleError:
 
 
 def inappropriate(key: str, what: str = "invalid") -> ActionError:
-    """V2's answer to the same, and to everything whose own code is UNKNOWN [wire 7]."""
+    """V2's answer to the same, and to everything whose own code is UNKNOWN.
+
+    See docs/design/wire.md#unknown.
+    """
     return ActionError(400, "InappropriateJSON", f"{_NOT_APPROPRIATE} param[{key}] {what}.")
 
 

@@ -8,8 +8,10 @@ two looks" is the default everywhere: with "at once" a client that forgets to wa
     version  Creating -> Ready | Fail
     service  New -> Deploying -> Done | Failed, Updating -> Done, Stopping -> Stopped
 
-The words are V1's [wire 4]; V2's are translations of them. STOPPING, Updating and Stopping are never told: the wire
+The words are V1's; V2's are translations of them. STOPPING, Updating and Stopping are never told: the wire
 has no words for them.
+
+See docs/design/wire.md#states.
 """
 
 from __future__ import annotations
@@ -133,7 +135,7 @@ SERVICE: Table = {
 }
 
 # The share of a training's time from which on each percentage is told: plateaus, not a line. From a real run of 35
-# minutes [wire 5.5]. A finished run keeps the last one: progress is no sign of the end.
+# minutes. A finished run keeps the last one: progress is no sign of the end. docs/design/wire.md#progress
 PLATEAUS = ((0.0, 1), (0.03, 3), (0.06, 34), (0.2, 65), (0.94, 96), (0.97, 99))
 
 

@@ -27,7 +27,7 @@ class Options:
     v2_shows_v1: bool = True
     # Seconds for which a new thing is missing from lists.
     list_lag: float = 0.0
-    # The field set of service/detail [wire 2.10].
+    # The field set of service/detail. docs/design/wire.md#servicedetail
     service_generation: Literal["2023", "2024"] = "2024"
     # Refuse a service name that the account has already (UNKNOWN, wire 2.9).
     unique_service_names: bool = False

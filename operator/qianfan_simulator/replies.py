@@ -1,4 +1,7 @@
-"""The forms of a reply [wire 1.4]: V1's and V2's envelopes, errors in three layers, and a proxy's page."""
+"""The forms of a reply: V1's and V2's envelopes, errors in three layers, and a proxy's page.
+
+See docs/design/wire.md#replies-and-errors.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,10 @@ class Reply:
 
 
 def success(api: int, result: Any, ids: Ids) -> Reply:
-    """Return a result. There is no `error_code` key, not even a zero [wire trap 25]."""
+    """Return a result. There is no `error_code` key, not even a zero.
+
+    See docs/design/wire.md#replies-and-errors.
+    """
     envelope = {"log_id": ids.log_id()} if api == 1 else {"requestId": ids.request_id()}
     return Reply("ok", _json({**envelope, "result": result}))
 

@@ -1,4 +1,7 @@
-"""Checks `bce-auth-v1` signatures [wire 1.3]. Written from the contract alone: it shares no mistake with a signer."""
+"""Checks `bce-auth-v1` signatures. Written from the contract alone: it shares no mistake with a signer.
+
+See docs/design/wire.md#signature.
+"""
 
 import hashlib
 import hmac
@@ -82,7 +85,10 @@ def _signed(present: Mapping[str, str], listed: str) -> Iterable[set[str]]:
 
 
 def _paths(target: str) -> Iterable[str]:
-    """Yield the canonical path, and that with one leading slash: old SDKs send two and sign one [wire trap 23]."""
+    """Yield the canonical path, and that with one leading slash: old SDKs send two and sign one.
+
+    See docs/design/wire.md#sdk-quirks.
+    """
     path = _quote(unquote(target.partition("?")[0]), keep="/")
     yield path
     if path.startswith("//"):

@@ -1,4 +1,7 @@
-"""What an account holds [wire 3.4]. A *task* is V1's folder (V2: job), a *run* one training in it (V2: task)."""
+"""What an account holds. A *task* is V1's folder (V2: job), a *run* one training in it (V2: task).
+
+See docs/design/wire.md#v1-and-v2-words.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Keys of another account, and whose keys are used: ways out, defaults, namespaces with one key (design 5.10, 9)."""
+"""Keys of another account, and whose keys are used: ways out, defaults, namespaces with one key.
+
+See docs/design/create-protocol.md#other-accounts.
+"""
 
 from collections.abc import Callable
 

@@ -1,4 +1,7 @@
-"""What exists in the cloud is taken over by its ids, old or new; nothing is made for it (design 2.1, 2.3, 2.4)."""
+"""What exists in the cloud is taken over by its ids, old or new; nothing is made for it.
+
+See docs/design/api.md#adopt.
+"""
 
 from typing import Any
 

@@ -1,4 +1,7 @@
-"""Runs that exist: taken over by integers or by strings, in whatever state, and what is refused (design 2.2)."""
+"""Runs that exist: taken over by integers or by strings, in whatever state, and what is refused.
+
+See docs/design/api.md#attempts.
+"""
 
 import pytest
 

@@ -1,4 +1,7 @@
-"""Attempts of a QianfanJob: which one is current, and what happens to the others (design 2.2, 5.6)."""
+"""Attempts of a QianfanJob: which one is current, and what happens to the others.
+
+See docs/design/api.md#attempts.
+"""
 
 import pytest
 

@@ -1,4 +1,7 @@
-"""What keeps an object from going, and that `deletionPolicy: Orphan`, set meanwhile, ends every wait (design 6)."""
+"""What keeps an object from going, and that `deletionPolicy: Orphan`, set meanwhile, ends every wait.
+
+See docs/design/api.md#deleting.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,7 @@
-"""Three manifests that refer to each other end in an endpoint (design 1)."""
+"""Three manifests that refer to each other end in an endpoint.
+
+See docs/design/architecture.md#purpose.
+"""
 
 import itertools
 from collections.abc import Callable

@@ -1,4 +1,7 @@
-"""What another object holds is neither recorded nor stopped, by whatever way it is found (design 5.11)."""
+"""What another object holds is neither recorded nor stopped, by whatever way it is found.
+
+See docs/design/architecture.md#ownership.
+"""
 
 from collections.abc import Callable
 from typing import Any

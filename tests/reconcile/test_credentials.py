@@ -1,4 +1,7 @@
-"""Keys: missing, refused, changed, of another account (design 5.10, 8, 9)."""
+"""Keys: missing, refused, changed, of another account.
+
+See docs/design/architecture.md#credentials.
+"""
 
 import pytest
 

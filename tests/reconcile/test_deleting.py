@@ -1,4 +1,7 @@
-"""Deleting each kind in each of its states (design 6, 5.9)."""
+"""Deleting each kind in each of its states.
+
+See docs/design/api.md#deleting.
+"""
 
 from collections.abc import Callable
 from typing import Any

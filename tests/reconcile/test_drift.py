@@ -1,4 +1,7 @@
-"""What others do to a version or a service is noticed at the slow look, told, and never undone unasked (design 8)."""
+"""What others do to a version or a service is noticed at the slow look, told, and never undone unasked.
+
+See docs/design/conditions.md#situations.
+"""
 
 from typing import Any
 

@@ -1,4 +1,7 @@
-"""Two runs where one was wanted: both are known until they have ended, whoever is chosen (design 5.3, 6)."""
+"""Two runs where one was wanted: both are known until they have ended, whoever is chosen.
+
+See docs/design/create-protocol.md#recording.
+"""
 
 from typing import Any
 

@@ -1,4 +1,7 @@
-"""What the cloud and the API server can do to us, and what comes of it (design 7)."""
+"""What the cloud and the API server can do to us, and what comes of it.
+
+See docs/design/errors-and-timing.md#error-classes.
+"""
 
 import pytest
 

@@ -1,6 +1,8 @@
-"""The cloud says that what is to be made is there: it is ours if a reply was lost, else somebody's (design 5.5).
+"""The cloud says that what is to be made is there: it is ours if a reply was lost, else somebody's.
 
-510201 is a task's name, 70101 a model's, 70118 a run that is published in a model [wire 1.5].
+510201 is a task's name, 70101 a model's, 70118 a run that is published in a model.
+
+See docs/design/create-protocol.md#two-complete-scans, docs/design/wire.md#error-codes.
 """
 
 import pytest

@@ -1,4 +1,7 @@
-"""Two objects may not hold the same thing of the cloud (design 5.11)."""
+"""Two objects may not hold the same thing of the cloud.
+
+See docs/design/architecture.md#ownership.
+"""
 
 import pytest
 

@@ -1,4 +1,7 @@
-"""Training that goes on from another run: which one, whether it can be a base, and by which ids (design 2.2, 5.13)."""
+"""Training that goes on from another run: which one, whether it can be a base, and by which ids.
+
+See docs/design/api.md#incremental-training.
+"""
 
 import pytest
 

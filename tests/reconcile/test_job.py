@@ -1,4 +1,7 @@
-"""A QianfanJob from create to its end (design 2.2, 8)."""
+"""A QianfanJob from create to its end.
+
+See docs/design/api.md#stopping-and-deadline.
+"""
 
 from dataclasses import replace
 

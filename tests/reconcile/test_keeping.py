@@ -1,4 +1,7 @@
-"""What deleting a model must not take from others (design 6)."""
+"""What deleting a model must not take from others.
+
+See docs/design/api.md#deleting.
+"""
 
 import pytest
 

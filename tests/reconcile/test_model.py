@@ -1,4 +1,7 @@
-"""A QianfanModel: publishing, and publishing again (design 2.3)."""
+"""A QianfanModel: publishing, and publishing again.
+
+See docs/design/api.md#qianfanmodel.
+"""
 
 import pytest
 

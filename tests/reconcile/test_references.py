@@ -1,4 +1,7 @@
-"""References: met, waited for, failed; and what may be incremental (design 9, 2.2)."""
+"""References: met, waited for, failed; and what may be incremental.
+
+See docs/design/api.md#references.
+"""
 
 import pytest
 

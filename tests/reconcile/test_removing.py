@@ -1,4 +1,7 @@
-"""Deleting a model whose status was wiped, or whose versions others hold (design 5.9, 6)."""
+"""Deleting a model whose status was wiped, or whose versions others hold.
+
+See docs/design/api.md#deleting.
+"""
 
 import pytest
 

@@ -1,4 +1,7 @@
-"""A create of unknown outcome that is proven to have made nothing: repeated once, then a person's (design 5.4)."""
+"""A create of unknown outcome that is proven to have made nothing: repeated once, then a person's.
+
+See docs/design/create-protocol.md#repeats.
+"""
 
 import pytest
 

@@ -1,4 +1,7 @@
-"""A QianfanService: applied for, paid for, serving, switched (design 2.4)."""
+"""A QianfanService: applied for, paid for, serving, switched.
+
+See docs/design/api.md#switching-a-service.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -104,7 +107,10 @@ def test_a_service_that_stops_serving_is_told(world: World) -> None:
 
 
 def test_a_service_that_is_deleted_in_the_console_is_gone(world: World) -> None:
-    """The code for an unknown service is not known [wire 2.10]: gone is what a complete list does not show."""
+    """The code for an unknown service is not known: gone is what a complete list does not show.
+
+    See docs/design/wire.md#servicedetail.
+    """
     published(world)
     key = serving(world)
     world.sim.delete(the_service(world).id)

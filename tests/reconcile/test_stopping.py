@@ -1,4 +1,7 @@
-"""Who stops a run, and what is said of it afterwards (design 2.2, 8)."""
+"""Who stops a run, and what is said of it afterwards.
+
+See docs/design/api.md#stopping-and-deadline.
+"""
 
 import pytest
 

@@ -1,6 +1,8 @@
-"""A service is switched to another version behind an address that goes on serving (design 2.4).
+"""A service is switched to another version behind an address that goes on serving.
 
 Every status that is written on the way is looked at: Available is never anything but True.
+
+See docs/design/api.md#switching-a-service.
 """
 
 from collections.abc import Callable

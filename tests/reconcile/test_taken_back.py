@@ -1,6 +1,8 @@
-"""The last look before the cloud is changed: what is taken back before it is done is not done (design 4).
+"""The last look before the cloud is changed: what is taken back before it is done is not done.
 
 A pass may work with what the watch has told it; whoever has written the object since has not been heard yet.
+
+See docs/design/architecture.md#one-reconcile.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,7 @@
-"""Deleting a whole chain, or one link of it, at any time and in any order (design 6)."""
+"""Deleting a whole chain, or one link of it, at any time and in any order.
+
+See docs/design/api.md#deleting.
+"""
 
 import itertools
 

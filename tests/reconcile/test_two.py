@@ -1,7 +1,9 @@
-"""Two operators that both act, because nobody elected a leader: the status decides who may pay (design 5.2).
+"""Two operators that both act, because nobody elected a leader: the status decides who may pay.
 
 Every operation of either on Kubernetes or the cloud is a moment at which the other one may do all that it has to do.
 The test finds these moments by itself, and tries each.
+
+See docs/design/create-protocol.md#sending.
 """
 
 from collections import Counter

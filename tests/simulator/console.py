@@ -53,7 +53,10 @@ def signature(
     expiration: int = 1800,
     signed: list[str],
 ) -> str:
-    """The Authorization value over `signed`, in that order; an empty list signs the default set [wire 1.3]."""
+    """The Authorization value over `signed`, in that order; an empty list signs the default set.
+
+    See docs/design/wire.md#signature.
+    """
     prefix = f"bce-auth-v1/{access_key}/{timestamp}/{expiration}"
     signing_key = hmac.new(secret_key.encode(), prefix.encode(), hashlib.sha256).hexdigest()
     lower = {name.lower(): value.strip() for name, value in headers.items() if value.strip()}

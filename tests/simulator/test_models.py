@@ -1,4 +1,7 @@
-"""The rules of models and versions [wire 2.5 - 2.8]."""
+"""The rules of models and versions.
+
+See docs/design/wire.md#modeldetail.
+"""
 
 from typing import Any
 

@@ -1,4 +1,7 @@
-"""The rules of services [wire 2.9 - 2.11]."""
+"""The rules of services.
+
+See docs/design/wire.md#apply.
+"""
 
 import re
 from typing import Any

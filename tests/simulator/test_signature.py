@@ -1,4 +1,7 @@
-"""Every rule of bce-auth-v1 [wire 1.3], on the official vectors and over HTTP."""
+"""Every rule of bce-auth-v1, on the official vectors and over HTTP.
+
+See docs/design/wire.md#signature.
+"""
 
 from collections.abc import Mapping
 from itertools import permutations
@@ -141,7 +144,10 @@ def test_the_query_is_signed_sorted_and_encoded() -> None:
 
 
 def test_a_doubled_slash_is_signed_as_one() -> None:
-    """Old SDKs send two slashes after a base URL with a trailing one, and sign one [wire trap 23]."""
+    """Old SDKs send two slashes after a base URL with a trailing one, and sign one.
+
+    See docs/design/wire.md#sdk-quirks.
+    """
     assert verify(HEADERS, sign(HEADERS, ["host"]), "/" + TARGET) == AK
 
 

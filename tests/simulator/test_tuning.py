@@ -1,4 +1,7 @@
-"""The rules of createTask, createJob, jobDetail and stopJob [wire 2.1 - 2.4]."""
+"""The rules of createTask, createJob, jobDetail and stopJob.
+
+See docs/design/wire.md#v1-calls.
+"""
 
 import json
 from base64 import b64decode

@@ -1,4 +1,7 @@
-"""The V2 actions [wire 3] over the memory that V1 fills."""
+"""The V2 actions over the memory that V1 fills.
+
+See docs/design/wire.md#v2-calls.
+"""
 
 from typing import Any
 
@@ -83,7 +86,10 @@ def test_lists_are_paged(console: Console, story: Story, reverse: bool) -> None:
 
 
 def test_a_misspelt_marker_never_advances(console: Console, story: Story) -> None:
-    """Some SDKs send `maker`, which is an unknown key [wire trap 26]."""
+    """Some SDKs send `maker`, which is an unknown key.
+
+    See docs/design/wire.md#paging.
+    """
     for number in range(3):
         story.task(f"task_{number}")
     first = console.ok("DescribeFineTuningJobs", maxKeys=2)

@@ -58,7 +58,10 @@ def test_health_is_what_kstatus_says(obj: dict[str, Any], health: str) -> None:
     ids=["ready", "at work", "stalled"],
 )
 def test_good_statuses_pass(obj: dict[str, Any]) -> None:
-    """What design 8 shows breaks no rule, final or not."""
+    """What  shows breaks no rule, final or not.
+
+    See docs/design/conditions.md#situations.
+    """
     assert check(obj, final=True) == check(obj, final=False) == []
 
 

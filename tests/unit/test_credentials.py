@@ -492,7 +492,10 @@ def test_a_deletion_after_a_restart_has_no_keys(office: Office) -> None:
 
 
 def test_another_key_is_the_same_account_only_when_proven(office: Office) -> None:
-    """What was recorded under one key and read with another belongs to both; nothing else shows that (design 5.10)."""
+    """What was recorded under one key and read with another belongs to both; nothing else shows that.
+
+    See docs/design/create-protocol.md#other-accounts.
+    """
     office.watch(KEYS)
     old = office.account()
     office.watch(OTHER_KEYS)

@@ -32,7 +32,10 @@ OTHERS = [
 
 @given(name=DNS_NAMES, attempt=NUMBERS, sequence=NUMBERS)
 def test_a_derived_name_is_one_that_the_cloud_takes(name: str, attempt: int, sequence: int) -> None:
-    """Whatever a Kubernetes object is called, its task has 2 to 20 characters of a-z, 0-9 and _ [wire 2.1]."""
+    """Whatever a Kubernetes object is called, its task has 2 to 20 characters of a-z, 0-9 and _.
+
+    See docs/design/wire.md#createtask.
+    """
     assert re.fullmatch(r"[a-z0-9_]{2,20}", task_name(a_mark(name=name, attempt=attempt), name, None, sequence))
 
 

@@ -1,4 +1,4 @@
-"""What a pass decides: the whole input space for what must never happen, and design 8 row by row."""
+"""The policy: the whole input space for what must never happen, and docs/design/conditions.md#situations by row."""
 
 import itertools
 from collections.abc import Callable
@@ -475,7 +475,7 @@ CASES = [
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_a_situation_is_shown_as_designed(case: Case) -> None:
-    """Each row of design 8 gives this action and these conditions."""
+    """Each row of docs/design/conditions.md#situations gives this action and these conditions."""
     decision = decide(case.facts)
     existing = conditions(case.before, [], 1, LONG_AGO, case.extra) if case.before else []
     made = {one.type: one for one in conditions(decision.summary, existing, 2, NOW, case.extra)}

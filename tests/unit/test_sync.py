@@ -1,4 +1,7 @@
-"""When the first listing counts as read (design 5.11)."""
+"""When the first listing counts as read.
+
+See docs/design/architecture.md#ownership.
+"""
 
 import itertools
 from collections.abc import Iterator

@@ -1,12 +1,14 @@
 """Helpers for CEL validation rules, which stand beside the fields that they guard.
 
 A rule refuses as little as possible: a refused update blocks a whole GitOps dry-run, and tools with a "force" option
-delete and re-create what was refused (design 2). So nothing here judges an object whose spec did not change, which also
+delete and re-create what was refused. So nothing here judges an object whose spec did not change, which also
 keeps finalizers removable: rules on the root compare with `oldSelf`, all others sit at or below `spec`, where the API
 server lets an unchanged value pass.
 
 A refusal is read by a person. Where OpenAPI's own keyword would answer with a regular expression, or count characters
 and call them bytes, a rule in words stands instead of it, and the keyword only in the model.
+
+See docs/design/api.md#principles.
 """
 
 from typing import Any, Literal

@@ -3,7 +3,9 @@
 A field that is `X | None` may be absent and has no default. Every other optional field of a spec carries the operator's
 default as its Python default, and nowhere else: reading `spec.attempt` always gives the value to act by, whether the
 user wrote it is in `model_fields_set`, and the generated schema mentions the default in words only, because a default
-written into objects would show up as a difference in GitOps tools (design 2).
+written into objects would show up as a difference in GitOps tools.
+
+See docs/design/api.md#principles.
 """
 
 from collections.abc import Mapping
@@ -117,7 +119,10 @@ class Condition(Part):
 
 
 class Pending(Part):
-    """A create that costs money or cannot be repeated blindly, announced before it is sent (design 5)."""
+    """A create that costs money or cannot be repeated blindly, announced before it is sent.
+
+    See docs/design/create-protocol.md#sending.
+    """
 
     operation: str = Field(description="The call that is about to be sent, for example createJob.")
     nonce: str = Field("", description="Distinguishes this intent from every other one.")
@@ -183,7 +188,10 @@ class CommonSpec(Part):
     )
 
     def deletion_policy_for(self, *, adopted: bool) -> DeletionPolicy:
-        """Resolve the policy: as written, else by kind; what others made is not destroyed unasked (design 2.1)."""
+        """Resolve the policy: as written, else by kind; what others made is not destroyed unasked.
+
+        See docs/design/api.md#deletionpolicy.
+        """
         return self.deletion_policy or ("Orphan" if adopted else self.created_policy)
 
     @property

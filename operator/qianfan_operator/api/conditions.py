@@ -1,6 +1,7 @@
 """Conditions, in the terms of kubectl, kstatus, Flux, Helm and Argo CD.
 
-`ConditionSummary` is one row of design 8; `conditions` turns it into the list that is written. Nobody else makes conditions.
+`ConditionSummary` is what one situation says; `conditions` turns it into the list that is written. Nobody else makes
+conditions.
 """
 
 from collections.abc import Sequence

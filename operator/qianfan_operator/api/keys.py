@@ -30,5 +30,8 @@ class ExternalId(NamedTuple):
 
 
 def same(one: Sequence[object], other: Sequence[object]) -> bool:
-    """Say whether the integer and the string id of two things name one: by either that both know [wire 3.4]."""
+    """Say whether the integer and the string id of two things name one: by either that both know.
+
+    See docs/design/wire.md#v1-and-v2-words.
+    """
     return any(a == b and a is not None for a, b in zip(one, other, strict=True))

@@ -1,8 +1,10 @@
 """References in specs: to other objects by name, to cloud resources by id.
 
 The old console shows ids as integers, the new one as prefixed strings; a spec takes both. V1 and V2 swap the words task
-and job [wire 3.4], so a string is also checked for its prefix: here, as everywhere in the API, *task* is the named
+and job, so a string is also checked for its prefix: here, as everywhere in the API, *task* is the named
 folder (`job-...`) and *job* the run in it (`task-...`).
+
+See docs/design/wire.md#v1-and-v2-words.
 """
 
 from typing import Annotated, Any
@@ -49,7 +51,10 @@ ModelVersionId = Annotated[int | str, AfterValidator(_bounded), _id("amv-")]
 ServiceId = Annotated[int | str, AfterValidator(_bounded), _id("svco-")]
 
 ShortName = Annotated[str, Field(min_length=2, max_length=20), characters(20, least=2)]
-"""What a task or a service may be called [wire 2.1, 2.9]."""
+"""What a task or a service may be called.
+
+See docs/design/wire.md#createtask.
+"""
 
 
 class JobRef(Part):

@@ -16,7 +16,9 @@ def resource_schema(kind: type[Resource]) -> dict[str, Any]:
     A spec has no defaults, only words about them: a default that the API server writes would show up as a difference in
     GitOps tools and claim things about adopted resources. A status has nothing but the default -1 of its
     observedGeneration, so that a fresh object looks finished to no tool: on the object for as long as nothing was
-    written, on the field for whatever a writer leaves out (design 2 and 2.5).
+    written, on the field for whatever a writer leaves out.
+
+    See docs/design/api.md#principles.
     """
     raw = kind.model_json_schema()
     spec = structural(raw["properties"]["spec"], raw["$defs"], say_defaults=True)

@@ -75,8 +75,10 @@ def create_job_body(spec: JobSpec, task_id: int, incremental: tuple[int, int] | 
     """Write the request of createJob for a run in the task `task_id`.
 
     `incremental` holds the integer ids (task, run) of the base run when `spec.incrementalFrom` is set; the base model
-    and the way of training are then the base run's and are left out [wire 2.2]. Raises ValueError if the spec lacks
+    and the way of training are then the base run's and are left out. Raises ValueError if the spec lacks
     what training needs (see `missing_fields`), or if `incremental` and `spec.incrementalFrom` do not go together.
+
+    See docs/design/wire.md#createjob.
     """
     if missing := missing_fields(spec):
         raise ValueError(f"spec.{missing[0]} must be set")
@@ -115,7 +117,8 @@ def _train_config(config: TrainConfig) -> dict[str, Any]:
         if (text := getattr(config, name)) is not None:
             known[TrainConfig.model_fields[name].alias or name] = float(text)
     if config.lora_all_linear is not None:
-        known["loraAllLinear"] = str(config.lora_all_linear)  # the strings "True" and "False" [wire trap 16]
+        # docs/design/wire.md#trainconfig
+        known["loraAllLinear"] = str(config.lora_all_linear)  # the strings "True" and "False"
     merged: dict[str, Any] = _canonical({**extra, **known})
     return merged
 

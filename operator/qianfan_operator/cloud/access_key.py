@@ -21,9 +21,11 @@ def may_be_access_key(text: str) -> bool:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class AccessKey:
-    """The IAM access key pair of one account; the app keys of the inference API do not work here [wire 1.1].
+    """The IAM access key pair of one account; the app keys of the inference API do not work here.
 
     Neither half leaves through `repr`, `str`, `format` or pickle, so that no log line, event or traceback holds one.
+
+    See docs/design/wire.md#base-url-and-headers.
     """
 
     access_key: str

@@ -12,7 +12,8 @@ class Account:
 
     keys: AccessKey = field(repr=False)
     client: Client = field(repr=False)
-    list_probe_passed: bool = False  # a run made by V1 was seen in a V2 list (design 5.6)
+    # docs/design/create-protocol.md#unknown-outcome
+    list_probe_passed: bool = False  # a run made by V1 was seen in a V2 list
 
     @property
     def name(self) -> str:

@@ -8,7 +8,9 @@ class Client(V1Calls, V2Calls):
     """One account of the cloud. Safe for many threads.
 
     Reads and free calls are made at once; paid creates come as `prepare_*`, so that an intent can be recorded between
-    the signature and the sending (design 5).
+    the signature and the sending.
+
+    See docs/design/create-protocol.md#sending.
     """
 
     @property

@@ -1,8 +1,10 @@
 """The cloud's time: read from `Date` headers, carried on by the boot-time clock.
 
-A signature's timestamp is a promise about when the cloud stops accepting the request (design 5). The wall clock of the
+A signature's timestamp is a promise about when the cloud stops accepting the request. The wall clock of the
 node cannot keep that promise: it may be wrong, and it may be set while a request is on its way. So it is used only
 until the cloud has told its own time once.
+
+See docs/design/create-protocol.md#sending.
 """
 
 import sys

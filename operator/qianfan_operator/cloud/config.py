@@ -29,7 +29,10 @@ class CloudSettings:
     unverified_correction_seconds: float = MAX_CORRECTION_SECONDS
     """How far from the wall clock the cloud's `Date` is believed where nothing proves that the cloud sent it."""
     user_agent: str = "qianfan-operator"
-    """Sent as `User-Agent` and as `request-source`, the header by which the vendor's SDK names itself [wire 1.1]."""
+    """Sent as `User-Agent` and as `request-source`, the header by which the vendor's SDK names itself.
+
+    See docs/design/wire.md#base-url-and-headers.
+    """
     use_v2: bool = True
     """False: a V2 call is answered here, as if the cloud did not offer V2."""
 
@@ -38,7 +41,7 @@ class CloudSettings:
         if url.scheme not in {"http", "https"} or not url.hostname or "@" in url.netloc:
             raise ValueError("the base URL must be `http://host[:port]` or `https://host[:port]`, without credentials")
         if url.path.strip("/") or url.query or url.fragment:
-            raise ValueError("the base URL may not have a path, a query or a fragment [wire 1.2]")
+            raise ValueError("the base URL may not have a path, a query or a fragment")
 
     @property
     def insecure(self) -> tuple[str, ...]:
@@ -58,7 +61,10 @@ class CloudSettings:
 
     @property
     def host(self) -> str:
-        """The `Host` header, port included, exactly as it is signed and sent [wire trap 17]."""
+        """The `Host` header, port included, exactly as it is signed and sent.
+
+        See docs/design/wire.md#signature.
+        """
         return urlsplit(self.base_url).netloc
 
 

@@ -6,7 +6,10 @@ from qianfan_operator.cloud.account import Account
 
 
 def cloud_now(account: Account) -> str | None:
-    """Return the cloud's time as RFC 3339, for deadlines; None as long as it has not told it (design 4)."""
+    """Return the cloud's time as RFC 3339, for deadlines; None as long as it has not told it.
+
+    See docs/design/architecture.md#one-reconcile.
+    """
     seconds = account.client.cloud_time()
     if seconds is None:
         return None

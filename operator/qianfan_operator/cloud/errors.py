@@ -38,7 +38,10 @@ class Fate(enum.Enum):
     GONE = "Gone"
     """What was asked about is not there."""
     UNKNOWN = "Unknown"
-    """A create that may have happened: look before anything is repeated (design 5)."""
+    """A create that may have happened: look before anything is repeated.
+
+    See docs/design/create-protocol.md#sending.
+    """
 
 
 class ErrorClass(enum.Enum):
@@ -69,7 +72,10 @@ class Rule:
 
 
 CREATES: Final = frozenset({"createTask", "createJob", "publishTrainModel", "apply"})
-"""Each accepted call of these makes a new object; none has an idempotency key [wire 5.1]."""
+"""Each accepted call of these makes a new object; none has an idempotency key.
+
+See docs/design/wire.md#idempotency-and-names.
+"""
 
 NAME_EXISTS: Final = frozenset(
     {("createTask", "510201"), ("publishTrainModel", "70101"), ("publishTrainModel", "70118")}
@@ -109,8 +115,8 @@ _ON_THE_WAY: Final = ("OK", "Aborted", "BadReply", "ConnectionLost", "Incomplete
 OWN_CODES: Final = frozenset({*_NEVER_SENT, *_ON_THE_WAY, "SwitchedOff"})
 """Our words for what happened on the way. The cloud cannot say them: some of them prove that nothing was sent."""
 
-# (operations, codes, rule); an exact operation wins over "*". Codes are those of [wire 1.5] or our own words for
-# what happened on the way. What is not listed is _TRANSIENT.
+# (operations, codes, rule); an exact operation wins over "*". Codes: the cloud's (docs/design/wire.md#error-codes) or
+# our own words for what happened on the way. What is not listed is _TRANSIENT.
 _ROWS: Final[tuple[tuple[Iterable[str], tuple[str, ...], Rule], ...]] = (
     # Never left, or never got a connection (a certificate is checked before the request is written), or came too late
     # for its own signature.
@@ -120,7 +126,8 @@ _ROWS: Final[tuple[tuple[Iterable[str], tuple[str, ...], Rule], ...]] = (
     # inference, requests and tokens per minute, of which it is not documented what they say about a create.
     (_ANY, ("4", "17", "18", "19", "HTTP 429"), _LIMITED),
     (_ANY, ("336501", "336502"), _TOO_OFTEN),
-    # Who asks. 500002 was seen in the middle of a healthy run [wire trap 21]: only of a create that is free is it
+    # Who asks. 500002 was seen in the middle of a healthy run: only of a create that is free is it
+    # See docs/design/wire.md#errors-while-polling.
     # believed, which is where a key without rights meets it first.
     (_ANY, ("14", "110", "111", "InvalidAccessKeyId", "InvalidHTTPAuthHeader", "SignatureDoesNotMatch"), _BAD_KEYS),
     (_ANY, ("6", "AccessDenied", "OptInRequired"), _DENIED),
@@ -178,7 +185,10 @@ _REMEDIES: Final[dict[str | Reason, str]] = {
     "510403": "top up the account, or have its quota raised",
     "510404": "the base must be a finished run of peftType ALL, of a trainType that can be gone on from",
 }
-"""What a person can do about an answer whose own words do not tell, by its code or its reason [wire 1.5]."""
+"""What a person can do about an answer whose own words do not tell, by its code or its reason.
+
+See docs/design/wire.md#error-codes.
+"""
 
 _UNSUPPORTED: Final = frozenset(
     {"SwitchedOff", "AccessDenied", "OptInRequired", "InvalidURI", "InvalidVersion", "HTTP 404", "HTTP 405", "3", "6"}
@@ -198,7 +208,10 @@ _CLASSES: Final = {
 
 
 def is_v2(operation: str) -> bool:
-    """Tell the generations apart: a V2 Action begins with a capital, a V1 word does not [wire 2, 3]."""
+    """Tell the generations apart: a V2 Action begins with a capital, a V1 word does not.
+
+    See docs/design/wire.md#v1-and-v2-words.
+    """
     return operation[:1].isupper()
 
 

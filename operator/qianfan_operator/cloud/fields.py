@@ -1,12 +1,14 @@
 """Fields of replies, parsed without trusting their documented types.
 
 Integers come as strings and as floats, dates in three shapes and as zeros, lists as null, and one key holds different
-things in different years [wire 6]. A reader here returns None or an empty value for what it cannot read; `required`
+things in different years. A reader here returns None or an empty value for what it cannot read; `required`
 and `listed` raise MalformedError for what a reply must not lack.
 
 Nothing leaves this module as the cloud wrote it. Texts are cleaned and bounded, so that a status takes them and reads
 back the same. An id is taken whole or not at all: a cut one could be another valid id, so one that cannot be an id
 raises MalformedError.
+
+See docs/design/wire.md#key-spellings.
 """
 
 import re
@@ -19,7 +21,10 @@ from qianfan_operator.text import clean
 Object = Mapping[str, object]
 
 V1_ZONE: Final = "+08:00"
-"""V1 times carry no zone; that they are Beijing's is inferred [wire 2.1]."""
+"""V1 times carry no zone; that they are Beijing's is inferred.
+
+See docs/design/wire.md#createtask.
+"""
 
 _64_BITS: Final = 2**63  # a definition's int64 holds no more; a status with a larger number is refused
 
@@ -133,9 +138,11 @@ def integer_id(reply: Object, *keys: str) -> int | None:
 
 
 def prefixed(reply: Object, prefix: str, *keys: str) -> str | None:
-    """Return the first of `keys` whose string begins with `prefix`: what an id is, its prefix tells [wire 3.3].
+    """Return the first of `keys` whose string begins with `prefix`: what an id is, its prefix tells.
 
     Raises MalformedError if what follows the prefix is too long for an id or has other characters.
+
+    See docs/design/wire.md#service-actions.
     """
     for key in keys:
         value = reply.get(key)
@@ -176,7 +183,10 @@ def percent(reply: Object, *keys: str) -> int | None:
 
 
 def moment(reply: Object, *keys: str) -> str | None:
-    """Return the first of `keys` that holds a time, as RFC 3339 in UTC; zero dates are no times [wire trap 10]."""
+    """Return the first of `keys` that holds a time, as RFC 3339 in UTC; zero dates are no times.
+
+    See docs/design/wire.md#dates.
+    """
     return next((time for key in keys if (time := as_utc(reply.get(key))) is not None), None)
 
 

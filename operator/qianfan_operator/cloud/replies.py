@@ -19,7 +19,8 @@ _TARGET_LIMIT: Final = 120  # characters of the target of a redirect
 DEPTH_LIMIT: Final = 32
 """Levels of nesting in a reply; the deepest known one has seven. Interpreters differ in what they can read."""
 
-# IAM names the cause in its message and not always in a code header; these two texts are known literally [wire 1.4].
+# IAM names the cause in its message and not always in a code header; these two texts are known literally.
+# See docs/design/wire.md#replies-and-errors.
 _IAM_CAUSES: Final = (
     ("Could not find credential", "InvalidAccessKeyId"),
     ("SignatureDoesNotMatch", "SignatureDoesNotMatch"),

@@ -1,7 +1,9 @@
 """The transport: sign, send once, read the reply; the only module that imports `requests`.
 
 Nothing here repeats a request. What a lost reply means depends on the operation, and only the engine knows what to
-look at before it asks again (design 5).
+look at before it asks again.
+
+See docs/design/create-protocol.md#sending.
 """
 
 import json
@@ -90,7 +92,10 @@ class _Signed:
 
 
 class Prepared(Generic[T]):
-    """A paid create that is signed and not yet sent; between the two, the caller records its intent (design 5)."""
+    """A paid create that is signed and not yet sent; between the two, the caller records its intent.
+
+    See docs/design/create-protocol.md#sending.
+    """
 
     def __init__(self, transport: "Transport", request: _Signed, parse: Callable[[object], T], expiry: float) -> None:
         self._transport = transport
@@ -313,7 +318,10 @@ def _sentence(code: str, blocker: BaseException, settings: CloudSettings) -> str
 
 
 def _trouble(blocker: BaseException) -> str:
-    """Name what went wrong on the way. Only the names that prove that nothing was sent are `refused` (design 5)."""
+    """Name what went wrong on the way. Only the names that prove that nothing was sent are `refused`.
+
+    See docs/design/create-protocol.md#sending.
+    """
     if untrusted(blocker):
         return "CertificateUntrusted"
     inner = blocker.args[0] if blocker.args else None

@@ -38,19 +38,31 @@ class V1Calls(Calls):
     """What is left of them to be tried in this account."""
 
     def create_task(self, name: str, description: str) -> Task:
-        """Make a named folder for runs; free. `error.exists` if the name is taken [wire 2.1]."""
+        """Make a named folder for runs; free. `error.exists` if the name is taken.
+
+        See docs/design/wire.md#createtask.
+        """
         return self._call(operations.CREATE_TASK, {"name": name, "description": description}, Task.parse)
 
     def prepare_create_job(self, body: Mapping[str, Any]) -> Prepared[RunIds]:
-        """Sign the start of a run; sending it costs money [wire 2.2]."""
+        """Sign the start of a run; sending it costs money.
+
+        See docs/design/wire.md#createjob.
+        """
         return self._transport.prepare(operations.CREATE_JOB, body, RunIds.parse)
 
     def job_detail(self, task_id: int, job_id: int) -> Run:
-        """Read one run [wire 2.3]."""
+        """Read one run.
+
+        See docs/design/wire.md#jobdetail.
+        """
         return self._call(operations.JOB_DETAIL, {"taskId": task_id, "jobId": job_id}, Run.parse)
 
     def stop_job(self, task_id: int, job_id: int) -> bool:
-        """Ask for a run to be stopped; False: this call did not stop it, read its state [wire 5.2]."""
+        """Ask for a run to be stopped; False: this call did not stop it, read its state.
+
+        See docs/design/wire.md#stopping.
+        """
         try:
             return self._call(operations.STOP_JOB, {"taskId": task_id, "jobId": job_id}, is_true)
         except CloudError as error:
@@ -59,15 +71,24 @@ class V1Calls(Calls):
             raise
 
     def prepare_publish(self, body: Mapping[str, Any]) -> Prepared[Published]:
-        """Sign the publishing of a finished run [wire 2.7]."""
+        """Sign the publishing of a finished run.
+
+        See docs/design/wire.md#publishtrainmodel.
+        """
         return self._transport.prepare(operations.PUBLISH_TRAIN_MODEL, body, Published.parse)
 
     def model_detail(self, model_id: int | str) -> Model:
-        """Read a model and all its versions, by number or "am-..." [wire 2.5]."""
+        """Read a model and all its versions, by number or "am-...".
+
+        See docs/design/wire.md#modeldetail.
+        """
         return self._call(operations.MODEL_DETAIL, {"modelId": model_id}, Model.parse)
 
     def model_version_detail(self, version_id: int | str) -> ModelVersion:
-        """Read one version, by number or "amv-..." [wire 2.6]."""
+        """Read one version, by number or "amv-...".
+
+        See docs/design/wire.md#modelversiondetail.
+        """
         return self._call(operations.MODEL_VERSION_DETAIL, {"modelVersionId": version_id}, ModelVersion.parse)
 
     def check_keys(self) -> None:
@@ -108,28 +129,46 @@ class V1Calls(Calls):
             self._page_sizes = tuple(less)
 
     def delete_models(self, model_ids: Sequence[int | str]) -> bool:
-        """Delete models with all their versions; ids of one kind only [wire 2.8]."""
+        """Delete models with all their versions; ids of one kind only.
+
+        See docs/design/wire.md#model-lists-and-deletes.
+        """
         return self._call(operations.DELETE_MODELS, {"modelIDs": _one_kind(model_ids)}, _is_not_false)
 
     def delete_model_versions(self, version_ids: Sequence[int | str]) -> bool:
-        """Delete single versions; ids of one kind only [wire 2.8]."""
+        """Delete single versions; ids of one kind only.
+
+        See docs/design/wire.md#model-lists-and-deletes.
+        """
         return self._call(operations.DELETE_MODEL_VERSIONS, {"modelVersionIds": _one_kind(version_ids)}, _is_not_false)
 
     def prepare_apply(self, body: Mapping[str, Any]) -> Prepared[Applied]:
-        """Sign the application for a service; takes integer ids only [wire 2.9]."""
+        """Sign the application for a service; takes integer ids only.
+
+        See docs/design/wire.md#apply.
+        """
         return self._transport.prepare(operations.APPLY, body, Applied.parse)
 
     def service_detail(self, service_id: int) -> Service:
-        """Read one service [wire 2.10]."""
+        """Read one service.
+
+        See docs/design/wire.md#servicedetail.
+        """
         return self._call(operations.SERVICE_DETAIL, {"serviceId": service_id}, Service.parse)
 
     def services(self) -> tuple[ServiceItem, ...]:
-        """Read all of the account's own services; the list has no pages [wire 2.11]."""
+        """Read all of the account's own services; the list has no pages.
+
+        See docs/design/wire.md#servicelist.
+        """
         return self._call(operations.SERVICE_LIST, {}, _services)
 
 
 def _is_not_false(result: object) -> bool:
-    """Read the reply of a delete, whose shape is not documented [wire 2.8]: only a plain false is a no."""
+    """Read the reply of a delete, whose shape is not documented: only a plain false is a no.
+
+    See docs/design/wire.md#model-lists-and-deletes.
+    """
     return result is not False
 
 

@@ -17,39 +17,63 @@ from qianfan_operator.cloud.views import Run, RunItem, Service, TaskItem
 T = TypeVar("T")
 
 MAX_KEYS: Final = 100
-"""Elements per page; the cloud cuts a higher number down to this [wire 3]."""
+"""Elements per page; the cloud cuts a higher number down to this.
+
+See docs/design/wire.md#v2-calls.
+"""
 
 
 class V2Calls(Calls):
     """The V2 half of the client. Ids are strings with a prefix."""
 
     def fine_tuning_jobs(self) -> tuple[TaskItem, ...]:
-        """Read all tasks of the account, to the last page [wire 3.1]."""
+        """Read all tasks of the account, to the last page.
+
+        See docs/design/wire.md#fine-tuning-actions.
+        """
         return self._scan(operations.DESCRIBE_FINE_TUNING_JOBS, {}, "jobList", TaskItem.parse)
 
     def fine_tuning_tasks(self, task_uuid: str) -> tuple[RunItem, ...]:
-        """Read all runs of one task ("job-..."), to the last page [wire 3.1]."""
+        """Read all runs of one task ("job-..."), to the last page.
+
+        See docs/design/wire.md#fine-tuning-actions.
+        """
         return self._scan(operations.DESCRIBE_FINE_TUNING_TASKS, {"jobId": task_uuid}, "taskList", RunItem.parse)
 
     def fine_tuning_task(self, job_uuid: str) -> Run:
-        """Read one run ("task-...") [wire 3.1.2]."""
+        """Read one run ("task-...").
+
+        See docs/design/wire.md#describefinetuningtask.
+        """
         return self._call(operations.DESCRIBE_FINE_TUNING_TASK, {"taskId": job_uuid}, Run.parse_v2)
 
     def stop_fine_tuning_task(self, job_uuid: str) -> bool:
-        """Ask for a run ("task-...") to be stopped; False: this call did not stop it, read its state [wire 5.2]."""
+        """Ask for a run ("task-...") to be stopped; False: this call did not stop it, read its state.
+
+        See docs/design/wire.md#stopping.
+        """
         return self._call(operations.STOP_FINE_TUNING_TASK, {"taskId": job_uuid}, is_true)
 
     def describe_service(self, service_uuid: str) -> Service:
-        """Read a service ("svco-...") [wire 3.3]."""
+        """Read a service ("svco-...").
+
+        See docs/design/wire.md#service-actions.
+        """
         return self._call(operations.DESCRIBE_SERVICE, {"serviceId": service_uuid}, Service.parse)
 
     def modify_service(self, service_uuid: str, model_id_str: str, version_id_str: str) -> bool:
-        """Put another model version behind a running service; its address stays [wire 3.3]."""
+        """Put another model version behind a running service; its address stays.
+
+        See docs/design/wire.md#service-actions.
+        """
         body = {"serviceId": service_uuid, "modelSetId": model_id_str, "modelId": version_id_str}
         return self._call(operations.MODIFY_SERVICE, body, is_true)
 
     def deactivate_service(self, service_uuid: str) -> bool:
-        """Ask for a service to be taken offline; its state tells when it is [wire 3.3]."""
+        """Ask for a service to be taken offline; its state tells when it is.
+
+        See docs/design/wire.md#service-actions.
+        """
         return self._call(operations.DEACTIVATE_SERVICE, {"serviceId": service_uuid}, _operation)
 
     def _scan(

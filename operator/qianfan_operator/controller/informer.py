@@ -1,7 +1,9 @@
 """The informer: kopf, used for its watches only; the only module that imports `kopf`.
 
 One event handler per kind puts what it sees into the intake. There are no change handlers, daemons or timers, so that
-nothing of kopf's is ever written on a user's object (design 4).
+nothing of kopf's is ever written on a user's object.
+
+See docs/design/architecture.md#one-reconcile.
 """
 
 import asyncio

@@ -196,7 +196,8 @@ class ReconcileContext:
     serving: Callable[[Key], tuple[Key, ...]]  # those of them that need it to stay, from memory
     needing: Callable[[Iterable[Need], Callable[[Account], bool]], Iterator[Key]]
     """Who needs one of these ("model", id) or ("version", id); the function says whether keys of others see it."""
-    listed: bool  # all objects have been seen since the start: only then "nobody refers to it" is true (design 5.11)
+    # docs/design/architecture.md#ownership
+    listed: bool  # all objects have been seen since the start: only then "nobody refers to it" is true
     adopt: Adopt  # what this object may take over or use by its id, under the keys that it has now
     names: Callable[[str, str], tuple[str, ...]]  # of the objects that are known, by plural and namespace
     exists: Callable[[Key], bool]
@@ -207,7 +208,10 @@ class ReconcileContext:
     altered: bool = False  # somebody else has changed the status: what is recorded as ended is looked at once more
 
     def grace_left(self, *seen: Hashable) -> float:
-        """Seconds until a look-up may conclude "none" from what was first seen then (design 5.5); 0 when it may."""
+        """Seconds until a look-up may conclude "none" from what was first seen then; 0 when it may.
+
+        See docs/design/create-protocol.md#two-complete-scans.
+        """
         return max(0.0, self.first_seen_at(seen) + self.grace - self.boot)
 
 
@@ -228,7 +232,10 @@ class Kind(ABC, Generic[R]):
 
     @abstractmethod
     def holds(self, status: Any) -> frozenset[ExternalId]:
-        """The things in the cloud that a status records and no other object may act on (design 5.11)."""
+        """The things in the cloud that a status records and no other object may act on.
+
+        See docs/design/architecture.md#ownership.
+        """
 
     def complete(self, status: Any) -> bool:
         """Say whether a status tells what its object has in the cloud; else only marks may tell it."""
@@ -354,7 +361,10 @@ class Kind(ABC, Generic[R]):
         """Say whether the record alone shows that there is nothing to release; no intent is open."""
 
     def adopted(self, resource: R) -> bool:
-        """Say whether all that deleting would end was taken over, and so is left alone by default (design 2.1)."""
+        """Say whether all that deleting would end was taken over, and so is left alone by default.
+
+        See docs/design/api.md#deletionpolicy.
+        """
         return bool(resource.status.adopted)
 
     @abstractmethod

@@ -15,7 +15,8 @@ from qianfan_operator.api.common import Metadata, Part
 _MARK = re.compile(r"^\[qf1 (\w{8}) (\w{8}) ([0-9]{1,10}) (\w{8}) (\w{8})\]")
 _ATTEMPTS = 2**31  # an attempt is an int32
 _NOT_A_NAME = re.compile(r"[^a-z0-9_]+")
-_HEAD = 11  # of the object's name: 11 + "_" + 8 fit the cloud's 20 characters [wire 2.1]
+# docs/design/wire.md#createtask
+_HEAD = 11  # of the object's name: 11 + "_" + 8 fit the cloud's 20 characters
 
 
 def short_hash(*parts: object) -> str:
@@ -81,7 +82,9 @@ class Mark:
 def task_name(mark: Mark, object_name: str, wanted: str | None, sequence: int) -> str:
     """Name the task for a mark; `wanted` (spec.taskName) is used as it is for attempt 1, sequence 1 only.
 
-    2 to 20 characters of [a-z0-9_], or what the user wrote [wire 2.1].
+    2 to 20 characters of [a-z0-9_], or what the user wrote.
+
+    See docs/design/wire.md#createtask.
     """
     if wanted and mark.attempt == 1 and sequence == 1:
         return wanted

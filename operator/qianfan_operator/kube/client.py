@@ -1,7 +1,9 @@
 """The client of the Kubernetes API, as far as the operator needs it.
 
 Every write of an object carries the `resourceVersion` that its pass read: a merge-PATCH without it ignores even a wrong
-uid, so that ids meant for a deleted object would land on its successor of the same name (design 4).
+uid, so that ids meant for a deleted object would land on its successor of the same name.
+
+See docs/design/architecture.md#one-reconcile.
 """
 
 import base64

@@ -3,9 +3,11 @@
 Nobody's clock is compared with another's. The holder counts from before it asked for its renewal, whoever waits from
 after it first saw that renewal, both on the boot-time clock, which also runs while a process is frozen or a machine
 sleeps. The holder begins nothing after two thirds of the time after which the other takes over; the rest is for clocks
-that run unevenly. What is paid for relies on none of this: there the expiry of the signature is the fence (design 5).
+that run unevenly. What is paid for relies on none of this: there the expiry of the signature is the fence.
 
 A process leads once in its life: what it remembers is not believed after another one may have acted, and it ends.
+
+See docs/design/create-protocol.md#sending.
 """
 
 import copy

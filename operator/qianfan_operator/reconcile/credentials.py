@@ -324,7 +324,10 @@ class Credentials:
             self._take_back(*found)
 
     def same_account(self, recorded: str | None, account: Account) -> bool:
-        """Say whether what was recorded under one key is known to be seen by this one (design 5.10)."""
+        """Say whether what was recorded under one key is known to be seen by this one.
+
+        See docs/design/create-protocol.md#other-accounts.
+        """
         return recorded in {None, account.name} or frozenset((recorded or "", account.name)) in self._same
 
     def _source_of(self, resource: Resource, account: Account) -> tuple[Where, _Secret] | None:

@@ -94,7 +94,10 @@ class GuardedCreates:
     def pay(
         self, managed: ManagedObject, account: Account, ctx: ReconcileContext, step: Create, summary: ConditionSummary
     ) -> Wait | UpdateStatus:
-        """Send a create by steps 1 to 4 of design 5; raises CloudError if it was proven refused."""
+        """Announce a create and send it once; raises CloudError if it was proven refused.
+
+        See docs/design/create-protocol.md#sending.
+        """
         if why := repeating.forbidden(managed.resource, step):
             return Wait(_stalled(why))
         if not account.client.clock_known():
@@ -135,9 +138,11 @@ class GuardedCreates:
     def confirm(
         self, managed: ManagedObject, account: Account, ctx: ReconcileContext, *, now_if_there: bool = False
     ) -> Wait | UpdateStatus:
-        """Look for what an open intent may have made, when its grace is over (design 5.5, 5.6).
+        """Look for what an open intent may have made, when its grace is over.
 
         `now_if_there`: the cloud said that it exists, so what is found counts at once; what is not, counts later.
+
+        See docs/design/create-protocol.md#grace.
         """
         resource = managed.resource
         pending = resource.status.pending

@@ -338,7 +338,10 @@ class ManagedObject:
         return _saying(summary, f"{summary.message} {said}. {looking}.")
 
     def _with_way_out(self, summary: ConditionSummary) -> ConditionSummary:
-        """Tell with every block of a deletion how to let the object go all the same (design 6)."""
+        """Tell with every block of a deletion how to let the object go all the same.
+
+        See docs/design/api.md#deleting.
+        """
         if summary.reason is not Reason.DELETION_BLOCKED:
             return summary
         what = ["-n", self.key.namespace, "patch", self.resource.singular, self.key.name]

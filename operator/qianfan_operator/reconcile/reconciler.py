@@ -80,7 +80,8 @@ class Reconciler:
 
     def __init__(
         self, *, kinds: Mapping[str, Kind[Any]], kube: Kube, credentials: Credentials, store: Store, schedule: Schedule,
-        protocol: GuardedCreates, events: Events, clocks: Clocks, cluster: str, grace: float, listed: Callable[[], bool],
+        protocol: GuardedCreates, events: Events, clocks: Clocks, cluster: str, grace: float,
+        listed: Callable[[], bool],
         leading: Callable[[], bool], checks: KeyChecks, adopt: str = "", limits: budget.Limits = budget.LIMITS,
         lasting: float = LASTING,
     ) -> None:  # fmt: skip

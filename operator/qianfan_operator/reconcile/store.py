@@ -455,10 +455,12 @@ class Store:
                 _drop(self._holders, key, given)
 
     def add_list_probe(self, account: str, run: tuple[str, str], *, old: bool, read: bool) -> None:
-        """Remember a run that V1 made, by its string ids: the witness that V2 lists show such runs (design 5.6).
+        """Remember a run that V1 made, by its string ids: the witness that V2 lists show such runs.
 
         Rather an `old` one, for lists may lag behind a new one, and best one that its own keys have `read` in this
         process, for anybody who may write a status can say the rest. What was read is replaced by nothing unread.
+
+        See docs/design/create-protocol.md#unknown-outcome.
         """
         with self._lock:
             _, known_old, known_read = self._witnesses.get(account, (run, False, False))

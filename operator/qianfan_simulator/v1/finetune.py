@@ -1,4 +1,7 @@
-"""`/wenxinworkshop/finetune/`: createTask, createJob, jobDetail, stopJob [wire 2.1 - 2.4]."""
+"""`/wenxinworkshop/finetune/`: createTask, createJob, jobDetail, stopJob.
+
+See docs/design/wire.md#v1-calls.
+"""
 
 import base64
 from dataclasses import dataclass
@@ -147,7 +150,10 @@ def stop_run(account: Account, run: Run) -> None:
 
 
 def internal_name(run: Run) -> str:
-    """Return the trainType of replies, which is not the one sent [wire 2.2.1]."""
+    """Return the trainType of replies, which is not the one sent.
+
+    See docs/design/wire.md#train-types.
+    """
     return kind_of(run).internal_name(run.peft)
 
 
@@ -157,7 +163,10 @@ def kind_of(run: Run) -> TrainType:
 
 
 def vdl_link(run: Run) -> str:
-    """Return the VisualDL page [wire 5.6]."""
+    """Return the VisualDL page.
+
+    See docs/design/wire.md#links.
+    """
     token = base64.b64encode(f'{{"runId":"run-{run.token}"}}'.encode()).decode()
     return f"https://console.bce.baidu.com/qianfan/visualdl/index?displayToken={token}"
 

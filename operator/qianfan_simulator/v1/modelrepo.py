@@ -1,4 +1,7 @@
-"""`/wenxinworkshop/modelrepo/`: models and their versions [wire 2.5 - 2.8]."""
+"""`/wenxinworkshop/modelrepo/`: models and their versions.
+
+See docs/design/wire.md#modeldetail.
+"""
 
 import re
 from typing import Any

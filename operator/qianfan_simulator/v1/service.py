@@ -1,4 +1,7 @@
-"""`/wenxinworkshop/service/`: apply, detail, list [wire 2.9 - 2.11]. V1 cannot stop, change or delete a service."""
+"""`/wenxinworkshop/service/`: apply, detail, list. V1 cannot stop, change or delete a service.
+
+See docs/design/wire.md#apply.
+"""
 
 import re
 from typing import Any

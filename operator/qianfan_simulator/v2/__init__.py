@@ -1,1 +1,4 @@
-"""The V2 actions [wire 3], one module per route, over the same memory as V1. Each returns `result`."""
+"""The V2 actions, one module per route, over the same memory as V1. Each returns `result`.
+
+See docs/design/wire.md#v2-calls.
+"""

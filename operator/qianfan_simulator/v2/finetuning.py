@@ -1,4 +1,7 @@
-"""`/v2/finetuning`: jobs (V1: tasks) and tasks (V1: runs) [wire 3.1]. Descriptions of runs are not told here."""
+"""`/v2/finetuning`: jobs (V1: tasks) and tasks (V1: runs). Descriptions of runs are not told here.
+
+See docs/design/wire.md#fine-tuning-actions.
+"""
 
 from typing import Any
 
@@ -130,7 +133,10 @@ def describe_task(account: Account, body: Body) -> dict[str, Any]:
 
 
 def stop_task(account: Account, body: Body) -> bool:
-    """Ask a training to stop; false when there is nothing to stop [wire 5.2]."""
+    """Ask a training to stop; false when there is nothing to stop.
+
+    See docs/design/wire.md#stopping.
+    """
     run = account.runs.find(body.text("taskId", 1))
     if run is None:
         return False

@@ -1,4 +1,7 @@
-"""`/v2/model`: DescribeModelSet (V1: model) and DescribeModel (V1: model version) [wire 3.2]."""
+"""`/v2/model`: DescribeModelSet (V1: model) and DescribeModel (V1: model version).
+
+See docs/design/wire.md#model-actions.
+"""
 
 from typing import Any
 

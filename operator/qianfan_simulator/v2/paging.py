@@ -1,4 +1,7 @@
-"""Marker paging, as every V2 list has it [wire 3]. Newest first unless `pageReverse` (the order is UNKNOWN)."""
+"""Marker paging, as every V2 list has it. Newest first unless `pageReverse` (the order is UNKNOWN).
+
+See docs/design/wire.md#v2-calls.
+"""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,7 @@
-"""`/v2/service`: DescribeService, DescribeServices, ModifyService, DeactivateService [wire 3.3]."""
+"""`/v2/service`: DescribeService, DescribeServices, ModifyService, DeactivateService.
+
+See docs/design/wire.md#service-actions.
+"""
 
 from typing import Any
 

@@ -1,7 +1,9 @@
-"""Every situation in which an object of ours can be (design 8), each with the story that leads there.
+"""Every situation in which an object of ours can be, each with the story that leads there.
 
 The stories play on the real engine and the simulator; where an object then stands is what tools and people read. The
 docstring of a story is the sentence that the golden files and docs/status.md say of it.
+
+See docs/design/conditions.md#situations.
 """
 
 from reconcile.situations import asked, good_ends, in_the_cloud, leaving, on_the_way

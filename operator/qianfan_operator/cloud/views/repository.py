@@ -20,7 +20,10 @@ from qianfan_operator.cloud.fields import (
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What publishTrainModel made; the version is not usable yet [wire 2.7]."""
+    """What publishTrainModel made; the version is not usable yet.
+
+    See docs/design/wire.md#publishtrainmodel.
+    """
 
     model_id: int | None
     model_id_str: str | None
@@ -30,7 +33,10 @@ class Published:
 
     @classmethod
     def parse(cls, result: object) -> "Published":
-        """Read publishTrainModel's result; only here the key is spelt `modelIDStr` [wire trap 5]."""
+        """Read publishTrainModel's result; only here the key is spelt `modelIDStr`.
+
+        See docs/design/wire.md#key-spellings.
+        """
         reply = required(result)
         published = cls(
             model_id=integer_id(reply, "modelId"),
@@ -55,12 +61,21 @@ class ModelVersion:
     version_id_str: str | None
     version: str
     state: str
-    """Creating, Ready or Fail; a comment of the vendor's also knows Failed [wire 2.6]. "" where it is not told."""
+    """Creating, Ready or Fail; a comment of the vendor's also knows Failed. "" where it is not told.
+
+    See docs/design/wire.md#modelversiondetail.
+    """
     description: str
     source_type: str
-    """Train or PlatformPreset; other words exist and are not documented [wire 2.6]."""
+    """Train or PlatformPreset; other words exist and are not documented.
+
+    See docs/design/wire.md#modelversiondetail.
+    """
     train_type: str
-    """The cloud's internal name of the algorithm, not the one that was asked for [wire trap 14]."""
+    """The cloud's internal name of the algorithm, not the one that was asked for.
+
+    See docs/design/wire.md#train-types.
+    """
     task_id: int | None
     task_uuid: str | None
     job_id: int | None
@@ -69,7 +84,10 @@ class ModelVersion:
 
     @classmethod
     def parse(cls, result: object) -> "ModelVersion":
-        """Read modelVersionDetail's result, or one version of modelDetail or of user/list [wire 2.6, 2.8]."""
+        """Read modelVersionDetail's result, or one version of modelDetail or of user/list.
+
+        See docs/design/wire.md#modelversiondetail.
+        """
         reply = required(result)
         source = mapping(mapping(reply.get("sourceExtra")).get("trainSourceExtra"))
         version = cls(
@@ -109,7 +127,10 @@ class Model:
 
     @classmethod
     def parse(cls, result: object) -> "Model":
-        """Read modelDetail's result; that the cloud lists the newest first is inferred, so it is sorted [wire 2.5]."""
+        """Read modelDetail's result; that the cloud lists the newest first is inferred, so it is sorted.
+
+        See docs/design/wire.md#modeldetail.
+        """
         reply = required(result)
         model = cls(
             model_id=integer_id(reply, "modelId"),
@@ -140,7 +161,10 @@ class ModelSummary:
 
     @classmethod
     def parse(cls, item: object) -> "ModelSummary":
-        """Read one element of user/list [wire 2.8]."""
+        """Read one element of user/list.
+
+        See docs/design/wire.md#model-lists-and-deletes.
+        """
         reply = required(item)
         latest = mapping(reply.get("latestVersionInfo"))
         model = cls(

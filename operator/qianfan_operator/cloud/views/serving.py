@@ -35,7 +35,10 @@ class Applied:
 
     @classmethod
     def parse(cls, result: object) -> "Applied":
-        """Read service/apply's result [wire 2.9]."""
+        """Read service/apply's result.
+
+        See docs/design/wire.md#apply.
+        """
         reply = required(result)
         number = integer_id(reply, "serviceId")
         if number is None or reply.get("result") is False:
@@ -45,13 +48,19 @@ class Applied:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One service, as it is now. Where V1 says Done, V2 says Serving [wire trap 4]."""
+    """One service, as it is now. Where V1 says Done, V2 says Serving.
+
+    See docs/design/wire.md#states.
+    """
 
     service_id: int | None
     service_uuid: str | None
     name: str
     uri: str
-    """As the cloud assigned it: 8 characters and `_` before the one that was asked for [wire 2.10]."""
+    """As the cloud assigned it: 8 characters and `_` before the one that was asked for.
+
+    See docs/design/wire.md#servicedetail.
+    """
     url: str
     status: str
     model_id: int | None
@@ -61,16 +70,25 @@ class Service:
     description: str
     replicas: int | None
     pool_type: int | None
-    """1 public, 2 private [wire 2.9]; no reply is documented to tell it."""
+    """1 public, 2 private; no reply is documented to tell it.
+
+    See docs/design/wire.md#apply.
+    """
     update_status: str
-    """V2 only: "None" while no update is under way; other words are not documented [wire 3.3]."""
+    """V2 only: "None" while no update is under way; other words are not documented.
+
+    See docs/design/wire.md#service-actions.
+    """
     charge_status: str
     online_time: str | None
     create_time: str | None
 
     @classmethod
     def parse(cls, result: object) -> "Service":
-        """Read service/detail's result of either generation, or V2 DescribeService's [wire 2.10, 3.3]."""
+        """Read service/detail's result of either generation, or V2 DescribeService's.
+
+        See docs/design/wire.md#servicedetail.
+        """
         reply = required(result)
         if "serviceStatus" not in reply and "runStatus" not in reply:
             raise MalformedError("The service has no status.")
@@ -109,7 +127,10 @@ class ServedVersion:
 
     @classmethod
     def parse(cls, item: object) -> "ServedVersion":
-        """Read one element of a listed service's `versionList` [wire 2.11]."""
+        """Read one element of a listed service's `versionList`.
+
+        See docs/design/wire.md#servicelist.
+        """
         reply = required(item)
         return cls(
             model_id=integer_id(reply, *_MODEL_NUMBERS),
@@ -135,7 +156,10 @@ class ServiceItem:
 
     @classmethod
     def parse(cls, item: object) -> "ServiceItem":
-        """Read one element of service/list's `custom` [wire 2.11]."""
+        """Read one element of service/list's `custom`.
+
+        See docs/design/wire.md#servicelist.
+        """
         reply = required(item)
         service = cls(
             service_id=integer_id(reply, "serviceId"),
@@ -152,9 +176,11 @@ class ServiceItem:
 
 
 def _last_segment(reply: Object) -> str:
-    """Return what follows the last slash of the URL, the endpoint's name [wire 3.3], also of a URL that is not shown.
+    """Return what follows the last slash of the URL, the endpoint's name, also of a URL that is not shown.
 
     It tells a service of ours from another one, so it is read of every URL.
+
+    See docs/design/wire.md#service-actions.
     """
     url = reply.get("url")
     return as_told(url.partition("?")[0].rstrip("/").rpartition("/")[2]) if isinstance(url, str) else ""

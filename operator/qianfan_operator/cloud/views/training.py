@@ -36,7 +36,10 @@ class Task:
 
     @classmethod
     def parse(cls, result: object) -> "Task":
-        """Read createTask's result [wire 2.1]."""
+        """Read createTask's result.
+
+        See docs/design/wire.md#createtask.
+        """
         reply = required(result)
         number = integer_id(reply, "id")
         if number is None:
@@ -53,7 +56,10 @@ class RunIds:
 
     @classmethod
     def parse(cls, result: object) -> "RunIds":
-        """Read createJob's result [wire 2.2]."""
+        """Read createJob's result.
+
+        See docs/design/wire.md#createjob.
+        """
         reply = required(result)
         number = integer_id(reply, "id")
         if number is None:
@@ -63,7 +69,10 @@ class RunIds:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One training run, as it is now. What V2 tells is in V1's words, as far as V1 has one [wire 3.4]."""
+    """One training run, as it is now. What V2 tells is in V1's words, as far as V1 has one.
+
+    See docs/design/wire.md#v1-and-v2-words.
+    """
 
     task_id: int | None
     job_id: int | None
@@ -75,10 +84,16 @@ class Run:
     peft_type: str
     """ALL, LoRA or P-tuning."""
     progress: int | None
-    """Percent; coarse, and the last value before the end may be far below 100 [wire 5.5]."""
+    """Percent; coarse, and the last value before the end may be far below 100.
+
+    See docs/design/wire.md#progress.
+    """
     start_time: str | None
     finish_time: str | None
-    """Absent on a stopped V1 run, too [wire 2.3]."""
+    """Absent on a stopped V1 run, too.
+
+    See docs/design/wire.md#jobdetail.
+    """
     run_time_seconds: int | None
     train_time_seconds: int | None
     vdl_link: str
@@ -88,7 +103,10 @@ class Run:
 
     @classmethod
     def parse(cls, result: object) -> "Run":
-        """Read jobDetail's result [wire 2.3]."""
+        """Read jobDetail's result.
+
+        See docs/design/wire.md#jobdetail.
+        """
         reply = required(result)
         if "trainStatus" not in reply:
             raise MalformedError("The run has no `trainStatus`.")
@@ -112,7 +130,10 @@ class Run:
 
     @classmethod
     def parse_v2(cls, result: object) -> "Run":
-        """Read DescribeFineTuningTask's result [wire 3.1.2]; its only start is the moment of its creation."""
+        """Read DescribeFineTuningTask's result; its only start is the moment of its creation.
+
+        See docs/design/wire.md#describefinetuningtask.
+        """
         reply = required(result)
         if "runStatus" not in reply:
             raise MalformedError("The run has no `runStatus`.")
@@ -146,7 +167,10 @@ class TaskItem:
 
     @classmethod
     def parse(cls, item: object) -> "TaskItem":
-        """Read one element of DescribeFineTuningJobs [wire 3.1]."""
+        """Read one element of DescribeFineTuningJobs.
+
+        See docs/design/wire.md#fine-tuning-actions.
+        """
         reply = required(item)
         uuid = prefixed(reply, "job-", "jobId")
         if uuid is None:
@@ -171,7 +195,10 @@ class RunItem:
 
     @classmethod
     def parse(cls, item: object) -> "RunItem":
-        """Read one element of DescribeFineTuningTasks [wire 3.1]."""
+        """Read one element of DescribeFineTuningTasks.
+
+        See docs/design/wire.md#fine-tuning-actions.
+        """
         reply = required(item)
         uuid = prefixed(reply, "task-", "taskId")
         if uuid is None:

@@ -27,7 +27,10 @@ def adopts(job: QianfanJob) -> bool:
 
 
 def advised(job: QianfanJob, why: Cause) -> Cause:
-    """Add to what the cloud cannot tell how a person finds it out and goes on (design 5.6)."""
+    """Add to what the cloud cannot tell how a person finds it out and goes on.
+
+    See docs/design/create-protocol.md#unknown-outcome.
+    """
     spec, number = job.spec, job.spec.attempt
     if why.reason not in {Reason.CREATE_OUTCOME_UNKNOWN, Reason.TASK_EXISTS}:
         return why

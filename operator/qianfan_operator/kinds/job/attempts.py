@@ -35,7 +35,10 @@ def why(phase: Phase, job: QianfanJob, word: str | None) -> Cause:
 
 
 def _pages(job: QianfanJob) -> str:
-    """Say where a person sees what went wrong, as far as that is known [wire 5.6]."""
+    """Say where a person sees what went wrong, as far as that is known.
+
+    See docs/design/wire.md#links.
+    """
     log, curves = job.status.console_url, job.status.vdl_link
     where = f"Its log: {log}" if log else "Its log is in the console"
     return f"{where} and its curves: {curves}" if curves else where
@@ -68,7 +71,10 @@ def are_adopted(status: JobStatus) -> bool:
 
 
 def is_ours(job: QianfanJob, record: JobStatus | RunRecord) -> bool:
-    """Say whether deleting the object means this run: what others made is not stopped unasked (design 2.1)."""
+    """Say whether deleting the object means this run: what others made is not stopped unasked.
+
+    See docs/design/api.md#deletionpolicy.
+    """
     return job.spec.deletion_policy_for(adopted=bool(record.adopted)) == "Delete"
 
 
@@ -163,7 +169,10 @@ def marked(job: QianfanJob, record: JobStatus | RunRecord, *, selected: bool) ->
 
 
 def unseen(run: Run | None, status: JobStatus) -> Cause | None:
-    """Warn that a task of ours holds a run that is recorded nowhere: ours is not the first one in it (design 5.8)."""
+    """Warn that a task of ours holds a run that is recorded nowhere: ours is not the first one in it.
+
+    See docs/design/create-protocol.md#unseen-runs.
+    """
     if run is None or run.version in {None, 1} or status.adopted:
         return None
     number = f"Run {status.job_id} is number {run.version} of task {status.task_name}"

@@ -1,7 +1,9 @@
 """The base run of an incremental training: which one it is, whether it can be used, its integer ids.
 
-createJob takes it by integers only [wire 2.2]. They are not told with a run that is known by its strings; they are told
-with a model version that was published from it [wire 2.6].
+createJob takes it by integers only. They are not told with a run that is known by its strings; they are told
+with a model version that was published from it.
+
+See docs/design/wire.md#createjob, docs/design/wire.md#modelversiondetail.
 """
 
 from collections.abc import Iterator, Mapping

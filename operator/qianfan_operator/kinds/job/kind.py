@@ -141,7 +141,10 @@ class JobKind(Kind[QianfanJob]):
         return status.task_uuid, status.job_uuid
 
     def plan(self, ctx: ReconcileContext, resource: QianfanJob) -> Plan:
-        """See Kind: a status that was wiped is completed before anything else is asked (design 5, "Surveying")."""
+        """See Kind: a status that was wiped is completed before anything else is asked.
+
+        See docs/design/create-protocol.md#recovering-a-status.
+        """
         if FINALIZER in resource.metadata.finalizers and resource.status.highest_attempt is None:
             return Plan(Want.RECOVER_STATUS)
         return selection.plan(ctx, resource)
@@ -294,7 +297,10 @@ class JobKind(Kind[QianfanJob]):
         return attempts.are_adopted(resource.status)
 
     def release(self, ctx: ReconcileContext, account: Account, resource: QianfanJob) -> Released:
-        """Stop every recorded run of ours that works, and see it stopped; what a wipe forgot is searched (design 6)."""
+        """Stop every recorded run of ours that works, and see it stopped; what a wipe forgot is searched.
+
+        See docs/design/api.md#deleting.
+        """
         status = resource.status
         if status.highest_attempt is None:
             mark = Mark.of(ctx.cluster, resource.metadata, resource.kind, resource.spec.attempt, "")

@@ -52,7 +52,10 @@ def recorded_ids(status: JobStatus, pending: Pending) -> tuple[object, ...] | No
 
 
 def look(ctx: ReconcileContext, account: Account, job: QianfanJob, pending: Pending) -> Found:
-    """Look for the run of an open intent; where nobody can tell, let a person's decision end it (design 5.6)."""
+    """Look for the run of an open intent; where nobody can tell, let a person's decision end it.
+
+    See docs/design/create-protocol.md#unknown-outcome.
+    """
     if pending.inputs.get("made"):
         return _chosen(ctx, account, job, pending)
     found = runs.look(ctx, account, pending.inputs)

@@ -31,7 +31,8 @@ from qianfan_operator.kinds.marks import Mark
 
 log = logging.getLogger(__name__)
 
-# V1's words, and V2's for a queue that V1 does not tell of [wire 4]; anything else is Phase.UNKNOWN and shown as it is.
+# V1's words, and V2's for a queue that V1 does not show: docs/design/wire.md#states. Anything else is Phase.UNKNOWN and
+# shown as it is.
 STATES = {
     "RUNNING": Phase.WORKING,
     "FINISH": Phase.READY,
@@ -118,7 +119,10 @@ def read(account: Account, record: JobStatus | RunRecord) -> Run | None:
 
 
 def stop(account: Account, record: JobStatus | RunRecord) -> bool:
-    """Ask the cloud to stop a recorded run; False: it did not, for the run had ended already [wire 5.2]."""
+    """Ask the cloud to stop a recorded run; False: it did not, for the run had ended already.
+
+    See docs/design/wire.md#stopping.
+    """
     if record.task_id is not None and record.job_id is not None:
         return account.client.stop_job(record.task_id, record.job_id)
     return record.job_uuid is not None and account.client.stop_fine_tuning_task(record.job_uuid)
@@ -139,9 +143,11 @@ def stop_once(ask: Ask, account: Account, record: JobStatus | RunRecord, state: 
 
 
 def unlisted(account: Account, record: JobStatus | RunRecord, error: CloudError) -> bool:
-    """Say whether a run that V2 refuses to describe is gone: the code for that is not known [wire 1.5], its lists are.
+    """Say whether a run that V2 refuses to describe is gone: the code for that is not known, its lists are.
 
-    Two complete scans must not show it in its task (design 5.5).
+    Two complete scans must not show it in its task.
+
+    See docs/design/wire.md#error-codes, docs/design/create-protocol.md#two-complete-scans.
     """
     if error.reason is not Reason.REFUSED or record.task_uuid is None:
         return False
@@ -179,7 +185,10 @@ def page(record: JobStatus | RunRecord) -> str | None:
 
 
 def running_seconds(run: Run, now: str | None) -> int:
-    """How long a run has worked: by the cloud's own count, else since it began, by the cloud's time (design 5.13)."""
+    """How long a run has worked: by the cloud's own count, else since it began, by the cloud's time.
+
+    See docs/design/errors-and-timing.md#deadlines.
+    """
     if run.run_time_seconds is not None:
         return run.run_time_seconds
     if not run.start_time or now is None:
@@ -260,7 +269,10 @@ class Several(Unknown):
 
 
 def look(ctx: ReconcileContext, account: Account, inputs: Mapping[str, Any]) -> Found:
-    """Look for the run that an unconfirmed createJob may have made in its task, by two complete scans (design 5.5)."""
+    """Look for the run that an unconfirmed createJob may have made in its task, by two complete scans.
+
+    See docs/design/create-protocol.md#two-complete-scans.
+    """
     uuid = inputs.get("taskUuid")
     message = (
         f"Cannot determine whether createJob created a run in task {inputs.get('taskName')} ({inputs['taskId']}): "
@@ -293,7 +305,10 @@ UNPROVEN = "V2 lists have not yet been shown to include V1 runs for this access 
 
 
 def run_list_probe(ctx: ReconcileContext, account: Account) -> bool:
-    """Say whether V2 lists show these keys what V1 made, by a run of which both ids are known [wire 5.1]."""
+    """Say whether V2 lists show these keys what V1 made, by a run of which both ids are known.
+
+    See docs/design/wire.md#idempotency-and-names.
+    """
     list_probe = None if account.list_probe_passed else ctx.list_probe(account.name)
     if list_probe:
         task_uuid, job_uuid = list_probe

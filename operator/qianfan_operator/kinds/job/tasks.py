@@ -114,9 +114,11 @@ def _scan(account: Account, name: str) -> TaskItem | None:
 
 
 def find_all(ctx: ReconcileContext, account: Account, mark: Mark) -> list[tuple[Mark, TaskItem, RunItem]] | Wait:
-    """Find the runs of this object, by two complete scans after the grace (design 5, "Surveying").
+    """Find the runs of this object, by two complete scans after the grace.
 
     For an object whose status may have been wiped, or whose attempt says that it had a life before.
+
+    See docs/design/create-protocol.md#recovering-a-status.
     """
     if left := ctx.grace_left("survey", ctx.foreign_version):
         return confirming(left, "Looking for earlier runs of this object before another one is created.")

@@ -118,7 +118,10 @@ class ModelKind(Kind[QianfanModel]):
         return replace(plan, missing=missing(ctx, resource, "qianfanjobs", job.name, goes_on))
 
     def _plan(self, ctx: ReconcileContext, resource: QianfanModel) -> Plan:
-        """Publish what is not published: the first version, or the next one when the source is another (design 2.3)."""
+        """Publish what is not published: the first version, or the next one when the source is another.
+
+        See docs/design/api.md#qianfanmodel.
+        """
         spec, status = resource.spec, resource.status
         if not versions.published(status):
             if spec.adopt:

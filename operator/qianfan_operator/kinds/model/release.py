@@ -59,7 +59,9 @@ def release(ctx: ReconcileContext, account: Account, resource: QianfanModel) -> 
 def _forgotten(ctx: ReconcileContext, account: Account, resource: QianfanModel) -> Released:
     """Find by the object's mark what a wiped status forgot, and record it before anything of it is deleted.
 
-    "None" is two complete scans (design 5.5, 5.9).
+    "None" is two complete scans.
+
+    See docs/design/create-protocol.md#two-complete-scans.
     """
     if ctx.grace_left("release"):
         return Released(False, Cause(Reason.CONFIRMING, _LOOKING))

@@ -71,9 +71,11 @@ def with_own(status: ModelStatus, version_id: int | None) -> tuple[int, ...]:
 
 
 def make_way(account: Account, status: ModelStatus) -> Step:
-    """Forget a version that is gone, and remove one that failed: the cloud takes a run once per model [wire 2.7].
+    """Forget a version that is gone, and remove one that failed: the cloud takes a run once per model.
 
     Nothing is lost: it cannot be used, and publishing is free. What this object did not publish is left alone.
+
+    See docs/design/wire.md#publishtrainmodel.
     """
     version = status.model_version_id or status.model_version_id_str
     try:
@@ -105,7 +107,10 @@ def source(inputs: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def kept_run(model: QianfanModel) -> dict[str, Any] | None:
-    """The recorded run, which stays with Manual as long as the spec asks for the same source (design 2.3)."""
+    """The recorded run, which stays with Manual as long as the spec asks for the same source.
+
+    See docs/design/api.md#qianfanmodel.
+    """
     spec, status = model.spec, model.status
     if spec.update_policy != "Manual" or spec.source is None or status.source is None:
         return None
@@ -152,7 +157,9 @@ def version_facts(version: views.ModelVersion, status: ModelStatus) -> dict[str,
 def model_of(account: Account, model_id: int | str) -> views.Model | None:
     """Read a model; None if it is gone.
 
-    The code for an unknown one is inferred [wire 2.5]: it counts only if two complete lists do not show the model.
+    The code for an unknown one is inferred: it counts only if two complete lists do not show the model.
+
+    See docs/design/wire.md#modeldetail.
     """
     try:
         return account.client.model_detail(model_id)

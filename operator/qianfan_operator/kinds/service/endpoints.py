@@ -18,7 +18,8 @@ from qianfan_operator.kinds.interface import Cause, Phase, ReconcileContext, Ste
 from qianfan_operator.kinds.marks import Mark, source_hash
 from qianfan_operator.kinds.texts import unknown
 
-# V1's words and V2's [wire 4]; the numbers of 2023 are not documented and stay unknown [wire 2.10].
+# V1's words and V2's; the numbers of 2023 are not documented and stay unknown.
+# See docs/design/wire.md#states, docs/design/wire.md#servicedetail.
 STATES = {
     "New": Phase.UNPAID,
     "Deploying": Phase.WORKING,
@@ -29,12 +30,16 @@ STATES = {
 }
 
 PREFIX = 9
-"""Characters that the cloud puts in front of a uri: eight and `_` [wire 2.10]."""
+"""Characters that the cloud puts in front of a uri: eight and `_`.
+
+See docs/design/wire.md#servicedetail.
+"""
 
 LOOKING = "Looking for the service of this object."
 PAGE = "https://console.bce.baidu.com/qianfan/ais/console/onlineService"  # the vendor's documentation names it
 _ANEW = "delete this object and apply it again to have another one, which is paid for anew."
-_POOLS = {1: "Public", 2: "Private"}  # [wire 2.9, trap 8]
+# docs/design/wire.md#apply
+_POOLS = {1: "Public", 2: "Private"}
 
 
 def recorded(status: ServiceStatus) -> bool:
@@ -52,7 +57,9 @@ def read(account: Account, status: ServiceStatus) -> Service:
     """Read a recorded service, by its integer if it is known; an id or a URL that is missing is looked up in the list.
 
     To switch and to release a service takes its string, and service/detail does not tell that; its older field set
-    lacks the URL, too [wire 2.10].
+    lacks the URL, too.
+
+    See docs/design/wire.md#servicedetail.
     """
     if status.service_id is not None:
         service = account.client.service_detail(status.service_id)
@@ -72,7 +79,9 @@ def read(account: Account, status: ServiceStatus) -> Service:
 def look(account: Account, status: ServiceStatus) -> Service | None:
     """Read a recorded service; None if it is gone.
 
-    The code for an unknown service is not known [wire 2.10]: a refusal means that only if two complete lists agree.
+    The code for an unknown service is not known: a refusal means that only if two complete lists agree.
+
+    See docs/design/wire.md#servicedetail.
     """
     try:
         service = read(account, status)
@@ -134,9 +143,11 @@ def facts(service: Service, status: ServiceStatus) -> dict[str, Any]:
 
 
 def named(account: Account, name: str, *, scans: int = 1) -> list[ServiceItem]:
-    """Find the account's own services of a name; that names are unique is not certain [wire 2.11, 5.1].
+    """Find the account's own services of a name; that names are unique is not certain.
 
-    "None" is believed only after two complete `scans` where something may be on its way (design 5.5).
+    "None" is believed only after two complete `scans` where something may be on its way.
+
+    See docs/design/wire.md#idempotency-and-names, docs/design/create-protocol.md#two-complete-scans.
     """
     found = [item for _ in range(scans) for item in account.client.services() if item.name == as_told(name)]
     return list(dict.fromkeys(found))

@@ -41,7 +41,8 @@ from qianfan_operator.kinds.service import endpoints, release, switch
 from qianfan_operator.kinds.texts import already_bound
 
 _NO_VERSION = "The model version of spec.source is not in the cloud; correct its ids."
-_POOL = {"Public": 1, "Private": 2}  # [wire 2.9, trap 8]
+# docs/design/wire.md#apply
+_POOL = {"Public": 1, "Private": 2}
 
 
 class ServiceKind(Kind[QianfanService]):
@@ -98,7 +99,10 @@ class ServiceKind(Kind[QianfanService]):
         return replace(plan, missing=missing(ctx, resource, "qianfanmodels", source.model_ref.name, goes_on))
 
     def _plan(self, ctx: ReconcileContext, resource: QianfanService) -> Plan:
-        """Apply for what is not there; switch when the source is another version (design 2.4)."""
+        """Apply for what is not there; switch when the source is another version.
+
+        See docs/design/api.md#switching-a-service.
+        """
         spec, status = resource.spec, resource.status
         if not endpoints.recorded(status):
             return self._new(ctx, resource)
@@ -191,7 +195,10 @@ class ServiceKind(Kind[QianfanService]):
         return confirming(left, endpoints.LOOKING) if left else UpdateStatus(found or {"account": account.name})
 
     def create(self, ctx: ReconcileContext, account: Account, resource: QianfanService, plan: Plan) -> Step:
-        """See Kind: the service is always looked for before it is applied for (design 5.7)."""
+        """See Kind: the service is always looked for before it is applied for.
+
+        See docs/design/create-protocol.md#services-are-looked-for-first.
+        """
         spec = resource.spec
         if spec.adopt:
             return endpoints.adopt(ctx, account, resource, spec.adopt.service_id)
@@ -216,7 +223,8 @@ class ServiceKind(Kind[QianfanService]):
                 taken = f"A service named {spec.service_name} already exists and was not created by this object."
                 return stalled(Reason.NAME_TAKEN, f"{taken} {way}")
         if wiped and (left := ctx.grace_left("wiped", ctx.foreign_version)):
-            # An apply that the status forgot may still be on its way (design 5.9).
+            # An apply that the status forgot may still be on its way.
+            # See docs/design/create-protocol.md#recovering-a-status.
             return confirming(left, "Looking for a service of this object before another one is applied for.")
         if refused := _forbidden(ctx, account, resource):
             return refused
@@ -267,7 +275,10 @@ class ServiceKind(Kind[QianfanService]):
         return Absent()
 
     def switch(self, ctx: ReconcileContext, account: Account, resource: QianfanService, plan: Plan) -> Step:
-        """Bring another version behind the address: recorded first, then called for, then waited for (design 2.4)."""
+        """Bring another version behind the address: recorded first, then called for, then waited for.
+
+        See docs/design/api.md#switching-a-service.
+        """
         begins = not switch.leads_to(resource.status, plan.inputs)  # what is under way was allowed when it began
         if begins and (refused := _forbidden(ctx, account, resource)):
             return refused

@@ -15,7 +15,8 @@ from qianfan_operator.cloud.views import Service
 from qianfan_operator.kinds.interface import Cause, Plan, ReconcileContext, Step, UpdateStatus, Wait, Want
 from qianfan_operator.kinds.marks import source_hash
 
-_BOUND = 1800.0  # seconds; deploying takes up to 15 minutes after payment [wire 5.4]
+# docs/design/wire.md#durations
+_BOUND = 1800.0  # seconds; deploying takes up to 15 minutes after payment
 _BEGINS = 60.0  # seconds within which an accepted switch must show as under way or done
 _AGAIN = f"Change spec.source, or the annotation {RECONCILE_ANNOTATION} to try it again."
 _SERVING = "The previous version is still serving."

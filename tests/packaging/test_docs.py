@@ -112,6 +112,15 @@ def test_the_code_links_to_headings_of_the_documents() -> None:
     assert [(page, anchor) for page, anchor in links if anchor and anchor not in anchors(ROOT / page)] == []
 
 
+def test_nothing_cites_a_document_that_a_reader_cannot_open() -> None:
+    """Facts and decisions are in docs/design; the code links to a heading there."""
+    outside = re.compile(r"\(design \d|\bdesign \d+(\.\d+)?\b|\[wire (\d|trap)")
+    folders = [ROOT / name for name in ("operator", "tests", "bench", "docs", "crds", "deploy")]
+    paths = [path for folder in folders for path in folder.rglob("*") if path.suffix in {".py", ".md", ".yaml", ".lua"}]
+    read_by_us = [path for path in paths if path != Path(__file__) and ROOT / "tests/upgrade/crds" not in path.parents]
+    assert [str(path) for path in read_by_us if outside.search(path.read_text("utf-8"))] == []
+
+
 def test_anchors_follow_the_rules_of_github(tmp_path: Path) -> None:
     """Letters stay, in lower case; spaces become hyphens; other signs go; a second heading of the same text is 1."""
     page = tmp_path / "page.md"

@@ -19,6 +19,7 @@ from plugins.cluster import install
 from qianfan_devcluster.cluster import Cluster
 from qianfan_devcluster.keeper import Keeper
 from qianfan_operator.api.common import FINALIZER
+from qianfan_operator.cloud.access_key import AccessKey
 from qianfan_simulator import Key, Simulator
 
 TESTS = Path(__file__).parents[2]
@@ -36,7 +37,7 @@ TRAINED = {
 SUCCEEDED = {
     **TRAINED,
     "trainStatus": "FINISH",
-    "conditions": [{**DONE, "type": one, "reason": "Succeeded"} for one in ("Ready", "Succeeded")],
+    "conditions": [{**DONE, "type": one, "reason": "Succeeded"} for one in ("Ready", "Synced", "Succeeded")],
 }
 ATTACKS: list[tuple[str, Object]] = [
     (JOB, job("secret", credentialsRef={"name": SECRET})),
@@ -72,7 +73,8 @@ def stage() -> Iterator[Stage]:
                 cloud.keys[place.key.access_key] = place.key
                 cluster.kubectl("create", "namespace", place.namespace)
                 place.kubectl("create", "-f", "-", input=json.dumps(secret_of(place)))
-            store(victim, job(), SUCCEEDED)  # the operator never looks at it again
+            account = AccessKey(victim.key.access_key, victim.key.secret_key).account
+            store(victim, job(), {**SUCCEEDED, "account": account})  # the operator never looks at it again
             store(attacker, job("held", credentialsRef={"name": SECRET}), {**TRAINED, "trainStatus": "RUNNING"})
             attacker.apply(*(attack for _, attack in ATTACKS))
             cluster.install_crds(TESTS.parent / "crds")
@@ -117,7 +119,7 @@ def requests(stage: Stage) -> list[dict[str, Any]]:
     log = stage.attacker.cluster.audit_log
     assert log
     entries = [json.loads(line) for line in log.read_text().splitlines()]
-    return [entry for entry in entries if entry["user"]["username"] == OPERATOR and "objectRef" in entry]
+    return [entry for entry in entries if entry["user"].get("username") == OPERATOR and "objectRef" in entry]
 
 
 @pytest.mark.parametrize(("plural", "attack"), [pytest.param(*one, id=one[1]["metadata"]["name"]) for one in ATTACKS])

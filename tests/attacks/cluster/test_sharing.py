@@ -54,7 +54,7 @@ class Stage:
         assert self.cluster.audit_log
         lines = self.cluster.audit_log.read_text(encoding="utf-8").splitlines(keepends=True)
         entries = [json.loads(line) for line in lines if line.endswith("\n")]
-        return [entry for entry in entries if entry["user"]["username"] == USER and "objectRef" in entry]
+        return [entry for entry in entries if entry["user"].get("username") == USER and "objectRef" in entry]
 
     def metrics(self, token: str = "") -> requests.Response:
         with requests.Session() as session:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from qianfan_operator.cloud.errors import CloudError, Fate
+from qianfan_operator.cloud.errors import OWN_CODES, CloudError, Fate
 from qianfan_operator.cloud.replies import Answer, read_reply
 from qianfan_operator.retry_after import RETRY_AFTER_LIMIT
 
@@ -88,6 +88,70 @@ def test_iam_may_speak_through_a_body():
     error = failure(403, {"requestId": "r", "code": "NotFound", "message": IAM_UNKNOWN_KEY})
     assert error.code == "InvalidAccessKeyId"
     assert error.reason.value == "CredentialsInvalid"
+
+
+SPELLINGS = ("{}", "{} ", " {}", "\u00a0{}", "{}\u3000", "\t{}\n", "\x1c{}")
+OWN_WORDS = (*sorted(OWN_CODES), "HTTP 429", "HTTP  429", "HTTP\t429", "HTTP\u00a0429", "HTTP\n429")
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+@pytest.mark.parametrize("word", OWN_WORDS)
+def test_nobody_else_says_our_words(word, spelling):
+    """Our words for what happened on the way may prove that nothing was sent, so a reply with one proves nothing."""
+    code = spelling.format(word)
+    for error in (
+        failure(200, {"error_code": code, "error_msg": "x", "log_id": 1}, operation="createJob"),
+        failure(400, {"code": code, "message": "x", "requestId": "r"}, operation="createJob"),
+        failure(400, headers={"x-bce-error-code": code}, operation="createJob"),
+        failure(400, headers={"x-bce-error-code": code, "x-bce-error-message": "m"}, operation="createJob"),
+    ):
+        assert error.code == f"reply:{' '.join(code.split())}"
+        assert not error.refused
+        assert error.fate is Fate.UNKNOWN
+
+
+@pytest.mark.parametrize("status", [400, 403, 408, 421])
+@pytest.mark.parametrize("word", sorted(OWN_CODES))
+def test_a_message_without_a_code_does_not_say_our_words(status, word):
+    """The word before the cause is the cloud's, too."""
+    error = failure(status, headers={"x-bce-error-message": f"{word}, cause: upstream"}, operation="createJob")
+    assert error.code == f"reply:{word}"
+    assert error.fate is Fate.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "headers"),
+    [
+        (200, {"error_code": 500000, "error_msg": "internal error: upstream said SignatureDoesNotMatch"}, {}),
+        (200, {"error_code": 500000, "error_msg": IAM_BAD_SIGNATURE}, {}),
+        (200, {"error_code": None, "error_msg": IAM_BAD_SIGNATURE}, {}),
+        (400, {"requestId": "r", "code": "BackendError", "message": IAM_BAD_SIGNATURE}, {}),
+        (400, {"requestId": "r", "code": "NotFound", "message": "the store: Could not find credential"}, {}),
+        (400, b"", {"X-Bce-Error-Code": "BackendError", "X-Bce-Error-Message": IAM_UNKNOWN_KEY}),
+        (400, b"", {"X-Bce-Error-Message": "the store said SignatureDoesNotMatch"}),
+        (403, b"", {"X-Bce-Error-Message": "AccessDenied by the store, cause: SignatureDoesNotMatch"}),
+    ],
+)
+def test_a_message_that_quotes_iam_is_not_iams(status, body, headers):
+    """The texts of IAM mean bad keys only where IAM writes them: a layer behind it may quote another call's."""
+    error = failure(status, body, headers, operation="createJob")
+    assert not error.refused
+    assert error.fate is Fate.UNKNOWN
+
+
+@pytest.mark.parametrize("code", [3, 6, "6", 100, "500001", "AccessDenied", "InvalidURI"])
+def test_a_body_that_is_not_the_clouds_refuses_no_create(code):
+    """Who is on the way may have passed the request on; and gRPC's 6 is not the cloud's, though it is spelt alike."""
+    error = failure(409, {"code": code, "message": "there already"}, operation="createJob")
+    assert error.code == f"reply:{code}"
+    assert error.fate is Fate.UNKNOWN
+
+
+def test_a_number_of_v1_counts_only_where_v1_says_it():
+    """V2 and IAM have words; a number in their place is of a table that nobody knows."""
+    assert not failure(400, {"code": 6, "message": "m", "requestId": "r"}, operation="createJob").refused
+    assert failure(200, {"error_code": 6, "error_msg": "m"}, operation="createJob").refused
+    assert failure(403, {"code": "AccessDenied", "message": "m", "requestId": "r"}, operation="createJob").refused
 
 
 @pytest.mark.parametrize("status", [301, 302, 404, 408, 500, 502, 504])

@@ -41,6 +41,25 @@ def test_a_cloud_in_trouble_is_waited_for(world: World, blocker: str) -> None:
     assert len(world.calls("createJob")) == 2
 
 
+QUOTING = {
+    "our word": Fault(Effect.ERROR, "createJob", code="ConnectTimeout ", status=400, after=True),
+    "our word for a proxy": Fault(Effect.ERROR, "createJob", code=" HTTP  429", status=400, after=True),
+    "IAM's words": Fault(
+        Effect.ERROR, "createJob", code=500000, message="upstream said SignatureDoesNotMatch", after=True
+    ),
+}
+
+
+@pytest.mark.parametrize("reply", QUOTING)
+def test_a_create_that_happened_is_not_repeated_whatever_the_reply_quotes(world: World, reply: str) -> None:
+    """Words that prove a refusal where the operator or IAM says them prove nothing in another layer's reply."""
+    world.until(world.kube.apply(job("witness")), "Succeeded")
+    world.sim.faults.add(QUOTING[reply])
+    key = world.kube.apply(job())
+    world.until(key, "Succeeded")
+    assert len(world.sim.account().runs) == len(world.calls("createJob")) == 2
+
+
 @pytest.mark.parametrize("blocker", TROUBLES)
 def test_a_run_is_not_judged_while_the_cloud_is_in_trouble(world: World, blocker: str) -> None:
     """A poll that fails keeps Ready's reason, makes Synced Unknown, and never ends a run."""

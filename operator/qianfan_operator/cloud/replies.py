@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from qianfan_operator.cloud.errors import CODE_LIMIT, OWN_CODES, CloudError, one_line
+from qianfan_operator.cloud.errors import CODE_LIMIT, CREATES, OWN_CODES, CloudError, one_line
 from qianfan_operator.retry_after import retry_after
 
 _CREDENTIALS: Final = re.compile(r"//[^/]*@")
@@ -19,13 +19,15 @@ _TARGET_LIMIT: Final = 120  # characters of the target of a redirect
 DEPTH_LIMIT: Final = 32
 """Levels of nesting in a reply; the deepest known one has seven. Interpreters differ in what they can read."""
 
-# IAM names the cause in its message and not always in a code header; these two texts are known literally.
+# IAM names the cause in its message and not always in a code; these texts are known literally. They count only at the
+# place where IAM writes them, and beside no other code: any other message may quote them, of a call of the cloud's own.
 # See docs/design/wire.md#replies-and-errors.
-_IAM_CAUSES: Final = (
-    ("Could not find credential", "InvalidAccessKeyId"),
-    ("SignatureDoesNotMatch", "SignatureDoesNotMatch"),
-    ("Signature does not match", "SignatureDoesNotMatch"),
+_IAM_CAUSE: Final = re.compile(
+    r"(?:NotFound, cause: )?(Could not find credential)"
+    r"|(?:SignatureDoesNotMatch, cause: )?(?:Fail to authn user: )?(SignatureDoesNotMatch|Signature does not match)"
 )
+_IAM_CODES: Final = frozenset({"", "NotFound", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"})
+_QUOTED: Final = "reply:"  # before a code that is not to be taken for what it says
 _WORD: Final = re.compile(r"[A-Z][A-Za-z]+")
 
 
@@ -70,30 +72,35 @@ def read_reply(operation: str, answer: Answer, redact: Callable[[str], str]) -> 
     document = answer.document
     request_id = _text(document, "log_id", "requestId") or answer.headers.get("x-bce-request-id", "")
 
-    def error(code: str, message: str = "") -> CloudError:
+    def ours(code: str, message: str = "") -> CloudError:
         return CloudError(
             operation,
-            redact(code),
+            code,
             redact(message),
             request_id=redact(request_id),
             http_status=answer.status,
             retry_after=retry_after(answer.headers.get("retry-after")),
         )
 
+    def theirs(code: str, message: str) -> CloudError:
+        return ours(_theirs(one_line(redact(code), CODE_LIMIT)), message)
+
     if "error_code" in document:
         code, message = _text(document, "error_code"), _text(document, "error_msg")
-        raise error(_iam_code(message) or _theirs(code) or "BadReply", message)
+        raise theirs(code, message) if code.strip() else ours("BadReply", message)
     if _text(document, "code") and (answer.status >= 400 or "result" not in document):
-        message = _text(document, "message")
-        raise error(_iam_code(message) or _theirs(_text(document, "code")), message)
+        code, message = _text(document, "code"), _text(document, "message")
+        if operation in CREATES and not _is_proof(answer, code):
+            raise ours(f"{_QUOTED}{one_line(redact(code), CODE_LIMIT)}", message)
+        raise theirs(_iam_code(code, message) or code, message)
     if answer.status != 200:
         message = answer.headers.get("x-bce-error-message", "")
         code = answer.headers.get("x-bce-error-code", "")
-        if code or message:
-            raise error(_iam_code(message) or _theirs(code) or _denied_code(answer.status, message), message)
-        raise error(f"HTTP {answer.status}", _foreign(answer))
+        if word := _iam_code(code, message) or code.strip() or _denied_word(answer.status, message):
+            raise theirs(word, message)
+        raise ours(f"HTTP {answer.status}", message or _foreign(answer))
     if not document:
-        raise error("BadReply", "The answer is not the JSON object that it should be.")
+        raise ours("BadReply", "The answer is not the JSON object that it should be.")
     return Reply(document.get("result"), one_line(redact(request_id), CODE_LIMIT))
 
 
@@ -130,17 +137,34 @@ def _foreign(answer: Answer) -> str:
 
 
 def _theirs(code: str) -> str:
-    """Return a code that the cloud gave; one that is our own word, which may prove something, is told apart from it."""
-    return f"reply:{code}" if code in OWN_CODES or code.startswith("HTTP ") else code
+    """Return a code that came in, in its final form; one that reads as our own word is told apart from that.
+
+    Our own words may prove that nothing was sent, so that whoever answers may not say them.
+    """
+    return f"{_QUOTED}{code}" if code in OWN_CODES or code.startswith("HTTP ") else code
 
 
-def _iam_code(message: str) -> str:
-    return next((code for cause, code in _IAM_CAUSES if cause in message), "")
+def _is_proof(answer: Answer, code: str) -> bool:
+    """Tell whether a body with `code` may say of a create that it was refused.
+
+    All creates are V1's, whose numbers come as `error_code`: a number here is another server's, such as gRPC's 6. And
+    what bears no mark of the cloud is the answer of somebody on the way, who may have passed the request on.
+    """
+    marked = answer.is_the_clouds or "x-bce-error-code" in answer.headers or "x-bce-request-id" in answer.headers
+    return marked and not code.strip().isdecimal()
 
 
-def _denied_code(status: int, message: str) -> str:
-    """Name an IAM refusal that has a message and no code: the word before the cause, else what the status says."""
-    word = _WORD.match(message.partition(", cause:")[0])
-    if word and ", cause:" in message:
-        return word.group()
-    return "AccessDenied" if status in {401, 403} else f"HTTP {status}"
+def _iam_code(code: str, message: str) -> str:
+    """Name bad keys by the message of IAM; "" if it is not such a message."""
+    cause = _IAM_CAUSE.match(message.strip()) if code.strip() in _IAM_CODES else None
+    if cause is None:
+        return ""
+    return "InvalidAccessKeyId" if cause.group(1) else "SignatureDoesNotMatch"
+
+
+def _denied_word(status: int, message: str) -> str:
+    """Name an IAM refusal that has a message and no code: the word before the cause, else by the status; "" if none."""
+    before, cause, _ = message.partition(", cause:")
+    if cause:
+        return before if _WORD.fullmatch(before) else ""
+    return "AccessDenied" if message and status in {401, 403} else ""

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 
 from attacks.tampering import HOSTILE, LONG, Relay, relay
 from cloud.conftest import calls, clock, keys, make_transport, server  # noqa: F401 - fixtures
+from qianfan_operator.api.service import ServiceStatus
 from qianfan_operator.cloud import fields, operations
+from qianfan_operator.cloud.account import Account
 from qianfan_operator.cloud.client import Client
 from qianfan_operator.cloud.errors import CloudError, Fate
 from qianfan_operator.cloud.fields import MalformedError
@@ -36,9 +38,12 @@ from qianfan_operator.cloud.views import (
     training,
 )
 from qianfan_operator.kinds.marks import Mark
+from qianfan_operator.kinds.model import versions
+from qianfan_operator.kinds.service import endpoints
 from qianfan_operator.kube.client import Forbidden, Invalid, KubeError
+from qianfan_simulator import AfterSeconds, Effect, Fault
 from reconcile.manifests import job, model, service
-from reconcile.world import World
+from reconcile.world import DAY, World
 
 KEYS = re.findall(r'"(\w+)"', "".join(map(inspect.getsource, (training, repository, serving))))
 PARSERS = [
@@ -116,15 +121,66 @@ def test_every_text_of_a_reply_is_cleaned(parse: Callable[[object], object], tex
     ],
     ids=lambda value: getattr(value, "operation", None),
 )
-def test_an_odd_id_leaves_a_create_open(make_transport, server, endpoint, parse, reply, key, uuid) -> None:  # type: ignore[no-untyped-def]  # noqa: F811
-    """An id that cannot be one is never cut to another: the outcome of the create is unknown, not refused."""
+def test_an_odd_string_does_not_cost_the_integer(make_transport, server, endpoint, parse, reply, key, uuid) -> None:  # type: ignore[no-untyped-def]  # noqa: F811
+    """A string that cannot be an id is never cut to another one: it is none, and the integer beside it is kept."""
     transport = make_transport()
     server.tell_time(Client(transport))
     prefix = {"uuid": "job-" if parse == Task.parse else "task-", "versionIdStr": "amv-", "serviceUuid": "svco-"}[key]
     server.results({**reply, key: uuid.replace("task-", prefix)})
-    with pytest.raises(CloudError) as caught:
-        transport.prepare(endpoint, {}, parse).send()
-    assert (caught.value.code, caught.value.fate, caught.value.refused) == ("BadReply", Fate.UNKNOWN, False)
+    assert transport.prepare(endpoint, {}, parse).send() == parse(reply)
+
+
+def test_an_odd_string_alone_leaves_a_create_open(make_transport, server) -> None:  # type: ignore[no-untyped-def]  # noqa: F811
+    """Without any usable id, the outcome of the create is unknown, not refused."""
+    transport = make_transport()
+    server.tell_time(Client(transport))
+    for endpoint, parse, reply in (
+        (operations.CREATE_JOB, RunIds.parse, {"id": -7, "uuid": "task-a b"}),
+        (operations.PUBLISH_TRAIN_MODEL, Published.parse, {"modelId": 7, "versionIdStr": "amv-a b"}),
+        (operations.PUBLISH_TRAIN_MODEL, Published.parse, {"versionId": -7, "versionIdStr": "amv-a b"}),
+        (operations.APPLY, Applied.parse, {"serviceUuid": "svco-a b"}),
+    ):
+        server.results(reply)
+        with pytest.raises(CloudError) as caught:
+            transport.prepare(endpoint, {}, parse).send()
+        assert (caught.value.code, caught.value.fate, caught.value.refused) == ("BadReply", Fate.UNKNOWN, False)
+
+
+def test_of_what_was_published_any_usable_id_is_kept() -> None:
+    """An odd model, or an odd integer beside a string, does not cost the version."""
+    odd = {"modelId": -7, "modelIDStr": "am-a b"}
+    assert Published.parse({**odd, "versionId": 7, "versionIdStr": "amv-7"}) == Published(None, None, 7, "amv-7", "")
+    assert Published.parse({**odd, "versionId": -7, "versionIdStr": "amv-7"}) == Published(
+        None, None, None, "amv-7", ""
+    )
+
+
+@pytest.mark.parametrize(
+    ("parse", "reply", "odd"),
+    [
+        (Run.parse, {"id": 7, "taskId": 8, "trainStatus": "RUNNING"}, {"uuid": "task-a b", "taskUuid": "job-a b"}),
+        (Run.parse_v2, {"taskId": "task-1", "runStatus": "Running"}, {"jobId": "job-a b"}),
+        (TaskItem.parse, {"name": "n"}, {"jobId": "job-a b"}),
+        (TaskItem.parse, {"name": "n"}, {"jobId": None}),
+        (RunItem.parse, {"taskId": "task-1"}, {"jobId": "job-a b"}),
+        (ModelVersion.parse, {"modelVersionId": 7}, {"modelVersionIdStr": "amv-a b"}),
+        (Model.parse, {"modelId": 7, "modelVersionList": None}, {"modelIdStr": "am-a b"}),
+        (ModelSummary.parse, {"modelId": 7}, {"modelIdStr": "am-a b"}),
+        (ModelSummary.parse, {"modelId": 7}, {"latestVersionInfo": {"versionIdStr": "amv-a b"}}),
+        (Service.parse, {"id": 7, "modelId": 8, "serviceStatus": "Done"}, {"serviceUuid": "svco-a b"}),
+        (Service.parse, {"id": 7, "aiModelId": 8, "serviceStatus": "Done"}, {"modelIdStr": "am-a b"}),
+        (ServiceItem.parse, {"serviceId": 7}, {"serviceUuid": "svco-a b"}),
+    ],
+)
+def test_an_odd_string_does_not_cost_the_rest(parse, reply, odd) -> None:  # type: ignore[no-untyped-def]
+    """What was made with an odd string stays readable by its integer, and does not hide the rest of a list."""
+    assert parse({**reply, **odd}) == parse(reply)
+
+
+def test_an_odd_run_hides_its_task() -> None:
+    """The list of the runs of one task tells what was made there: with an odd run in it, it tells nothing."""
+    with pytest.raises(MalformedError):
+        RunItem.parse({"taskId": "task-a b"})
 
 
 @pytest.mark.parametrize("number", [2**63, -7, float(2**60), 1e300, "9" * 19, "9" * 3000, 7.5, 0, None])
@@ -198,6 +254,106 @@ def test_a_chain_serves_through_hostile_words(world: World, tampered: Relay, wor
         text = json.dumps(world.status(key), ensure_ascii=False)
         assert len(text) < 20_000
         assert text.isprintable()
+
+
+def odd_strings(result: Any) -> Any:
+    """Make of every string id what cannot be one."""
+    if isinstance(result, dict):
+        return {name: odd_strings(inner) for name, inner in result.items()}
+    if isinstance(result, list):
+        return [odd_strings(inner) for inner in result]
+    is_id = isinstance(result, str) and re.fullmatch(r"(am|amv|job|task|svco)-\w*", result)
+    return result + "x" * 70 if is_id else result
+
+
+def test_a_chain_serves_by_its_integers(world: World, tampered: Relay) -> None:
+    """A cloud whose string ids are odd costs nothing: what is paid for is recorded by its integers and followed."""
+    tampered.tamper = lambda _, result: odd_strings(result)
+    every = [world.kube.apply(one) for one in (job(), model(), service())]
+    world.until(every[-1], "PaymentRequired")
+    world.sim.pay()
+    world.until(every[-1], "Available")
+    ids = [
+        world.status(key).get(name) for key, name in zip(every, ("jobId", "modelVersionId", "serviceId"), strict=True)
+    ]
+    assert all(isinstance(number, int) for number in ids)
+    assert [len(world.calls(paid)) for paid in ("createJob", "publishTrainModel", "apply")] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("whose", ["another's", "own"])
+def test_an_odd_task_does_not_hide_the_others(world: World, tampered: Relay, whose: str) -> None:
+    """A wiped status is recovered beside another's odd task; as long as its own is odd, nothing is concluded."""
+    other, key = world.kube.apply(job("witness")), world.kube.apply(job())
+    for one in (other, key):
+        world.until(one, "Succeeded")
+    odd = world.status(key if whose == "own" else other)["taskName"]
+
+    def tamper(name: str, result: Any) -> Any:
+        if name != "DescribeFineTuningJobs":
+            return result
+        tasks = [odd_strings(item) if item["name"] == odd else item for item in result["jobList"]]
+        return {**result, "jobList": tasks}
+
+    tampered.tamper = tamper
+    world.kube.wipe_status(key)
+    world.restart()
+    if whose == "own":
+        world.rest(3600)
+        assert world.condition(key, "Synced")["reason"] == "CloudUnavailable"
+        assert "without a usable id" in world.condition(key, "Synced")["message"]
+        tampered.tamper = lambda _, result: result
+    world.until(key, "Succeeded")
+    assert len(world.calls("createJob")) == 2
+
+
+@pytest.mark.parametrize("whose", ["another's", "own"])
+def test_a_run_whose_task_is_odd_is_not_gone(world: World, tampered: Relay, whose: str) -> None:
+    """A run that V2 does not describe is gone if its task is not listed; not if its task may be the one that is odd."""
+    other = world.kube.apply(job("witness"))
+    world.until(other, "Succeeded")
+    world.sim.configure(training=AfterSeconds(30 * DAY))
+    key = world.kube.apply(job())
+    world.until(key, "Training")
+    world.kube.wipe_status(key)
+    world.restart()
+    world.until(key, "Training")
+    assert world.status(key).get("jobId") is None  # known by its string alone
+    own, odd = world.status(key)["taskName"], world.status(key if whose == "own" else other)["taskName"]
+
+    def tamper(name: str, result: Any) -> Any:
+        if name != "DescribeFineTuningJobs":
+            return result
+        tasks = [odd_strings(item) if item["name"] == odd else item for item in result["jobList"]]
+        return {**result, "jobList": [item for item in tasks if item["name"] != own or whose == "own"]}
+
+    tampered.tamper = tamper
+    world.sim.faults.add(Fault(Effect.ERROR, "DescribeFineTuningTask", count=0, status=400, code="InappropriateJSON"))
+    world.rest(3600)
+    assert (world.reason(key) == "Gone") is (whose == "another's")
+
+
+def test_what_a_list_does_not_tell_is_not_gone(make_transport, server, keys) -> None:  # type: ignore[no-untyped-def]  # noqa: F811
+    """What is known by its string alone may be what a list shows with an odd string: nothing is concluded."""
+    client = Client(make_transport())
+    server.tell_time(client)
+    account = Account(keys, client)
+    unknown = {"error_code": 10001, "error_msg": "m", "log_id": "1"}
+    models = {"log_id": "1", "result": {"total": 1, "items": [{"modelId": 7, "modelIdStr": "am-a b"}]}}
+    server.answers(unknown, models, models)
+    with pytest.raises(CloudError, match="10001"):
+        versions.model_of(account, "am-1")
+    server.answers(unknown, models, models)
+    assert versions.model_of(account, 8) is None
+    services = {"log_id": "1", "result": {"custom": [{"serviceId": 7, "serviceUuid": "svco-a b"}]}}
+    status = ServiceStatus(service_uuid="svco-1")
+    server.answers({"code": "InappropriateJSON", "requestId": "r"}, services, services)
+    with pytest.raises(CloudError, match="InappropriateJSON"):
+        endpoints.look(account, status)
+    server.answers(services)
+    with pytest.raises(CloudError, match="IncompleteList"):
+        endpoints.is_read(account, status)
+    server.answers(services)
+    assert not endpoints.is_read(account, status.model_copy(update={"service_id": 8}))
 
 
 def test_an_odd_state_is_shown_once(world: World, tampered: Relay) -> None:

@@ -6,17 +6,19 @@ and `listed` raise MalformedError for what a reply must not lack.
 
 Nothing leaves this module as the cloud wrote it. Texts are cleaned and bounded, so that a status takes them and reads
 back the same. An id is taken whole or not at all: a cut one could be another valid id, so one that cannot be an id
-raises MalformedError.
+raises MalformedError. Where another id of the same thing is good, that one is not thrown away with it: see `ids`.
 
 See docs/design/wire.md#key-spellings.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, TypeVar
 
 from qianfan_operator.text import clean
+
+T = TypeVar("T")
 
 Object = Mapping[str, object]
 
@@ -151,6 +153,25 @@ def prefixed(reply: Object, prefix: str, *keys: str) -> str | None:
                 raise MalformedError(f"`{key}` is not an id.")
             return value
     return None
+
+
+def ids(reply: Object, numbers: Sequence[str], prefix: str, strings: Sequence[str]) -> tuple[int | None, str | None]:
+    """Return the integer and the string id of one thing; a string that cannot be an id is None beside a good integer.
+
+    Raises MalformedError for a bad integer, and for a bad string alone.
+    """
+    number = integer_id(reply, *numbers)
+    if number is None:
+        return None, prefixed(reply, prefix, *strings)
+    return number, usable(lambda: prefixed(reply, prefix, *strings))
+
+
+def usable(read: Callable[[], T]) -> T | None:
+    """Return what `read` finds; None for what it cannot read, where the rest of the reply is worth more."""
+    try:
+        return read()
+    except MalformedError:
+        return None
 
 
 def marker(reply: Object, key: str) -> str | None:

@@ -33,11 +33,16 @@ class V2Calls(Calls):
         """
         return self._scan(operations.DESCRIBE_FINE_TUNING_JOBS, {}, "jobList", TaskItem.parse)
 
-    def fine_tuning_tasks(self, task_uuid: str) -> tuple[RunItem, ...]:
+    def fine_tuning_tasks(self, task_uuid: str | None) -> tuple[RunItem, ...]:
         """Read all runs of one task ("job-..."), to the last page.
+
+        Raises CloudError "IncompleteList" for a task that is listed without a usable id: nobody can tell what it holds.
 
         See docs/design/wire.md#fine-tuning-actions.
         """
+        if task_uuid is None:
+            message = "A task is listed without a usable id, so that its runs cannot be listed."
+            raise CloudError(operations.DESCRIBE_FINE_TUNING_TASKS.operation, "IncompleteList", message)
         return self._scan(operations.DESCRIBE_FINE_TUNING_TASKS, {"jobId": task_uuid}, "taskList", RunItem.parse)
 
     def fine_tuning_task(self, job_uuid: str) -> Run:

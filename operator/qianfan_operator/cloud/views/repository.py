@@ -4,8 +4,10 @@ from dataclasses import dataclass
 
 from qianfan_operator.cloud.fields import (
     MalformedError,
+    Object,
     count,
     description,
+    ids,
     integer_id,
     listed,
     mapping,
@@ -13,9 +15,12 @@ from qianfan_operator.cloud.fields import (
     name,
     prefixed,
     required,
+    usable,
     whole,
     word,
 )
+
+_VERSION_STRINGS = ("modelVersionIdStr", "versionIdStr", "modelVersionId", "versionId")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +44,10 @@ class Published:
         """
         reply = required(result)
         published = cls(
-            model_id=integer_id(reply, "modelId"),
-            model_id_str=prefixed(reply, "am-", "modelIDStr", "modelIdStr", "modelId"),
-            version_id=integer_id(reply, "versionId"),
-            version_id_str=prefixed(reply, "amv-", "versionIdStr", "versionId"),
+            model_id=usable(lambda: integer_id(reply, "modelId")),
+            model_id_str=usable(lambda: prefixed(reply, "am-", "modelIDStr", "modelIdStr", "modelId")),
+            version_id=usable(lambda: integer_id(reply, "versionId")),
+            version_id_str=usable(lambda: prefixed(reply, "amv-", "versionIdStr", "versionId")),
             version=word(reply, "version"),
         )
         if published.version_id is None and published.version_id_str is None:
@@ -90,21 +95,25 @@ class ModelVersion:
         """
         reply = required(result)
         source = mapping(mapping(reply.get("sourceExtra")).get("trainSourceExtra"))
+        model_id, model_id_str = _model_ids(reply)
+        version_id, version_id_str = ids(reply, ("modelVersionId", "versionId"), "amv-", _VERSION_STRINGS)
+        task_id, task_uuid = ids(source, ("taskId",), "job-", ("taskIdStr", "taskId"))
+        job_id, job_uuid = ids(source, ("runId",), "task-", ("runIdStr", "runId"))
         version = cls(
-            model_id=integer_id(reply, "modelId"),
-            model_id_str=prefixed(reply, "am-", "modelIdStr", "modelId"),
+            model_id=model_id,
+            model_id_str=model_id_str,
             model_name=name(reply, "modelName"),
-            version_id=integer_id(reply, "modelVersionId", "versionId"),
-            version_id_str=prefixed(reply, "amv-", "modelVersionIdStr", "versionIdStr", "modelVersionId", "versionId"),
+            version_id=version_id,
+            version_id_str=version_id_str,
             version=word(reply, "version"),
             state=word(reply, "state"),
             description=description(reply, "description"),
             source_type=word(reply, "sourceType"),
             train_type=word(reply, "trainType"),
-            task_id=integer_id(source, "taskId"),
-            task_uuid=prefixed(source, "job-", "taskIdStr", "taskId"),
-            job_id=integer_id(source, "runId"),
-            job_uuid=prefixed(source, "task-", "runIdStr", "runId"),
+            task_id=task_id,
+            task_uuid=task_uuid,
+            job_id=job_id,
+            job_uuid=job_uuid,
             create_time=moment(reply, "createTime"),
         )
         if version.version_id is None and version.version_id_str is None:
@@ -132,9 +141,10 @@ class Model:
         See docs/design/wire.md#modeldetail.
         """
         reply = required(result)
+        model_id, model_id_str = _model_ids(reply)
         model = cls(
-            model_id=integer_id(reply, "modelId"),
-            model_id_str=prefixed(reply, "am-", "modelIdStr", "modelId"),
+            model_id=model_id,
+            model_id_str=model_id_str,
             model_name=name(reply, "modelName"),
             source=word(reply, "source"),
             train_type=word(reply, "trainType"),
@@ -149,7 +159,7 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class ModelSummary:
-    """One of the account's own models in a list, with its latest version."""
+    """One of the account's own models in a list, with its latest version, None if there is none or it is odd."""
 
     model_id: int | None
     model_id_str: str | None
@@ -166,19 +176,24 @@ class ModelSummary:
         See docs/design/wire.md#model-lists-and-deletes.
         """
         reply = required(item)
+        model_id, model_id_str = _model_ids(reply)
         latest = mapping(reply.get("latestVersionInfo"))
         model = cls(
-            model_id=integer_id(reply, "modelId"),
-            model_id_str=prefixed(reply, "am-", "modelIdStr", "modelId"),
+            model_id=model_id,
+            model_id_str=model_id_str,
             model_name=name(reply, "modelName"),
             train_type=word(reply, "trainType"),
             create_time=moment(reply, "createTime"),
             version_count=count(reply, "versionCount"),
-            latest=ModelVersion.parse(latest) if latest else None,
+            latest=usable(lambda: ModelVersion.parse(latest)) if latest else None,
         )
         if model.model_id is None and model.model_id_str is None:
             raise MalformedError("A listed model has no id.")
         return model
+
+
+def _model_ids(reply: Object) -> tuple[int | None, str | None]:
+    return ids(reply, ("modelId",), "am-", ("modelIdStr", "modelId"))
 
 
 def _newest_first(versions: tuple[ModelVersion, ...]) -> tuple[ModelVersion, ...]:

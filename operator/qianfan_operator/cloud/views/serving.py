@@ -9,12 +9,11 @@ from qianfan_operator.cloud.fields import (
     as_told,
     count,
     description,
-    integer_id,
+    ids,
     listed,
     mapping,
     moment,
     name,
-    prefixed,
     required,
     word,
 )
@@ -40,10 +39,10 @@ class Applied:
         See docs/design/wire.md#apply.
         """
         reply = required(result)
-        number = integer_id(reply, "serviceId")
+        number, uuid = ids(reply, ("serviceId",), "svco-", ("serviceUuid",))
         if number is None or reply.get("result") is False:
             raise MalformedError("The new service has no id.")
-        return cls(service_id=number, service_uuid=prefixed(reply, "svco-", "serviceUuid"))
+        return cls(service_id=number, service_uuid=uuid)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,17 +91,20 @@ class Service:
         reply = required(result)
         if "serviceStatus" not in reply and "runStatus" not in reply:
             raise MalformedError("The service has no status.")
+        service_id, service_uuid = ids(reply, ("id", "serviceId"), "svco-", ("serviceUuid", "serviceId"))
+        model_id, model_id_str = ids(reply, _MODEL_NUMBERS, "am-", _MODEL_STRINGS)
+        version_id, version_id_str = ids(reply, _VERSION_NUMBERS, "amv-", _VERSION_STRINGS)
         return cls(
-            service_id=integer_id(reply, "id", "serviceId"),
-            service_uuid=prefixed(reply, "svco-", "serviceUuid", "serviceId"),
+            service_id=service_id,
+            service_uuid=service_uuid,
             name=name(reply, "name"),
             uri=name(reply, "uri", "endpoint") or _last_segment(reply),
             url=address(reply, "url"),
             status=word(reply, "serviceStatus", "runStatus"),
-            model_id=integer_id(reply, *_MODEL_NUMBERS),
-            model_version_id=integer_id(reply, *_VERSION_NUMBERS),
-            model_id_str=prefixed(reply, "am-", *_MODEL_STRINGS),
-            model_version_id_str=prefixed(reply, "amv-", *_VERSION_STRINGS),
+            model_id=model_id,
+            model_version_id=version_id,
+            model_id_str=model_id_str,
+            model_version_id_str=version_id_str,
             description=description(reply, "description"),
             replicas=count(reply, "replicas")
             or count(mapping(reply.get("resourceConfig")), "replicasCount")
@@ -132,11 +134,13 @@ class ServedVersion:
         See docs/design/wire.md#servicelist.
         """
         reply = required(item)
+        model_id, model_id_str = ids(reply, _MODEL_NUMBERS, "am-", _MODEL_STRINGS)
+        version_id, version_id_str = ids(reply, _VERSION_NUMBERS, "amv-", _VERSION_STRINGS)
         return cls(
-            model_id=integer_id(reply, *_MODEL_NUMBERS),
-            model_version_id=integer_id(reply, *_VERSION_NUMBERS),
-            model_id_str=prefixed(reply, "am-", *_MODEL_STRINGS),
-            model_version_id_str=prefixed(reply, "amv-", *_VERSION_STRINGS),
+            model_id=model_id,
+            model_version_id=version_id,
+            model_id_str=model_id_str,
+            model_version_id_str=version_id_str,
             status=word(reply, "serviceStatus"),
         )
 
@@ -161,9 +165,10 @@ class ServiceItem:
         See docs/design/wire.md#servicelist.
         """
         reply = required(item)
+        service_id, service_uuid = ids(reply, ("serviceId",), "svco-", ("serviceUuid", "serviceId"))
         service = cls(
-            service_id=integer_id(reply, "serviceId"),
-            service_uuid=prefixed(reply, "svco-", "serviceUuid", "serviceId"),
+            service_id=service_id,
+            service_uuid=service_uuid,
             name=name(reply, "name"),
             uri=_last_segment(reply),
             url=address(reply, "url"),

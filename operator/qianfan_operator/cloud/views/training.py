@@ -10,13 +10,14 @@ from qianfan_operator.cloud.fields import (
     address,
     count,
     description,
+    ids,
     integer,
-    integer_id,
     moment,
     name,
     percent,
     prefixed,
     required,
+    usable,
     word,
 )
 
@@ -41,10 +42,10 @@ class Task:
         See docs/design/wire.md#createtask.
         """
         reply = required(result)
-        number = integer_id(reply, "id")
+        number, uuid = ids(reply, ("id",), "job-", ("uuid",))
         if number is None:
             raise MalformedError("The new task has no id.")
-        return cls(id=number, uuid=prefixed(reply, "job-", "uuid"), name=name(reply, "name"))
+        return cls(id=number, uuid=uuid, name=name(reply, "name"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +62,10 @@ class RunIds:
         See docs/design/wire.md#createjob.
         """
         reply = required(result)
-        number = integer_id(reply, "id")
+        number, uuid = ids(reply, ("id",), "task-", ("uuid",))
         if number is None:
             raise MalformedError("The new run has no id.")
-        return cls(job_id=number, job_uuid=prefixed(reply, "task-", "uuid"))
+        return cls(job_id=number, job_uuid=uuid)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +111,13 @@ class Run:
         reply = required(result)
         if "trainStatus" not in reply:
             raise MalformedError("The run has no `trainStatus`.")
+        task_id, task_uuid = ids(reply, ("taskId",), "job-", ("taskUuid", "taskIdStr", "taskId"))
+        job_id, job_uuid = ids(reply, ("id",), "task-", ("uuid", "id"))
         return cls(
-            task_id=integer_id(reply, "taskId"),
-            job_id=integer_id(reply, "id"),
-            task_uuid=prefixed(reply, "job-", "taskUuid", "taskIdStr", "taskId"),
-            job_uuid=prefixed(reply, "task-", "uuid", "id"),
+            task_id=task_id,
+            job_id=job_id,
+            task_uuid=task_uuid,
+            job_uuid=job_uuid,
             task_name=name(reply, "taskName"),
             status=word(reply, "trainStatus"),
             peft_type=word(reply, "peftType"),
@@ -140,7 +143,7 @@ class Run:
         return cls(
             task_id=None,
             job_id=None,
-            task_uuid=prefixed(reply, "job-", "jobId"),
+            task_uuid=usable(lambda: prefixed(reply, "job-", "jobId")),
             job_uuid=prefixed(reply, "task-", "taskId"),
             task_name=name(reply, "jobName"),
             status=_status(reply),
@@ -160,7 +163,8 @@ class Run:
 class TaskItem:
     """One task in V2's list of them."""
 
-    task_uuid: str
+    task_uuid: str | None
+    """None if it cannot be an id: one such task does not hide the others. Whoever needs it of this task cannot tell."""
     name: str
     description: str
     create_time: str | None
@@ -172,12 +176,12 @@ class TaskItem:
         See docs/design/wire.md#fine-tuning-actions.
         """
         reply = required(item)
-        uuid = prefixed(reply, "job-", "jobId")
-        if uuid is None:
-            raise MalformedError("A listed task has no id.")
+        uuid, title = usable(lambda: prefixed(reply, "job-", "jobId")), name(reply, "name")
+        if uuid is None and not title:
+            raise MalformedError("A listed task has neither an id nor a name.")
         return cls(
             task_uuid=uuid,
-            name=name(reply, "name"),
+            name=title,
             description=description(reply, "description"),
             create_time=moment(reply, "createDate"),
         )
@@ -185,7 +189,10 @@ class TaskItem:
 
 @dataclass(frozen=True, slots=True)
 class RunItem:
-    """One run in V2's list of a task's runs; its status is in V1's words, as far as V1 has one."""
+    """One run in V2's list of a task's runs; its status is in V1's words, as far as V1 has one.
+
+    A run whose id cannot be one makes the list of its task unreadable: nothing can be said of what was made there.
+    """
 
     job_uuid: str
     task_uuid: str | None
@@ -205,7 +212,7 @@ class RunItem:
             raise MalformedError("A listed run has no id.")
         return cls(
             job_uuid=uuid,
-            task_uuid=prefixed(reply, "job-", "jobId"),
+            task_uuid=usable(lambda: prefixed(reply, "job-", "jobId")),
             status=_status(reply),
             create_time=moment(reply, "createDate"),
             finish_time=moment(reply, "finishDate"),

@@ -92,7 +92,9 @@ def _published(ctx: ReconcileContext, account: Account, job_uuid: str) -> ModelV
     def places() -> Iterator[ModelVersion | int | str | None]:
         models = account.client.user_models()
         yield from (model.latest for model in models if tells(model.latest))
-        yield from (model.model_id or model.model_id_str for model in models if model.version_count != 1)
+        yield from (
+            model.model_id or model.model_id_str for model in models if model.version_count != 1 or not model.latest
+        )
 
     def look(place: ModelVersion | int | str | None) -> ModelVersion | None:
         if place is None or isinstance(place, ModelVersion):

@@ -151,8 +151,12 @@ def unlisted(account: Account, record: JobStatus | RunRecord, error: CloudError)
     """
     if error.reason is not Reason.REFUSED or record.task_uuid is None:
         return False
+    name = as_told(record.task_name or "")
     for _ in range(2):
-        listed = any(task.task_uuid == record.task_uuid for task in account.client.fine_tuning_jobs())
+        tasks = account.client.fine_tuning_jobs()
+        if any(task.task_uuid is None and name in {"", task.name} for task in tasks):
+            return False  # it may be this one
+        listed = any(task.task_uuid == record.task_uuid for task in tasks)
         listed_runs = account.client.fine_tuning_tasks(record.task_uuid) if listed else ()
         if any(run.job_uuid == record.job_uuid for run in listed_runs):
             return False

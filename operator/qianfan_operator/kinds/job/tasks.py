@@ -29,7 +29,7 @@ class Found:
     """A run of ours that exists already, known by its string ids."""
 
     task_name: str
-    task_uuid: str
+    task_uuid: str | None
     run: RunItem
 
 

@@ -167,7 +167,7 @@ def model_of(account: Account, model_id: int | str) -> views.Model | None:
         if error.fate is not Fate.GONE:
             raise
         listed = [item for _ in range(2) for item in account.client.user_models()]
-        if any(model_id in {item.model_id, item.model_id_str} for item in listed):
+        if any(_may_be(model_id, item.model_id, item.model_id_str) for item in listed):
             raise
         return None
 
@@ -186,9 +186,14 @@ def look(account: Account, status: ModelStatus) -> views.ModelVersion | None:
             raise
         for _ in range(2 if model_id is not None else 0):
             model = model_of(account, model_id or "")
-            if model and any(version in {one.version_id, one.version_id_str} for one in model.versions):
+            if model and any(_may_be(version, one.version_id, one.version_id_str) for one in model.versions):
                 raise
         return None
+
+
+def _may_be(sought: int | str, number: int | None, string: str | None) -> bool:
+    """Say whether a listed thing may be the sought one: surely not if it tells an id of that kind, and another one."""
+    return sought in {number, string} or (string if isinstance(sought, str) else number) is None
 
 
 def place(run: Sequence[object], models: Sequence[object]) -> frozenset[Hashable]:

@@ -12,6 +12,7 @@ from qianfan_operator.api.service import QianfanService, ServiceStatus, SwitchTa
 from qianfan_operator.cloud.account import Account
 from qianfan_operator.cloud.errors import CloudError
 from qianfan_operator.cloud.fields import as_told
+from qianfan_operator.cloud.operations import SERVICE_LIST
 from qianfan_operator.cloud.views import Service, ServiceItem
 from qianfan_operator.kinds import adoption
 from qianfan_operator.kinds.interface import Cause, Phase, ReconcileContext, Step, UpdateStatus, stalled
@@ -89,7 +90,7 @@ def look(account: Account, status: ServiceStatus) -> Service | None:
     except CloudError as error:
         if error.reason not in {Reason.REFUSED, Reason.GONE}:
             raise
-        if any(_is(item, status) for _ in range(2) for item in account.client.services()):
+        if any(_may_be(item, status) for _ in range(2) for item in account.client.services()):
             raise
         return None
 
@@ -97,7 +98,12 @@ def look(account: Account, status: ServiceStatus) -> Service | None:
 def is_read(account: Account, status: ServiceStatus) -> bool:
     """Say whether these keys see the recorded service: by its string, else by its integer and what else is known."""
     if status.service_uuid is not None:
-        return any(item.service_uuid == status.service_uuid for item in account.client.services())
+        items = account.client.services()
+        found = any(item.service_uuid == status.service_uuid for item in items)
+        if not found and any(item.service_uuid is None and _may_be(item, status) for item in items):
+            message = f"A service is listed without a usable string id; it may be {status.service_uuid}."
+            raise CloudError(SERVICE_LIST.operation, "IncompleteList", message)
+        return found
     service = account.client.service_detail(status.service_id or 0)
     return not is_another(service, status)
 
@@ -110,6 +116,12 @@ def is_another(service: Service, status: ServiceStatus) -> bool:
 
 def _is(item: ServiceItem, status: ServiceStatus) -> bool:
     return same((item.service_id, item.service_uuid), (status.service_id, status.service_uuid))
+
+
+def _may_be(item: ServiceItem, status: ServiceStatus) -> bool:
+    """Say whether a listed service may be the recorded one: surely not if both tell an id of a kind, and differ."""
+    pairs = ((item.service_id, status.service_id), (item.service_uuid, status.service_uuid))
+    return _is(item, status) or not any(told and known for told, known in pairs)
 
 
 def drifted(seen: Service, service: QianfanService) -> Cause | None:

@@ -1,6 +1,8 @@
 """Every call that changes the cloud, and every finalizer that is removed, is one line of the log that says why."""
 
+import json
 import logging
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -8,6 +10,7 @@ import pytest
 
 from qianfan_operator.cloud import operations
 from qianfan_operator.cloud.operations import Endpoint
+from qianfan_operator.telemetry.logs import JsonFormatter
 from qianfan_simulator import Effect, Fault, Never
 from reconcile.manifests import job, service
 from reconcile.situations.kit import KINDS, usable, working
@@ -113,6 +116,47 @@ def test_what_is_left_in_the_cloud_is_named(world: World, lines: Lines, kind: st
     assert (removed["object"], removed["cause"]) == (str(key), "orphan")
     number = {"job": "jobId", "model": "modelVersionId", "service": "serviceId"}[kind]
     assert f"{number}={status[number]}" in removed["ids"]
+
+
+def test_all_earlier_runs_are_named(world: World, lines: Lines) -> None:
+    """One item for each run, so that the line has room for as many as a status keeps."""
+    key = usable(world, "job")
+    runs = [world.status(key)["jobId"]]
+    for attempt in range(2, 11):
+        world.kube.patch_spec(key, attempt=attempt)
+        world.run(lambda attempt=attempt: world.status(key)["attempt"] == attempt and world.reason(key) == "Succeeded")
+        runs.append(world.status(key)["jobId"])
+    world.kube.delete(key)
+    world.until_gone(key)
+    told = line_of("finalizer removed", lines)
+    assert [number for number in runs if not re.search(rf"\bjobId={number}\b", " ".join(told))] == []
+    assert "more" not in told[-1]
+
+
+def test_of_many_earlier_runs_those_that_may_work_are_named(world: World, lines: Lines) -> None:
+    """Ended runs are left out before those that may still cost something; how many are, is told."""
+    key = usable(world, "job")
+    ended = [{"attempt": -number, "jobId": 5000 + number, "trainStatus": "FINISH"} for number in range(30)]
+    working = {"attempt": -40, "taskId": 8001, "jobId": 8002, "jobUuid": "task-b", "trainStatus": "RUNNING"}
+    world.kube.patch_spec(key, deletionPolicy="Orphan")
+    world.rest(60)
+    world.kube.write_status(key, {**world.status(key), "runs": [*ended, working]})
+    world.restart()
+    world.kube.delete(key)
+    world.until_gone(key)
+    told = line_of("finalizer removed", lines)
+    (first, *_) = (item for item in told if item.startswith("run "))
+    assert first == "run attempt=-40 taskId=8001 jobId=8002 jobUuid=task-b"
+    assert len(told) == 20
+    named = sum(item.startswith("run ") for item in told)
+    assert told[-1] == f"… {31 - named} more"
+
+
+def line_of(message: str, lines: Lines) -> list[str]:
+    """The ids of the only such line, as they are written."""
+    (fields,) = lines(message)
+    told: list[str] = json.loads(JsonFormatter().format(logging.makeLogRecord(fields)))["ids"]
+    return told
 
 
 def test_a_switch_is_told(world: World, lines: Lines) -> None:

@@ -38,6 +38,13 @@ def test_a_json_line_has_the_fields_of_its_record() -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("many", [20, 21, 1000])
+def test_a_list_that_is_cut_says_so(many: int) -> None:
+    """The beginning of a long list is told, and how many items are not."""
+    told = json.loads(JsonFormatter().format(record("Left", ids=list(range(many)))))["ids"]
+    assert told == (list(range(20)) if many == 20 else [*range(19), f"… {many - 19} more"])
+
+
 def test_a_json_record_is_one_line() -> None:
     """A traceback and a message of several lines stay in one line, so that collectors keep them together."""
     line = JsonFormatter().format(failing("first\nsecond"))

@@ -5,11 +5,11 @@ A kind never writes an object: it looks, plans, and says in a `Step` what is to 
 
 import enum
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Container, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, TypeVar
 
-from qianfan_operator.api.common import Need, Pending, Resource
+from qianfan_operator.api.common import Need, Part, Pending, Resource
 from qianfan_operator.api.conditions import ConditionSummary, Synced
 from qianfan_operator.api.keys import ExternalId, Key
 from qianfan_operator.api.reasons import Reason
@@ -295,6 +295,10 @@ class Kind(ABC, Generic[R]):
     def serves(self, resource: R) -> bool:
         """Say whether an object has, or may have, something in the cloud that needs what it refers to to stay."""
         return False
+
+    def earlier(self, status: Any) -> Sequence[Part]:
+        """Return what is recorded of earlier attempts; first what may still cost something."""
+        return ()
 
     def begun(self, status: Any) -> int | None:
         """Return the highest attempt that was begun, None if the status does not tell; jobs only."""

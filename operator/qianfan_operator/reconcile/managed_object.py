@@ -15,6 +15,7 @@ from qianfan_operator.api.common import (
     CommonStatus,
     Condition,
     LastError,
+    Part,
     Resource,
 )
 from qianfan_operator.api.conditions import (
@@ -106,10 +107,13 @@ class ManagedObject:
 
     @property
     def ids(self) -> list[str]:
-        """What the status records in the cloud, for the log: each id as `name=value`."""
-        recorded = self.resource.status.to_dict()
-        runs = ((f"runs.{name}", value) for run in recorded.get("runs", ()) for name, value in run.items())
-        return [f"{name}={value}" for name, value in (*recorded.items(), *runs) if name.endswith(_IDS)]
+        """What the status records in the cloud, for the log: each id as `name=value`, those of an earlier run together.
+
+        What may still cost something is before what has ended: of a long list, a line tells the beginning.
+        """
+        status = self.resource.status
+        runs = (" ".join(_ids(run, "attempt", *_IDS)) for run in self.kind.earlier(status))
+        return [*_ids(status, *_IDS), *(f"run {run}" for run in runs)]
 
     @property
     def told(self) -> tuple[Condition, ...]:
@@ -421,3 +425,7 @@ def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str,
         both = isinstance(old, Mapping) and isinstance(value, Mapping)
         patch[name] = difference(old, value) if both else value  # type: ignore[arg-type]
     return patch
+
+
+def _ids(recorded: Part, *ends: str) -> list[str]:
+    return [f"{name}={value}" for name, value in recorded.to_dict().items() if name.endswith(ends)]

@@ -10,7 +10,7 @@ import re
 import sys
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -106,8 +106,15 @@ def _value(value: object, *, nested: bool = False) -> Any:
     if type(value) in {int, float} and abs(value) < _LARGEST:  # type: ignore[arg-type]  # false for NaN, too
         return value
     if isinstance(value, list | tuple) and not nested:
-        return [_value(item, nested=True) for item in value[:FIELDS_LIMIT]]
+        return _items(value)
     return clean(_text(value), FIELD_LIMIT)
+
+
+def _items(values: Sequence[object]) -> list[Any]:
+    """Bound a list; of a longer one, the last item says how many are left out."""
+    most = FIELDS_LIMIT if len(values) <= FIELDS_LIMIT else FIELDS_LIMIT - 1
+    left_out = [f"… {len(values) - most} more"] if len(values) > most else []
+    return [*(_value(item, nested=True) for item in values[:most]), *left_out]
 
 
 def _message(record: logging.LogRecord) -> str:

@@ -130,6 +130,10 @@ class JobKind(Kind[QianfanJob]):
         sent = {"description": (status.sent_description, spec.description)}
         return edits.unapplied(sent, "the description of a run", way)
 
+    def earlier(self, status: JobStatus) -> tuple[RunRecord, ...]:
+        """See Kind."""
+        return tuple(sorted(status.runs, key=lambda run: run.pending is None and not runs.may_work(run)))
+
     def begun(self, status: JobStatus) -> int | None:
         """See Kind."""
         return status.highest_attempt

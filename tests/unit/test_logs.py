@@ -95,7 +95,7 @@ def test_the_style_and_the_level_are_settings(
 
 STRAY = """
 import logging, sys, threading, warnings
-from qianfan_operator.logs import configure
+from qianfan_operator.telemetry.logs import configure
 configure("json", "INFO")
 warnings.warn("first\\nsecond")
 logging.getLogger("urllib3").warning("Connection %s", "lost\\nand found")
@@ -113,8 +113,8 @@ def test_what_libraries_and_python_itself_tell_is_logged_in_the_same_way() -> No
     assert [line["logger"] for line in lines] == [
         "py.warnings",
         "urllib3",
-        "qianfan_operator.logs",
-        "qianfan_operator.logs",
+        "qianfan_operator.telemetry.logs",
+        "qianfan_operator.telemetry.logs",
     ]
     assert "ZeroDivisionError" in lines[2]["exception"]
     assert lines[1]["message"] == r"Connection lost\nand found"

@@ -1,5 +1,7 @@
 """A changed Secret is checked by one call, and all who use its keys hear of the outcome within seconds."""
 
+from collections.abc import Callable
+
 import pytest
 
 from qianfan_operator.api.keys import Key
@@ -146,3 +148,98 @@ def test_a_secret_that_is_not_watched_is_checked_within_a_minute(world: World) -
     world.run(lambda: synced(world, PUBLISH)[0] == "True", within=65)
     world.set_secret(None, name="mine")
     world.run(lambda: synced(world, PUBLISH) == ("False", "CredentialsNotFound"), within=65)
+
+
+def with_models(world: World) -> list[Key]:
+    """Make some models beside the chain; return what is Ready and uses the Secret."""
+    models = [world.kube.apply(model(f"m{at}", target={"modelName": f"m{at}"})) for at in range(3)]
+    world.run(lambda: all(world.reason(key) == "Available" for key in models))
+    return [*USERS, *models]
+
+
+@pytest.mark.parametrize(
+    ("operation", "code"),
+    [
+        pytest.param("createJob", 14, id="a run"),
+        pytest.param("createTask", "SignatureDoesNotMatch", id="a task"),
+    ],
+)
+def test_a_refused_call_of_one_object_is_told_to_no_other(chain: World, operation: str, code: int | str) -> None:
+    """The cloud takes the keys for all other calls: only who needs this one says so, first as what may heal."""
+    users = with_models(chain)
+    chain.rest(DAY)
+    chain.sim.faults.add(Fault(Effect.ERROR, operation, count=0, code=code))
+    written, before = {key: chain.writes(key) for key in users}, len(chain.sim.calls)
+    denied = chain.kube.apply(job("denied"))
+    chain.until(denied, "CredentialsInvalid", within=10)
+    assert not chain.condition(denied, "Stalled")
+    chain.until(denied, "AccessDenied", within=200)
+    assert chain.condition(denied, "Stalled")["status"] == "True"
+    chain.rest(3600)
+    assert {key: chain.writes(key) for key in users} == written
+    assert chain.credentials.refused_secrets() == 0
+    reads = [call.operation for call in chain.sim.calls[before:] if call.operation == "modelVersionDetail"]
+    assert len(reads) >= 4 * (3600 // chain.schedule.resync - 1)
+    said = chain.kube.events.copy()
+    chain.rest(DAY)
+    assert chain.kube.events == said
+    assert chain.reason(denied) == "AccessDenied"
+    chain.restart()
+    chain.rest(3600)
+    assert chain.kube.events == said
+    chain.sim.faults.clear()
+    chain.until(denied, "Succeeded")
+
+
+def test_a_refused_call_is_told_to_no_other_namespace(worlds: Callable[..., World]) -> None:
+    """A tenant with default credentials whose text is repeated by the cloud in an error harms nobody else."""
+    world = worlds(default="shared")
+    world.set_secret(None)
+    world.set_secret(FIRST, namespace="shared")
+    for namespace in ("default", "evil"):
+        world.label(namespace)
+    world.kube.apply(job())
+    world.kube.apply(model())
+    world.until(PUBLISH, "Available")
+    world.rest(3600)
+    fault = Fault(Effect.ERROR, "createJob", count=0, code=500001, message="invalid description: SignatureDoesNotMatch")
+    world.sim.faults.add(fault)
+    written = world.writes(PUBLISH)
+    evil = job("evil")
+    evil["metadata"]["namespace"] = "evil"
+    world.until(world.kube.apply(evil), "AccessDenied")
+    world.rest(3600)
+    assert world.writes(PUBLISH) == written
+    assert synced(world, PUBLISH)[0] == "True"
+
+
+def test_a_refused_check_is_overruled_by_answers_to_users(chain: World) -> None:
+    """The right for the read of the check may be missing: it stops, and who was told once hears nothing more."""
+    users = with_models(chain)
+    chain.rest(DAY)
+    chain.sim.faults.add(Fault(Effect.ERROR, "userList", count=0, code=14))
+    before, written = len(chain.sim.calls), {key: chain.writes(key) for key in users}
+    chain.set_secret(SECOND)
+    chain.rest(DAY)
+    made = [call for call in chain.sim.calls[before:] if call.operation == "userList"]
+    assert len(made) <= 3
+    assert all(synced(chain, key)[0] == "True" for key in users)
+    assert all(chain.writes(key) <= written[key] + 3 for key in users)  # refused, the new account, taken back
+    denied = chain.kube.apply(job("denied"))
+    chain.sim.faults.add(Fault(Effect.ERROR, "createJob", count=0, code=14))
+    told = {key: chain.writes(key) for key in users}
+    chain.rest(3600)
+    assert chain.reason(denied) == "CredentialsInvalid"
+    assert {key: chain.writes(key) for key in users} == told
+
+
+def test_keys_that_are_revoked_are_told_by_the_first_refusal(chain: World) -> None:
+    """Without any change of the Secret: one user meets it, one check shows it, and all are told."""
+    chain.sim.faults.add(Fault(Effect.ERROR, count=0, code="InvalidAccessKeyId", status=403))
+    chain.ask(PUBLISH)
+    before = len(chain.sim.calls)
+    chain.run(lambda: are(chain, "False", "CredentialsInvalid"), within=10)
+    assert [call.operation for call in chain.sim.calls[before:]].count("userList") == 1
+    assert chain.credentials.refused_secrets() == 1
+    chain.sim.faults.clear()
+    chain.run(lambda: are(chain, "True"), within=60)

@@ -352,7 +352,7 @@ def test_refused_default_keys_are_not_called_the_namespaces_own(office: Office) 
     office.default(OTHER_KEYS)
     account = office.long_missed().credentials.access(unnamed()).account
     assert account
-    office.credentials.refused(unnamed(), account)
+    office.credentials.check_refused(("shared", WATCHED), account, "")
     refused = office.credentials.access(unnamed())
     assert told(refused) == (Blocker.WAIT, Reason.CREDENTIALS_INVALID)
     assert refused.why.message == "The cloud refuses the operator's own keys; correct them."
@@ -394,9 +394,9 @@ def test_whose_keys_they_are_is_told(office: Office) -> None:
 
 
 def refuse(office: Office, times: int, every: float, name: str = WATCHED) -> Access:
-    """Have the cloud refuse the keys so many times."""
+    """Have so many checks find that the cloud refuses the keys."""
     for _ in range(times):
-        office.after(every).credentials.refused(a_job(name), office.account(name))
+        office.after(every).credentials.check_refused(("team", name), office.account(name), "")
     return office.access(name)
 
 
@@ -423,6 +423,8 @@ def test_refused_keys_are_tried_again_by_themselves(office: Office) -> None:
     assert refuse(office, 3, REFUSED_FOR).account is account
     assert office.after(TRY_AGAIN).access().blocker is Blocker.NONE
     office.credentials.accepted(a_job(), account)
+    assert office.access().blocker is Blocker.NONE
+    office.credentials.check_accepted(("team", WATCHED), account)
     assert refuse(office, 1, 0.0).blocker is Blocker.WAIT
 
 
@@ -455,8 +457,36 @@ def test_a_refusal_of_keys_that_were_replaced_does_not_count(office: Office) -> 
     office.watch(KEYS)
     old = office.account()
     office.watch(OTHER_KEYS)
-    office.credentials.refused(a_job(), old)
+    assert office.credentials.check_refused(("team", WATCHED), old, "") == (0, False)
+    assert office.credentials.refused(a_job(), old) is None
     assert office.access().blocker is Blocker.NONE
+
+
+def test_a_refusal_that_one_object_met_does_not_count(office: Office) -> None:
+    """It names the Secret that is to be checked; others go on with the keys."""
+    office.write(WATCHED, KEYS)
+    account = office.account()
+    for _ in range(9):
+        assert office.after(REFUSED_FOR).credentials.refused(a_job(), account) == ("team", WATCHED)
+    assert office.access().blocker is Blocker.NONE
+    assert office.credentials.takes_keys(("team", WATCHED), account) is None
+    refuse(office, 1, 0.0)
+    assert office.credentials.refused(a_job(), account) is None
+
+
+def test_an_answer_to_a_user_ends_what_only_checks_find(office: Office) -> None:
+    """Users are answered while checks are refused: these count no more, until one of them is accepted."""
+    office.write(WATCHED, KEYS)
+    account, where = office.account(), ("team", WATCHED)
+    refuse(office, 1, 0.0)
+    office.credentials.accepted(a_job(), account)  # it was under way when they were refused
+    assert office.access().blocker is Blocker.WAIT
+    office.after(TRY_AGAIN).credentials.accepted(a_job(), account)
+    assert office.credentials.check_refused(where, account, "") == (0, False)
+    assert office.access().blocker is Blocker.NONE
+    assert office.credentials.unchecked(where) is None
+    office.credentials.check_accepted(where, account)
+    assert office.credentials.check_refused(where, account, "") == (1, False)
 
 
 def test_a_refusal_is_of_one_secret(office: Office) -> None:

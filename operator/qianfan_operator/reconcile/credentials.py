@@ -75,6 +75,8 @@ class _Secret:
     words: str = ""  # of the cloud, when it refused them first: one text for all users, whatever each has called
     unchecked: bool = False  # whether the cloud is still to be asked about these keys
     tries: int = 0  # of that
+    checked_at: float | None = None  # when a check was accepted last
+    contradicted: bool = False  # whether calls of users were accepted while the check was refused: it proves nothing
     doubted: bool = False  # whether users may have been told that the keys are missing or refused
 
     @property
@@ -172,24 +174,39 @@ class Credentials:
         """Note that the cloud takes the keys of a Secret."""
         with self._lock:
             if secret := self._still(where, account):
-                secret.unchecked = False
+                secret.unchecked = secret.contradicted = False
+                secret.tries, secret.checked_at = 0, self._boot()
         if secret:
             self._take_back(where, secret)
 
     def check_refused(self, where: Where, account: Account, words: str) -> tuple[int, bool]:
-        """Note that the cloud refuses them, with its words; return how many checks have found so, and whether it lasts.
+        """Note that the cloud refuses them, with its words; return how often it has in a row, and whether that lasts.
 
-        0 if there are other keys by now. Of what lasts no further check is made.
+        0 if there are other keys by now, or if users were answered with these. Of what lasts no further check is made.
         """
         with self._lock:
             secret = self._still(where, account)
             if secret is None:
                 return 0, False
+            if secret.contradicted:
+                secret.unchecked = False
+                return 0, False
             self._refuse(secret, words)
-            secret.tries += 1
             lasting = self._lasts(secret)
             secret.unchecked = not lasting
-            return secret.tries, lasting
+            return secret.refusals, lasting
+
+    def takes_keys(self, where: Where, account: Account) -> bool | None:
+        """Say whether the cloud takes the keys of a Secret, as a check has found just now; None if that is not known.
+
+        False also if there are other keys by now.
+        """
+        with self._lock:
+            secret = self._still(where, account)
+            if secret is None or secret.refusals:
+                return False
+            known = secret.checked_at is not None and self._boot() - secret.checked_at < TRY_AGAIN
+            return True if known else None
 
     def check_failed(self, where: Where, account: Account) -> int:
         """Note that a check told nothing; return how many did, 0 if there are other keys by now."""
@@ -300,15 +317,23 @@ class Credentials:
         """Return the keys that an object may use now, None if there are none; raises KubeError."""
         return self.access(resource).account
 
-    def refused(self, resource: Resource, account: Account, words: str = "") -> None:
-        """Note that the cloud refused the keys of this object, with its words."""
+    def refused(self, resource: Resource, account: Account, words: str = "") -> Where | None:
+        """Note that the cloud refused a call of this object, with its words; name the Secret that is to be checked.
+
+        It may be this call that is refused, and not the keys: only a check shows that to all who use them. None: the
+        keys are known to be refused, or no Secret holds them any more.
+        """
         with self._lock:
             if found := self._source_of(resource, account):
-                self._refuse(found[1], words)
-                return
+                where, secret = found
+                if not secret.refusals:
+                    return where
+                self._refuse(secret, words)
+                return None
             for source in self.sources(resource):  # keys that no Secret holds any more are kept only while they work
                 if self._last.get(source) is account:
                     self._replace(source, None)
+        return None
 
     def accepted(self, resource: Resource, account: Account) -> None:
         """Note that the cloud answered with these keys; what was recorded under another key is of the same account."""
@@ -320,7 +345,11 @@ class Credentials:
                 self._same[same] = None
                 if len(self._same) > _REMEMBERED:
                     del self._same[next(iter(self._same))]
-        if found and (found[1].refusals or found[1].doubted):
+            if found and found[1].refusals:
+                if self._boot() - found[1].tried_at < TRY_AGAIN:
+                    return  # it was under way when they were refused
+                found[1].contradicted = found[1].unchecked = True
+        if found and found[1].doubted:
             self._take_back(*found)
 
     def same_account(self, recorded: str | None, account: Account) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from qianfan_operator.api.common import Unreadable
-from qianfan_operator.api.conditions import AVAILABLE, READY, SUCCEEDED, SYNCED, is_true
+from qianfan_operator.api.conditions import AVAILABLE, READY, SUCCEEDED, SYNCED, find, is_true
 from qianfan_operator.api.reasons import Reason
 from qianfan_operator.cloud.account import Account
 from qianfan_operator.cloud.errors import CloudError, Fate
@@ -23,7 +23,8 @@ from qianfan_operator.kinds.interface import (
 )
 from qianfan_operator.kube.client import Conflict
 from qianfan_operator.reconcile.crd_guard import CrdGuard
-from qianfan_operator.reconcile.credentials import Access, Credentials
+from qianfan_operator.reconcile.credentials import REFUSED_FOR, Access, Credentials
+from qianfan_operator.reconcile.key_checks import KeyChecks, Refused
 from qianfan_operator.reconcile.managed_object import ManagedObject
 from qianfan_operator.reconcile.ownership import Ownership, OwnershipUnknown
 from qianfan_operator.reconcile.policy import Blocker, Decision, Facts
@@ -31,6 +32,8 @@ from qianfan_operator.telemetry import caller
 
 log = logging.getLogger(__name__)
 _FAILED = "failed"  # set while the last look failed, be it told or not
+REFUSED_SINCE = "refused"
+"""When a call of an object was refused first, while its keys were not; kept until nothing stands in its way."""
 
 
 class Unsure(Exception):
@@ -40,8 +43,8 @@ class Unsure(Exception):
 class Gatherer:
     """Gathers the facts of a pass; changes nothing but what is known of the credentials and noted of the object."""
 
-    def __init__(self, credentials: Credentials, claims: Ownership, guard: CrdGuard) -> None:
-        self._credentials, self._claims, self._guard = credentials, claims, guard
+    def __init__(self, credentials: Credentials, checks: KeyChecks, claims: Ownership, guard: CrdGuard) -> None:
+        self._credentials, self._checks, self._claims, self._guard = credentials, checks, claims, guard
 
     def gather(self, managed: ManagedObject, access: Access, ctx: ReconcileContext) -> tuple[Facts, Plan, Step | None]:
         """Return the facts and the plan behind them, and note what was seen; never raises CloudError.
@@ -117,7 +120,7 @@ class Gatherer:
                     seen = replace(seen, looked=True)
             except CloudError as error:
                 unsure = _is_unsure(managed, ctx)
-                facts = self.error_policy(managed, facts, error, access.account, unsure=unsure)
+                facts = self.error_policy(managed, facts, error, access.account, ctx, unsure=unsure)
                 if unsure and facts.blocker in {Blocker.RETRY, Blocker.STALL}:
                     raise Unsure(facts.blocker_cause.message) from error
             else:
@@ -146,7 +149,7 @@ class Gatherer:
         try:
             seen = managed.kind.observe(ctx, account, managed.resource)
         except CloudError as error:
-            return self.error_policy(managed, facts, error, account)
+            return self.error_policy(managed, facts, error, account, ctx)
         if seen.looked and seen.phase is not Phase.GONE and not seen.common:
             self._credentials.accepted(managed.resource, account)
         unseen = seen.others_working and not seen.looked  # what works is not shown to these keys
@@ -177,7 +180,14 @@ class Gatherer:
         return replace(facts, blocker=blocker, blocker_cause=Cause(Reason.ACCOUNT_CHANGED, message))
 
     def error_policy(
-        self, managed: ManagedObject, facts: Facts, error: CloudError, account: Account | None, *, unsure: bool = False
+        self,
+        managed: ManagedObject,
+        facts: Facts,
+        error: CloudError,
+        account: Account | None,
+        ctx: ReconcileContext,
+        *,
+        unsure: bool = False,
     ) -> Facts:
         """Turn an error of the cloud into the trouble of this pass; raises Conflict if it met keys of yesterday.
 
@@ -192,7 +202,10 @@ class Gatherer:
         single = unsure and error.reason is not Reason.CREDENTIALS_INVALID
         log.log(logging.INFO if single else logging.WARNING, "cloud call failed", extra=about)
         if error.reason is Reason.CREDENTIALS_INVALID and account:
-            self._credentials.refused(managed.resource, account, error.words)
+            refused = self._checks.judge(managed.resource, account, error.words)
+            if refused is not Refused.KEYS:
+                blocker, why = _refused_call(managed, ctx, error, keys_taken=refused is Refused.CALL)
+                return replace(facts, blocker=blocker, blocker_cause=why)
             access = self._credentials.access(managed.resource)
             if access.blocker is Blocker.NONE:
                 raise Conflict(f"the keys of {managed.key} changed since its pass began")
@@ -224,6 +237,24 @@ def _proves_account(seen: Observation, managed: ManagedObject, access: Access, c
             raise
     ctx.claims[blind] = True
     return False
+
+
+def _refused_call(
+    managed: ManagedObject, ctx: ReconcileContext, error: CloudError, *, keys_taken: bool
+) -> tuple[Blocker, Cause]:
+    """Say of one object that the cloud refuses a call of it, as one of wrong keys, and does not refuse its keys.
+
+    It has as much time to heal as keys have. What was found once stays said while a check cannot tell.
+    """
+    said = find(managed.resource.status.conditions, SYNCED)
+    denied = said is not None and said.reason == Reason.ACCESS_DENIED
+    if not denied and ctx.boot - ctx.first_seen_at(REFUSED_SINCE) < REFUSED_FOR:
+        return Blocker.WAIT, Cause(Reason.CREDENTIALS_INVALID, str(error))
+    if denied or keys_taken:
+        way = "The cloud accepts the keys for other calls. Give the user of the access key the right for this one"
+        message = f"{error}. {way} in the console's access management."
+        return Blocker.STALL, Cause(Reason.ACCESS_DENIED, message)
+    return Blocker.STALL, Cause(Reason.CREDENTIALS_INVALID, str(error))
 
 
 def _plan(managed: ManagedObject, ctx: ReconcileContext) -> Plan:

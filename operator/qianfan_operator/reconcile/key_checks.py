@@ -4,10 +4,11 @@ Without it each user of a Secret would find out by itself: a ready model after m
 refused calls. A check is work like any other: it has a key in the queue, of a plural that is no kind of ours.
 """
 
+import enum
 import logging
 from collections.abc import Callable
 
-from qianfan_operator.api.common import SECRET_NAME
+from qianfan_operator.api.common import SECRET_NAME, Resource
 from qianfan_operator.api.keys import Key
 from qianfan_operator.api.reasons import Reason
 from qianfan_operator.cloud.account import Account
@@ -32,6 +33,14 @@ _CHECKED = 0.3  # seconds in which a check is mostly answered, so that users of 
 _REPLACED = 5.0  # seconds in which a Secret that went is mostly there again; nobody gains by hearing of it at once
 _SAYS_NOTHING = frozenset({Fate.RETRY, Fate.WAIT})  # answers that tell nothing about the keys
 _TRIES = 5  # of a check that is answered so
+
+
+class Refused(enum.Enum):
+    """What the cloud refuses, when it refuses a call as one of wrong keys."""
+
+    KEYS = enum.auto()  # of all users of the Secret; or they were replaced meanwhile
+    CALL = enum.auto()  # it takes the keys
+    UNKNOWN = enum.auto()
 
 
 class KeyChecks:
@@ -71,6 +80,21 @@ class KeyChecks:
             return REREAD
         return min(REREAD, self._ask(where) or REREAD)
 
+    def judge(self, resource: Resource, account: Account, words: str) -> Refused:
+        """Find out what a refusal is about that one object has met, with the words of the cloud, by a check.
+
+        Its cause may be this object alone: a missing right, or a text in its spec. Others must not suffer from it.
+        """
+        where = self._credentials.refused(resource, account, words)
+        if where is None:
+            return Refused.KEYS
+        if self._credentials.takes_keys(where, account) is None:
+            again = self._ask_with(where, account)
+            if again is not None:
+                self._enqueue(_key(where), again, Priority.RETRY)
+        taken = self._credentials.takes_keys(where, account)
+        return Refused.UNKNOWN if taken is None else Refused.CALL if taken else Refused.KEYS
+
     def look_at_ended(self, where: Where) -> None:
         """Have users that have ended looked at once if their keys are others than recorded: within a resync."""
         ended = [key for key in self._store.users_of(where) if self.is_unproven(self._store.get(key))]
@@ -87,8 +111,9 @@ class KeyChecks:
     def _ask(self, where: Where) -> float | None:
         """Make the call, if the Secret is to be checked."""
         account = self._credentials.unchecked(where)
-        if account is None:
-            return None
+        return self._ask_with(where, account) if account else None
+
+    def _ask_with(self, where: Where, account: Account) -> float | None:
         try:
             account.client.check_keys()
         except CloudError as error:
@@ -117,6 +142,8 @@ class KeyChecks:
         return max(self._schedule.retry(tries), error.retry_after or 0.0) if 0 < tries < _TRIES else None
 
     def _wake_all(self, where: Where) -> None:
+        if self._credentials.unchecked(where):  # it was an answer to a user that showed it
+            self._enqueue(_key(where), REFUSED_FOR / 2, Priority.RETRY)
         self._wake(where, settled=True)
         self.look_at_ended(where)
 

@@ -44,7 +44,7 @@ from qianfan_operator.kube.events import Events
 from qianfan_operator.reconcile.backoff import Clocks, Schedule
 from qianfan_operator.reconcile.crd_guard import CrdGuard
 from qianfan_operator.reconcile.credentials import Access, Credentials
-from qianfan_operator.reconcile.gatherer import Gatherer, Unsure, handles_reconcile_request
+from qianfan_operator.reconcile.gatherer import REFUSED_SINCE, Gatherer, Unsure, handles_reconcile_request
 from qianfan_operator.reconcile.guarded_create import GuardedCreates, Unfinished
 from qianfan_operator.reconcile.key_checks import SECRETS, KeyChecks
 from qianfan_operator.reconcile.managed_object import ManagedObject
@@ -59,7 +59,7 @@ from qianfan_operator.telemetry.caller import ChangeCause
 
 log = logging.getLogger(__name__)
 _MISSED = "missed"
-"""What is first seen when a Secret is not there; also a settled object remembers it, else it would be missed anew."""
+"""What is first seen when a Secret is not there."""
 FAILING = frozenset({Blocker.RETRY, Blocker.WAIT})
 FOLLOWED = frozenset(
     {Action.STOP, Action.STOP_OTHER, Action.RELEASE, Action.SWITCH, Action.CONFIRM, Action.RECOVER_STATUS}
@@ -91,7 +91,7 @@ class Reconciler:
         credentials.first_missed = self._first_missed
         self._claims = Ownership(store, self._fetch, listed, credentials, kinds.__getitem__)
         protocol.claims, protocol.guard = self._claims, CrdGuard(kube)
-        self._gatherer = Gatherer(credentials, self._claims, protocol.guard)
+        self._gatherer = Gatherer(credentials, checks, self._claims, protocol.guard)
         self._cluster, self._grace, self._listed, self._leading = cluster, grace, listed, leading
         self._adopt = Adopt(adopt) if adopt else None  # None: it depends on whose keys they are
         self._limits, self._checks = limits, checks
@@ -229,7 +229,7 @@ class Reconciler:
         try:
             step = self._act(managed, access, ctx, decision, plan)
         except CloudError as error:
-            facts = self._gatherer.error_policy(managed, facts, error, access.account)
+            facts = self._gatherer.error_policy(managed, facts, error, access.account, ctx)
             decision = decide(facts)
             managed.reconcile_request_handled = handles_reconcile_request(facts, decision, tried=True)
             step = Wait(decision.summary, error.retry_after)
@@ -383,15 +383,16 @@ class Reconciler:
         if record is None:
             return Result(None)
         resource = managed.resource
-        if record.altered == altered and facts.blocker is Blocker.NONE:
-            record.altered = 0
+        if facts.blocker is Blocker.NONE:
+            record.first_seen.pop(REFUSED_SINCE, None)
+            record.altered = 0 if record.altered == altered else record.altered
         self._outages.note(record, resource, told, managed.now)
         update_index(self._store, record, managed.kind, resource)
         if record.altered > altered:  # meanwhile; the watch has left it to us to come again
             return Result(self._schedule.retry(1), Priority.RETRY)
         if is_settled(managed.kind, resource):
             self._store.forget_body(managed.key)
-            record.first_seen = {what: since for what, since in record.first_seen.items() if _is_missed(what)}
+            record.first_seen = {what: since for what, since in record.first_seen.items() if _is_kept(what)}
         if isinstance(step, UpdateStatus):
             if decision.action is not Action.RECOVER_STATUS:
                 record.claims.clear()
@@ -432,8 +433,9 @@ class Reconciler:
         return self._schedule.stalled() if is_true(status.conditions, STALLED) else self._schedule.poll(looks)
 
 
-def _is_missed(what: Hashable) -> bool:
-    return isinstance(what, tuple) and what[:1] == (_MISSED,)
+def _is_kept(what: Hashable) -> bool:
+    """Say whether also a settled object remembers when it first saw this, else it would see it anew each time."""
+    return what == REFUSED_SINCE or (isinstance(what, tuple) and what[:1] == (_MISSED,))
 
 
 def _restore(managed: ManagedObject, record: StoreEntry) -> None:

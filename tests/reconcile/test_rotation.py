@@ -118,6 +118,40 @@ def test_a_cloud_that_is_away_is_asked_again(world: World) -> None:
     assert all(world.is_so(key, "Synced") for key in made[:2])
 
 
+def secret_reads(world: World) -> list[str]:
+    """Return a list that names each read of a Secret from now on."""
+    reads = list[str]()
+    world.kube.around = lambda name, do: (reads.append(name) if name == "secret" else None, do())[1]
+    return reads
+
+
+def test_secrets_of_what_has_ended_are_read_seldom(world: World) -> None:
+    """Each of many finished jobs may name a Secret of its own; one that works has its Secret read each minute."""
+    names = [f"key-{at}" for at in range(5)]
+    for name in names:
+        world.kube.secrets[NAMESPACE, name] = keys(FIRST)
+    made = [world.kube.apply(job(name, credentialsRef={"name": name})) for name in names]
+    world.run(lambda: all(world.reason(key) == "Succeeded" for key in made))
+    world.rest(DAY / 24)
+    reads = secret_reads(world)
+    world.rest(DAY / 24)
+    assert len(reads) <= len(names) * (DAY / 24 / world.schedule.resync + 1)
+    world.sim.configure(training=AfterSeconds(DAY))
+    busy = world.kube.apply(job("busy", credentialsRef={"name": names[0]}))
+    world.until(busy, "Training")
+    world.rest(1)
+    reads.clear()
+    world.rest(DAY / 24)
+    assert len(reads) >= 55
+    world.restart()
+    world.kube.delete(busy)
+    world.until_gone(busy)
+    world.rest(120)
+    reads.clear()
+    world.rest(DAY / 24)
+    assert len(reads) <= len(names) * (DAY / 24 / world.schedule.resync + 1)
+
+
 def first_deleted(world: World, made: list[Key]) -> None:
     gone = made.pop(0)
     world.kube.delete(gone)

@@ -57,7 +57,7 @@ class EventHandler:
             if record := self._store.get(key):
                 self._resume(key, record)
                 for where in record.secrets:
-                    self._checks.follow(where)
+                    self._checks.follow(where, record)
                 if record.body is not None and record.refers:  # what it waits for may have come meanwhile
                     self._queue.add(key, 0.0, Priority.RETRY)
 
@@ -106,7 +106,7 @@ class EventHandler:
         if not self._leading:
             return
         for where in sources:
-            self._checks.follow(where)
+            self._checks.follow(where, record)
         if first:
             self._resume(key, record)
         elif anew or cured:

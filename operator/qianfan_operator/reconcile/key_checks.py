@@ -59,10 +59,10 @@ class KeyChecks:
         else:
             self._wake(where, after=_REPLACED if gone else 0.0, settled=True)
 
-    def follow(self, where: Where) -> None:
+    def follow(self, where: Where, user: StoreEntry) -> None:
         """Have a Secret that is not watched read now and then, as long as an object names it."""
         if where[1] != SECRET_NAME:
-            self._enqueue(_key(where), REREAD, Priority.POLL)
+            self._enqueue(_key(where), self._reread_after(user), Priority.POLL)
 
     def check(self, key: Key) -> float | None:
         """Check the keys of a Secret if they have changed; return after how many seconds to come again, if at all."""
@@ -78,7 +78,13 @@ class KeyChecks:
         except KubeError as error:
             log.info("A Secret could not be read again", extra={"secret": "/".join(where), "error": str(error)})
             return REREAD
-        return min(REREAD, self._ask(where) or REREAD)
+        users = filter(None, map(self._store.get, self._store.users_of(where)))
+        again = min(map(self._reread_after, users), default=REREAD)
+        return min(again, self._ask(where) or again)
+
+    def _reread_after(self, user: StoreEntry) -> float:
+        """Say how long a Secret is believed for one of its users: what is finished needs keys only to show new ones."""
+        return self._schedule.resync if user.finished else REREAD
 
     def judge(self, resource: Resource, account: Account, words: str) -> Refused:
         """Find out what a refusal is about that one object has met, with the words of the cloud, by a check.

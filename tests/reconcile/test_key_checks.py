@@ -243,3 +243,35 @@ def test_keys_that_are_revoked_are_told_by_the_first_refusal(chain: World) -> No
     assert chain.credentials.refused_secrets() == 1
     chain.sim.faults.clear()
     chain.run(lambda: are(chain, "True"), within=60)
+
+
+@pytest.mark.parametrize(
+    ("access_key", "secret", "reason"),
+    [
+        pytest.param(FIRST, "wrong", "CredentialsInvalid", id="wrong"),
+        pytest.param(None, None, "CredentialsNotFound", id="gone"),
+    ],
+)
+def test_keys_that_changed_while_another_process_led_are_told_by_the_next(
+    chain: World, access_key: str | None, secret: str | None, reason: str
+) -> None:
+    """The leader may have ended before it could check them: who leads next does, and not only at a resync."""
+    chain.restart(standby=True)
+    chain.rest(3600)
+    before = len(chain.sim.calls)
+    chain.set_secret(access_key, secret=secret)
+    chain.rest(60)
+    assert len(chain.sim.calls) == before
+    chain.event_handler.lead()
+    chain.run(lambda: are(chain, "False", reason), within=5)
+    assert [call.operation for call in chain.sim.calls[before:]] == (["userList"] if access_key else [])
+
+
+def test_keys_that_were_there_at_the_start_are_not_checked(chain: World) -> None:
+    """A process that begins to lead makes no herd of checks."""
+    chain.restart(standby=True)
+    chain.rest(3600)
+    before = checks("valid")
+    chain.event_handler.lead()
+    chain.rest(600)
+    assert checks("valid") == before

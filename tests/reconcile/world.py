@@ -156,8 +156,11 @@ class World:
 
     # The operator's life.
 
-    def start(self, late: Collection[Key] = ()) -> None:
-        """Begin with nothing in memory, and let the watch list what there is; what comes `late` has to be shown."""
+    def start(self, late: Collection[Key] = (), *, standby: bool = False) -> None:
+        """Begin with nothing in memory, and let the watch list what there is; what comes `late` has to be shown.
+
+        `standby`: another process leads, until `event_handler.lead()`.
+        """
         clock = self.clock
         self.store = Store()
         self.listing = InitialSync(self.kube, self.store, BY_PLURAL)
@@ -175,7 +178,8 @@ class World:
         self.event_handler = EventHandler(
             BY_PLURAL, self.store, self.queue, self.schedule, self.credentials, checks, self.protocol.unwritten
         )
-        self.event_handler.lead()
+        if not standby:
+            self.event_handler.lead()
         for (namespace, name), data in self.kube.secrets.items():
             self.event_handler.secret_seen(None, {"metadata": {"namespace": namespace, "name": name}}, data)
         for plural, raw in self.kube.listing():
@@ -186,10 +190,10 @@ class World:
         """Whether the process may change something; the protocol asks by itself once more."""
         return self.leading
 
-    def restart(self, late: Collection[Key] = ()) -> None:
+    def restart(self, late: Collection[Key] = (), *, standby: bool = False) -> None:
         """End the process and start another; what was only in memory is gone."""
         self.close_wires()
-        self.start(late)
+        self.start(late, standby=standby)
 
     def show(self, key: Key) -> None:
         """Have the watch's first listing come to an object at last."""

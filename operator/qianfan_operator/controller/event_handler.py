@@ -60,6 +60,7 @@ class EventHandler:
                     self._checks.follow(where, record)
                 if record.body is not None and record.refers:  # what it waits for may have come meanwhile
                     self._queue.add(key, 0.0, Priority.RETRY)
+        self._checks.lead()
 
     def unreadable_objects(self) -> Mapping[str, int]:
         """Count the objects and Secrets of which something cannot be read, by plural."""

@@ -170,6 +170,11 @@ class Credentials:
             keys = secret.keys if secret and secret.unchecked else None
         return self._account(where, keys) if keys else None
 
+    def unchecked_secrets(self) -> list[Where]:
+        """List the Secrets in use that have changed without a check since."""
+        with self._lock:
+            return [where for where, secret in self._secrets.items() if secret.unchecked and self.used(where)]
+
     def check_accepted(self, where: Where, account: Account) -> None:
         """Note that the cloud takes the keys of a Secret."""
         with self._lock:

@@ -50,14 +50,21 @@ class KeyChecks:
         self._credentials, self._store, self._enqueue, self._schedule = credentials, store, enqueue, schedule
         credentials.recovered = self._wake_all
 
-    def changed(self, where: Where, *, gone: bool = False) -> None:
+    def lead(self) -> None:
+        """Have the Secrets checked that changed while another process led, one after the other if they are many."""
+        changed = self._credentials.unchecked_secrets()
+        pause = min(_PAUSE, _SPREAD / max(1, len(changed)))
+        for index, where in enumerate(changed):
+            self.changed(where, after=max(0, index - _AT_ONCE) * pause)
+
+    def changed(self, where: Where, *, gone: bool = False, after: float = 0.0) -> None:
         """Have a changed Secret checked, and wake who waits for its keys; if it has none now, wake all its users."""
         if self._credentials.has_keys(where):
-            self._enqueue(_key(where), 0.0, Priority.RETRY)
-            self._wake(where, after=_CHECKED)
+            self._enqueue(_key(where), after, Priority.RETRY)
+            self._wake(where, after=after + _CHECKED)
             self.look_at_ended(where)
         else:
-            self._wake(where, after=_REPLACED if gone else 0.0, settled=True)
+            self._wake(where, after=after + (_REPLACED if gone else 0.0), settled=True)
 
     def follow(self, where: Where, user: StoreEntry) -> None:
         """Have a Secret that is not watched read now and then, as long as an object names it."""

@@ -18,6 +18,8 @@ FLAWS = {
     "timeout": Fault(Effect.LOSE_REQUEST),
     "AccessDenied": Fault(Effect.ERROR, code=6),
 }
+LOOK = {"job": "jobDetail", "model": "modelDetail", "service": "serviceDetail"}
+"""The first call of a look."""
 
 
 def comes_and_goes(world: World, flaw: Fault, away: Callable[[], bool]) -> None:
@@ -58,6 +60,34 @@ def test_a_cloud_that_fails_at_every_second_call_is_not_heard(
     assert world.reason(key) == (WORKING if stage is working else USABLE)[kind]
     assert writes <= 1
     assert len(told) <= writes
+
+
+@pytest.mark.parametrize("flaw", FLAWS)
+@pytest.mark.parametrize(("kind", "stage"), [("job", working), ("model", usable), ("service", usable)])
+@pytest.mark.parametrize("restarted", [False, True])
+def test_single_errors_are_not_heard_beside_an_edit_that_the_cloud_cannot_take(
+    world: World, stage: Callable[[World, str], Key], kind: str, flaw: str, restarted: bool
+) -> None:
+    """Synced is False then, and not for an error: one that is gone at the next call is still told to nobody."""
+    key = stage(world, kind)
+    world.sim.configure(training=Never(), publishing=Never(), deploying=Never())
+    world.kube.patch_spec(key, description="another one")
+    world.run(lambda: world.condition(key, "Synced").get("reason") == "UpdateUnsupported")
+    world.rest(HOUR)
+    told = world.condition(key)["reason"]
+    if restarted:
+        world.restart()
+    looks = itertools.count(1)
+
+    def around(operation: str, do: Callable[[], Any]) -> Any:
+        if operation == LOOK[kind] and next(looks) % 3 == 0:
+            world.sim.faults.add(FLAWS[flaw])
+        return do()
+
+    world.around_cloud = around
+    writes, events = heard(world, key, 3 * HOUR)
+    assert next(looks) > 20
+    assert (writes, events, world.condition(key)["reason"]) == (0, [], told)
 
 
 @pytest.mark.parametrize("flaw", ["500", "AccessDenied"])

@@ -31,7 +31,7 @@ from qianfan_operator.reconcile.policy import Blocker, Decision, Facts
 from qianfan_operator.telemetry import caller
 
 log = logging.getLogger(__name__)
-_FAILED = "failed"  # set while the last look failed, be it told or not
+_FAILED = "failed"  # whether the last look failed, be it told or not; unset: Synced tells
 REFUSED_SINCE = "refused"
 """When a call of an object was refused first, while its keys were not; kept until nothing stands in its way."""
 
@@ -124,7 +124,7 @@ class Gatherer:
                 if unsure and facts.blocker in {Blocker.RETRY, Blocker.STALL}:
                     raise Unsure(facts.blocker_cause.message) from error
             else:
-                ctx.claims.pop(_FAILED, None)
+                _note_answer(managed, ctx)
                 updates = self._looked(managed, access.account, seen)
                 if seen.warning and ctx.first_seen_at(("warned", seen.warning)) >= ctx.boot:
                     managed.warn(seen.warning)
@@ -264,12 +264,26 @@ def _plan(managed: ManagedObject, ctx: ReconcileContext) -> Plan:
         return Plan(Want.WAIT, Cause(Reason.DEPENDENCY_NOT_READY, f"{error}."))
 
 
+def _note_answer(managed: ManagedObject, ctx: ReconcileContext) -> None:
+    """Note that the cloud has answered; if Synced is True, that tells it."""
+    if is_true(managed.resource.status.conditions, SYNCED):
+        ctx.claims.pop(_FAILED, None)
+    else:
+        ctx.claims[_FAILED] = False
+
+
 def _is_unsure(managed: ManagedObject, ctx: ReconcileContext) -> bool:
-    """Say whether the last look had found all well: a cloud that comes and goes must not be heard at each turn."""
-    status, first = managed.resource.status, _FAILED not in ctx.claims
+    """Say whether the last look had found all well: a cloud that comes and goes must not be heard at each turn.
+
+    Synced may be False without an error: for an edit that the cloud cannot take, or a reference that is gone.
+    """
+    status, failed = managed.resource.status, ctx.claims.get(_FAILED)
     ctx.claims[_FAILED] = True
-    known = status.observed_generation == managed.resource.metadata.generation and is_true(status.conditions, SYNCED)
-    return first and known
+    if failed is None:
+        synced = find(status.conditions, SYNCED)
+        usable = synced is not None and synced.status == "False" and is_true(status.conditions, READY)
+        failed = not (usable or is_true(status.conditions, SYNCED))
+    return not failed and status.observed_generation == managed.resource.metadata.generation
 
 
 def handles_reconcile_request(facts: Facts, decision: Decision, *, tried: bool = False) -> bool:

@@ -7,8 +7,10 @@ import pytest
 
 from qianfan_operator.api.keys import Key
 from reconcile.manifests import job, model, service
-from reconcile.world import DAY, GRACE, World
+from reconcile.stories import PUBLISH, published, serving
+from reconcile.world import DAY, FIRST, GRACE, World
 
+Others = tuple[dict[str, Any], dict[str, Any]]
 JOB = Key("qianfanjobs", "default", "train")
 
 
@@ -178,3 +180,87 @@ def test_a_change_during_a_write_is_not_taken_for_it(world: World, train: Key) -
     assert world.reason(train) in {"", "Confirming"}
     world.until(train, "Succeeded", within=GRACE + 30)
     assert len(world.sim.account().runs) == 1
+
+
+@pytest.fixture
+def others(world: World) -> Others:
+    """A model and a service that serve in another namespace, under the same keys."""
+    world.set_secret(FIRST, namespace="elsewhere")
+    made = []
+    for manifest in (job(), model(target={"modelName": "others"}), service(serviceName="others", uri="others")):
+        manifest["metadata"]["namespace"] = "elsewhere"
+        made.append(world.kube.apply(manifest))
+    world.until(made[2], "PaymentRequired")
+    world.sim.pay()
+    world.until(made[2], "Available")
+    world.rest(600)
+    return world.status(made[1]), world.status(made[2])
+
+
+def restored(world: World) -> list[str]:
+    return [event["note"] for event in world.kube.events if event["reason"] == "StatusRestored"]
+
+
+MODEL_IDS = ("modelId", "modelIdStr", "modelVersionId", "modelVersionIdStr")
+SERVICE_IDS = ("serviceId", "serviceUuid")
+
+
+@pytest.mark.parametrize(
+    "fields", [("modelVersionId",), MODEL_IDS, ("published",)], ids=["integer", "all", "published"]
+)
+def test_a_forged_version_is_restored_and_switches_nothing(
+    world: World, others: Others, fields: tuple[str, ...]
+) -> None:
+    """Nobody who refers to the model sees the forged ids, not even before its own reconcile."""
+    published(world)
+    key = serving(world, updatePolicy="Follow")
+    world.rest(3600)
+    before = change(world, PUBLISH, **{name: others[0][name] for name in fields})
+    world.rest(600)
+    assert {name: world.status(PUBLISH)[name] for name in fields} == {name: before[name] for name in fields}
+    assert world.is_so(PUBLISH)
+    assert world.is_so(key)
+    assert world.calls("ModifyService") == []
+    (told,) = restored(world)
+    assert all(f"status.{name} (" in told for name in fields)
+    world.kube.delete(key)
+    world.until_gone(key)
+    world.kube.patch_spec(PUBLISH, deletionPolicy="Delete")
+    world.kube.delete(PUBLISH)
+    world.until_gone(PUBLISH)
+    versions = {version.id for model in world.sim.account().models for version in model.versions}
+    assert others[0]["modelVersionId"] in versions
+    assert before["modelVersionId"] not in versions
+
+
+@pytest.mark.parametrize("number", [1, 999_999])
+def test_a_version_that_is_not_there_is_restored(world: World, number: int) -> None:
+    before = published(world)
+    world.rest(3600)
+    change(world, PUBLISH, modelVersionId=number)
+    world.rest(60)
+    assert world.is_so(PUBLISH)
+    assert world.status(PUBLISH)["modelVersionId"] == before["modelVersionId"]
+    assert len(restored(world)) == 1
+
+
+@pytest.mark.parametrize("uuid", ["theirs", "none", "own"])
+@pytest.mark.parametrize("waits", [True, False])
+def test_a_forged_service_is_restored_and_not_released(world: World, others: Others, uuid: str, waits: bool) -> None:
+    """Also if the object is deleted at once: the service that is taken offline is its own."""
+    published(world)
+    key = serving(world)
+    world.rest(3600)
+    before = dict(world.status(key))
+    uuids = {"theirs": others[1]["serviceUuid"], "none": None, "own": before["serviceUuid"]}
+    change(world, key, serviceId=others[1]["serviceId"], serviceUuid=uuids[uuid])
+    if waits:
+        world.rest(60)
+        assert {name: world.status(key)[name] for name in SERVICE_IDS} == {name: before[name] for name in SERVICE_IDS}
+        assert world.is_so(key)
+        assert len(restored(world)) == 1
+    world.kube.delete(key)
+    world.until_gone(key)
+    words = {one.id: one.life.state for one in world.sim.account().services}
+    assert words[before["serviceId"]] == "Stopped"
+    assert words[others[1]["serviceId"]] == "Done"

@@ -281,7 +281,7 @@ class Kind(ABC, Generic[R]):
         return ()
 
     def ended(self, status: Any) -> Hashable:
-        """Return the ids of what has ended and is not looked at any more, for `restored`; None if there is none."""
+        """Return the ids of what is recorded and settled, for `restored`; None if there is none."""
         return None
 
     def restored(self, resource: R, ended: Hashable) -> Updates:

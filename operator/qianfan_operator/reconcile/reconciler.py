@@ -241,6 +241,7 @@ class Reconciler:
 
         def fetch(other: Key) -> Any:
             resource = self._fetch(other)
+            resource = self._as_known(other, resource) if resource else None
             reads[other] = dependency_state(self._kinds[other.plural], resource.own()) if resource else None
             return resource
 
@@ -292,6 +293,16 @@ class Reconciler:
             return None
         except Unreadable as error:
             raise Unreadable(f"{kind.kind} {key.name} cannot be read: {error}") from error
+
+    def _as_known(self, key: Key, resource: Resource) -> Resource:
+        """Return another object with the ids that this process knows, if somebody else has changed them."""
+        record, kind = self._store.get(key), self._kinds[key.plural]
+        known = record is not None and record.uid == resource.metadata.uid and resource.former is None
+        if record is None or record.ended is None or not known:
+            return resource
+        restored = kind.restored(resource, record.ended)
+        status = resource.status.model_copy(update=dict(restored))
+        return resource.model_copy(update={"status": status}) if restored else resource
 
     # Act: at most one thing.
     def _act(
@@ -443,9 +454,15 @@ def _restore(managed: ManagedObject, record: StoreEntry) -> None:
     if not record.altered or record.ended is None or managed.resource.former is not None:
         return
     if restored := managed.kind.restored(managed.resource, record.ended):
-        fields = ", ".join(f"status.{to_camel(name)} ({value})" for name, value in restored.items())
+        fields = ", ".join(f"status.{to_camel(name)} ({_shown(value)})" for name, value in restored.items())
         managed.note(restored)
         managed.warn_restored(fields)
+
+
+def _shown(value: object) -> object:
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value)) or "empty"
+    return "removed" if value is None else value
 
 
 def _tell_left(managed: ManagedObject, summary: ConditionSummary) -> None:

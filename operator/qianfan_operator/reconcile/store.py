@@ -70,7 +70,7 @@ class StoreEntry:
     altered: int = 0
     """The version in which somebody else was last seen to change the status; 0 once a reconcile has dealt with it."""
     ended: Hashable = None
-    """The ids of what has ended and is not looked at any more, as they were before somebody else changed them."""
+    """The ids of what is recorded and settled, as they were before somebody else changed them."""
     body: bytes | None = None
     """None: nothing is going on; empty: too large to be remembered."""
     unreadable: str = ""

@@ -12,7 +12,7 @@ from qianfan_operator.api.reasons import Reason
 from qianfan_operator.cloud import views
 from qianfan_operator.cloud.account import Account
 from qianfan_operator.cloud.errors import CloudError
-from qianfan_operator.kinds import adoption, edits
+from qianfan_operator.kinds import adoption, edits, remembered
 from qianfan_operator.kinds.interface import (
     Absent,
     Adopt,
@@ -107,6 +107,14 @@ class ModelKind(Kind[QianfanModel]):
         """See Kind: the version, by either id."""
         status = resource.status
         return status.model_id, status.model_id_str, status.model_version_id, status.model_version_id_str
+
+    def ended(self, status: ModelStatus) -> Hashable:
+        """See Kind: the current version, and those that the object published."""
+        return remembered.values_of(status, versions.IDS) if versions.published(status) else None
+
+    def restored(self, resource: QianfanModel, ended: Hashable) -> Updates:
+        """See Kind."""
+        return remembered.changed(resource.status, versions.IDS, ended)
 
     def plan(self, ctx: ReconcileContext, resource: QianfanModel) -> Plan:
         """See Kind. A job that is gone matters only to who goes on following it: a version needs no job."""

@@ -18,6 +18,9 @@ from qianfan_operator.kinds.marks import source_hash
 from qianfan_operator.kinds.texts import unknown
 
 STATES = {"Creating": Phase.WORKING, "Ready": Phase.READY, "Fail": Phase.FAILED, "Failed": Phase.FAILED}
+IDS = ("model_id", "model_id_str", "model_version_id", "model_version_id_str", "published", "adopted", "preset")
+"""Fields of the status that tell which versions the object has."""
+
 _LISTED, _PUBLISHED = 10, 20
 _PRESET = "PlatformPreset"  # the cloud's word for a version of its own
 _PUBLISH_AGAIN = f"change the annotation {RECONCILE_ANNOTATION} to publish it again."

@@ -30,6 +30,9 @@ STATES = {
     "Stopped": Phase.STOPPED,
 }
 
+IDS = ("service_id", "service_uuid", "service_name", "model_id", "model_version_id", "adopted")
+"""Fields of the status that tell which service the object has, and which version that serves."""
+
 PREFIX = 9
 """Characters that the cloud puts in front of a uri: eight and `_`.
 

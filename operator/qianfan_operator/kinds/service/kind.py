@@ -14,7 +14,7 @@ from qianfan_operator.cloud.deadlines import cloud_now, seconds_between
 from qianfan_operator.cloud.errors import CloudError, Fate
 from qianfan_operator.cloud.fields import as_told
 from qianfan_operator.cloud.views import Applied
-from qianfan_operator.kinds import adoption, edits
+from qianfan_operator.kinds import adoption, edits, remembered
 from qianfan_operator.kinds.interface import (
     Absent,
     Adopt,
@@ -89,6 +89,15 @@ class ServiceKind(Kind[QianfanService]):
     def disown(self, status: ServiceStatus, lost: Container[ExternalId]) -> Updates:
         """See Kind: there is but one."""
         return dict.fromkeys(("service_id", "service_uuid", "service_status", "adopted", "switch"))
+
+    def ended(self, status: ServiceStatus) -> Hashable:
+        """See Kind: the service and its version, while no switch is under way."""
+        settled = endpoints.recorded(status) and status.switch is None
+        return remembered.values_of(status, endpoints.IDS) if settled else None
+
+    def restored(self, resource: QianfanService, ended: Hashable) -> Updates:
+        """See Kind."""
+        return {} if resource.status.switch else remembered.changed(resource.status, endpoints.IDS, ended)
 
     def plan(self, ctx: ReconcileContext, resource: QianfanService) -> Plan:
         """See Kind. What serves goes on without the model object that it was applied for with."""

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import subprocess
 import sys
 import threading
@@ -53,8 +54,9 @@ def test_a_json_record_is_one_line() -> None:
 
 
 def test_a_text_line_reads_well() -> None:
-    """A person sees time, level, message and fields, and a traceback in the same line; quoted is what must be."""
+    """A person sees time and zone, level, message, fields, and a traceback in the same line; quoted is what must be."""
     formatter = TextFormatter()
+    assert re.match(r"time=\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4} ", formatter.format(record("Started")))
     tail = "level=INFO msg=Started logger=qianfan_operator.test port=8080 cloud=http://127.0.0.1:8900"
     assert formatter.format(record("Started", port=8080, cloud="http://127.0.0.1:8900")).endswith(tail)
     assert 'msg="cloud call failed"' in formatter.format(record("cloud call failed"))

@@ -21,6 +21,7 @@ from qianfan_operator.text import clean
 MESSAGE_LIMIT, FIELD_LIMIT = 1024, 1024  # characters
 LINES_LIMIT, LINE_LIMIT = 80, 256  # of a traceback: lines, and characters of each
 FIELDS_LIMIT = 20  # fields of a record, and items of a field
+_TIME = "%Y-%m-%dT%H:%M:%S%z"
 _LARGEST = 2**63  # beyond it, JSON's readers disagree
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _OURS = frozenset({"time", "level", "logger", "message", "msg", "exception", "stack"})
@@ -35,7 +36,7 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Render a record; never raises."""
-        line = {"time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"), **_content(self, record)}
+        line = {"time": self.formatTime(record, _TIME), **_content(self, record)}
         return json.dumps(line, ensure_ascii=False, allow_nan=False)
 
 
@@ -45,7 +46,7 @@ class TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Render a record; never raises."""
         content = _content(self, record)
-        line = {"time": self.formatTime(record, "%H:%M:%S"), "level": content.pop("level")}
+        line = {"time": self.formatTime(record, _TIME), "level": content.pop("level")}
         line |= {"msg": content.pop("message"), **content}
         return " ".join(f"{name}={_quoted(value)}" for name, value in line.items())
 

@@ -244,9 +244,11 @@ async def _begin_end(stop: asyncio.Event, workers: Workers) -> None:
 async def _end(workers: Workers, election: Election | NoElection, code: int) -> int:
     """End what is under way, within the time for that; returns `code`, or that it did not suffice."""
     log.info("Stopping")
-    if not await asyncio.to_thread(workers.stop):
-        return UNFINISHED  # the Lease runs out, by when nothing of this process goes on
-    await asyncio.to_thread(election.release)
+    if await asyncio.to_thread(workers.stop):
+        released = await asyncio.to_thread(election.release)
+    else:  # the Lease runs out, by when nothing of this process goes on
+        code, released = UNFINISHED, False
+    log.info("Ended", extra={"exit_code": code, "released": released})
     return code
 
 

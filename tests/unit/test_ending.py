@@ -25,9 +25,10 @@ class End:
         """End the workers."""
         return self.finished
 
-    def release(self) -> None:
+    def release(self) -> bool:
         """Give the Lease back."""
         self.released = True
+        return True
 
 
 def ended(end: End, code: int) -> int:
@@ -40,6 +41,17 @@ def test_a_finished_end_gives_the_lease_back(code: int) -> None:
     end = End(finished=True)
     assert ended(end, code) == code
     assert end.released
+
+
+@pytest.mark.parametrize(("finished", "code", "told"), [(True, 0, (0, True)), (False, 0, (UNFINISHED, False))])
+def test_the_last_line_says_that_the_process_has_ended(
+    finished: bool, code: int, told: tuple[int, bool], caplog: pytest.LogCaptureFixture
+) -> None:
+    """After `Stopping` comes what the exit code is, and whether somebody else can lead at once."""
+    with caplog.at_level(logging.INFO):
+        ended(End(finished=finished), code)
+    assert [record.getMessage() for record in caplog.records] == ["Stopping", "Ended"]
+    assert (vars(caplog.records[-1])["exit_code"], vars(caplog.records[-1])["released"]) == told
 
 
 def test_an_unfinished_end_keeps_the_lease_and_says_so() -> None:

@@ -236,7 +236,7 @@ def test_an_orderly_end_gives_the_lease_back(one: Machine, two: Machine, shelf: 
     """Whoever waits takes it with its next look; the one that gave it back leads no more."""
     one.turn()
     two.turn()
-    one.election.release()
+    assert one.election.release()
     assert (one.leads, shelf.holder) == (False, "")
     two.turn()
     assert two.leads
@@ -248,10 +248,10 @@ def test_who_does_not_hold_it_gives_nothing_back(one: Machine, two: Machine, she
     """The end of a candidate that stood by does not touch the Lease; nor is it an error if the API server is away."""
     one.turn()
     two.turn()
-    two.election.release()
+    assert not two.election.release()
     assert (shelf.holder, shelf.writes) == ("one", 1)
     shelf.away = True
-    one.election.release()
+    assert not one.election.release()
     assert not one.leads
 
 

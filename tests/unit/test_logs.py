@@ -88,6 +88,8 @@ def test_the_style_and_the_level_are_settings(
         assert isinstance(handler.formatter, formatter)
         assert root.level == logging.DEBUG
         assert not logging.getLogger("urllib3.connectionpool").isEnabledFor(logging.INFO)
+        assert not logging.getLogger("kopf._core.reactor.running").isEnabledFor(logging.WARNING)
+        assert logging.getLogger("kopf.objects").isEnabledFor(logging.ERROR)
         assert logging.getLogger("qianfan_operator").isEnabledFor(logging.DEBUG)
     finally:
         logging.captureWarnings(capture=False)

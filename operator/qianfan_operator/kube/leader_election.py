@@ -60,8 +60,9 @@ class NoElection:
         """See Election."""
         gained()
 
-    def release(self) -> None:
+    def release(self) -> bool:
         """See Election."""
+        return False
 
 
 class Election:
@@ -92,8 +93,11 @@ class Election:
         self._thread = threading.Thread(target=self._run, args=[gained, lost], name="leader", daemon=True)
         self._thread.start()
 
-    def release(self) -> None:
-        """Take part no more, and give back what we hold, so that nobody has to wait for it to run out."""
+    def release(self) -> bool:
+        """Take part no more, and give back what we hold, so that nobody has to wait for it to run out.
+
+        Returns whether a Lease was given back.
+        """
         self._ended.set()
         if self._thread:
             self._thread.join()
@@ -103,6 +107,9 @@ class Election:
                 self._write("")
             except KubeError as error:
                 log.warning("The Lease could not be released. It will expire.", extra={"error": str(error)})
+            else:
+                return True
+        return False
 
     def turn(self) -> float:
         """Take, renew or watch the Lease, once; returns the seconds until the next turn, raises Lost.

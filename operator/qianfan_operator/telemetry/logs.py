@@ -56,9 +56,10 @@ def configure(style: str, level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if style == "json" else TextFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    # kopf reports each event handler's success; the client of the API server and of the cloud each connection.
-    for name in ("kopf.objects", "aiohttp.access", "urllib3", "asyncio"):
+    # The clients of the API server and of the cloud report each connection.
+    for name in ("aiohttp.access", "urllib3", "asyncio"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("kopf").setLevel(logging.ERROR)  # the rest is its inner life, or the operator tells it itself
     logging.captureWarnings(capture=True)
     logging.raiseExceptions = False  # else a record that cannot be written becomes a traceback that is no JSON
     # Each request would warn; that a certificate is not verified is told once, at the start.

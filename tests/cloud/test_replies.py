@@ -162,6 +162,12 @@ def test_a_proxys_answer_is_known_by_its_status(status):
     assert error.fate is Fate.UNKNOWN
 
 
+def test_an_answer_without_a_code_may_be_the_clouds():
+    """The cloud's own gateway may answer so, too: nobody is told that it was another."""
+    error = failure(503, b"<html>Service unavailable</html>")
+    assert error.words == "The cloud, or a proxy before it, answered without a Qianfan error code. (HTTP 503)"
+
+
 @pytest.mark.parametrize("body", [b"", b"<html></html>", b"[]", b"null", b"{", b'{"a": ' + b"[" * 100_000, b"\xff"])
 def test_a_success_that_is_no_object_is_a_bad_reply(body):
     """HTTP 200 with anything but a JSON object is unreadable, hence unknown for a create."""

@@ -66,8 +66,9 @@ class Reply:
 def read_reply(operation: str, answer: Answer, redact: Callable[[str], str]) -> Reply:
     """Return the success that `answer` is.
 
-    Raises CloudError for everything else: the cloud's own code if it gives one, "HTTP <status>" if somebody on the
-    way answered, "BadReply" for what should be JSON and is not. `redact` cleans texts of the cloud of our keys.
+    Raises CloudError for everything else: the cloud's own code if it gives one, "HTTP <status>" if its gateway or
+    somebody on the way answered, "BadReply" for what should be JSON and is not. `redact` cleans texts of the cloud of
+    our keys.
     """
     document = answer.document
     request_id = _text(document, "log_id", "requestId") or answer.headers.get("x-bce-request-id", "")
@@ -128,7 +129,7 @@ def _foreign(answer: Answer) -> str:
     """Describe an answer that is not the cloud's; the target of a redirect without what may hold a secret."""
     location = answer.headers.get("location", "")
     if not 300 <= answer.status < 400 or not location:
-        return "The answer did not come from the cloud's console interface."
+        return "The cloud, or a proxy before it, answered without a Qianfan error code."
     target = _CREDENTIALS.sub("//", location.split("?")[0].split("#")[0])
     return (
         f"The answer is a redirect to {one_line(target, _TARGET_LIMIT)}, which is not followed."

@@ -329,6 +329,7 @@ def test_what_a_wiped_status_had_sent_is_waited_for(world: World) -> None:
     world.restart()
     world.rest(5)
     assert world.reason(key) == "Confirming"
+    assert "nothing is created or paid for before that" in world.condition(key)["message"]
     sent[0]()
     world.until(key, "PaymentRequired")
     assert world.status(key)["serviceId"] == the_service(world).id

@@ -56,6 +56,14 @@ def test_a_base_that_is_gone_does_not_hide_the_run(world: World) -> None:
     assert len(world.calls("createJob")) == 2
 
 
+def test_a_search_for_the_run_does_not_read_like_another_payment(world: World, train: Key) -> None:
+    """Whoever sees it is told that nothing is created meanwhile."""
+    wiped(world, train)
+    world.until(train, "Confirming")
+    searched = "The cloud is searched for one; nothing is created or paid for before that."
+    assert world.condition(train)["message"] == f"This object has no recorded run. {searched}"
+
+
 @pytest.fixture
 def serve(world: World) -> Key:
     """Supply a service that serves, of which the model is gone."""

@@ -10,6 +10,13 @@ def already_bound(held: str, named: str) -> Cause:
     return Cause(Reason.ALREADY_BOUND, f"This object holds {held}, and spec.adopt names {named}. {ways}")
 
 
+def searched_for(what: str) -> str:
+    """Say that the status records nothing yet, and that a paid create waits until the cloud was searched."""
+    return (
+        f"This object has no recorded {what}. The cloud is searched for one; nothing is created or paid for before that."
+    )
+
+
 def unknown(what: str, word: str | None, page: str | None) -> Cause:
     """Say that the cloud uses a word that is not in the tables of this version, and where it can be looked up."""
     where = f"the console: {page}" if page else "the console"

@@ -11,6 +11,7 @@ from qianfan_operator.cloud.views import RunItem, TaskItem
 from qianfan_operator.kinds.interface import Adopt, Phase, ReconcileContext, Wait, confirming, stalled
 from qianfan_operator.kinds.job.runs import STATES, UNPROVEN, owned_tasks, run_list_probe
 from qianfan_operator.kinds.marks import Mark, task_name
+from qianfan_operator.kinds.texts import searched_for
 
 _SEQUENCES = 8  # tasks that one attempt may use up: every pass that is cut off after createTask leaves one
 
@@ -121,7 +122,7 @@ def find_all(ctx: ReconcileContext, account: Account, mark: Mark) -> list[tuple[
     See docs/design/create-protocol.md#recovering-a-status.
     """
     if left := ctx.grace_left("survey", ctx.foreign_version):
-        return confirming(left, "Looking for earlier runs of this object before another one is created.")
+        return confirming(left, searched_for("run"))
     try:
         found = {
             run.job_uuid: (theirs, item, run)

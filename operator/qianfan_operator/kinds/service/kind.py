@@ -38,7 +38,7 @@ from qianfan_operator.kinds.interface import (
 from qianfan_operator.kinds.marks import Mark, source_hash
 from qianfan_operator.kinds.references import missing, version_of
 from qianfan_operator.kinds.service import endpoints, release, switch
-from qianfan_operator.kinds.texts import already_bound
+from qianfan_operator.kinds.texts import already_bound, searched_for
 
 _NO_VERSION = "The model version of spec.source is not in the cloud; correct its ids."
 # docs/design/wire.md#apply
@@ -234,7 +234,7 @@ class ServiceKind(Kind[QianfanService]):
         if wiped and (left := ctx.grace_left("wiped", ctx.foreign_version)):
             # An apply that the status forgot may still be on its way.
             # See docs/design/create-protocol.md#recovering-a-status.
-            return confirming(left, "Looking for a service of this object before another one is applied for.")
+            return confirming(left, searched_for("service"))
         if refused := _forbidden(ctx, account, resource):
             return refused
         body = {

@@ -46,6 +46,16 @@ def test_a_list_that_is_cut_says_so(many: int) -> None:
     assert told == (list(range(20)) if many == 20 else [*range(19), f"… {many - 19} more"])
 
 
+@pytest.mark.parametrize("formatter", [JsonFormatter(), TextFormatter()], ids=["json", "text"])
+def test_a_field_without_a_value_is_left_out(formatter: logging.Formatter) -> None:
+    """An outage has no request id, and the cloud seldom says when to come again; zero and false are values."""
+    line = formatter.format(record("cloud call failed", request_id="", retry_after=None, left=0, lasting=False))
+    assert "request_id" not in line
+    assert "retry_after" not in line
+    assert "left" in line
+    assert "lasting" in line
+
+
 def test_a_json_record_is_one_line() -> None:
     """A traceback and a message of several lines stay in one line, so that collectors keep them together."""
     line = JsonFormatter().format(failing("first\nsecond"))

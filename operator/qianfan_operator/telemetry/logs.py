@@ -95,10 +95,15 @@ def _content(formatter: logging.Formatter, record: logging.LogRecord) -> dict[st
 
 
 def _fields(record: logging.LogRecord) -> Iterator[tuple[str, Any]]:
+    """Yield what a record says beside its message; a field without a value says nothing."""
     names = [name for name in vars(record) if name not in _STANDARD and name != "k8s_ref"]
-    for name in names[:FIELDS_LIMIT]:
+    for name in [name for name in names if not _is_empty(vars(record)[name])][:FIELDS_LIMIT]:
         shown = _NOT_A_NAME.sub("_", name)[:FIELD_LIMIT]
         yield f"field_{shown}" if shown in _OURS else shown, _value(vars(record)[name])
+
+
+def _is_empty(value: object) -> bool:
+    return value is None or (isinstance(value, str) and not value)
 
 
 def _value(value: object, *, nested: bool = False) -> Any:

@@ -265,6 +265,27 @@ def test_what_is_stuck_in_terminating_gets_free(installed: Installed, way: str) 
     until_as_before(place, chain, before)
 
 
+def test_the_record_of_what_is_stuck_is_kept_when_a_crd_is_gone_already(installed: Installed, shell: Shell) -> None:
+    """A kind without objects takes nothing from the record of the others, nor from one that was written before."""
+    place, (record, *_) = installed.place, blocks("Stuck in Terminating")
+    save = blocks("Uninstall and keep the cloud")[0]
+    place.cloud.configure(training=Never())
+    place.apply(job("long"))
+    run = place.until_waiting(JOB, "Training", "long")["status"]["jobUuid"]
+    installed.run(save)
+    saved = {path: path.read_bytes() for path in shell.folder.glob("*.yaml")}
+    installed.operator.kill()
+    installed.run("kubectl delete -k deploy/", "kubectl delete -k crds/ --wait=false")
+    place.history.wait_for(lambda: len(installed.crds()) == 1, lambda: f"still there: {installed.crds()}")
+
+    told = installed.run(record)
+    (row,) = [line.split() for line in told.splitlines() if "long" in line]
+    assert run in row
+    written = [path for path in shell.folder.glob("*.yaml") if path not in saved]
+    assert [run in path.read_text(encoding="utf-8") for path in written] == [True]
+    assert {path: path.read_bytes() for path in saved} == saved
+
+
 def test_a_namespace_ends_what_it_holds_while_the_operator_runs(installed: Installed) -> None:
     """Its objects are released with the keys in memory, and the namespace goes."""
     place = installed.place

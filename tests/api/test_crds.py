@@ -171,6 +171,18 @@ def test_columns_and_selectable_fields_exist(kind: type[Resource]) -> None:
     assert named - paths == set()
 
 
+def test_ids_in_columns_can_be_compared() -> None:
+    """A heading says the same in every kind; one in `-ID` is the integer, and a run is shown by what is always known."""
+    shown = [column for kind in KINDS for column in kind.columns]
+    ids = {(column.name, column.json_path) for column in shown if column.name.endswith("-ID")}
+
+    assert ids == {
+        ("Run-ID", ".status.jobId"), ("Model-ID", ".status.modelId"), ("Version-ID", ".status.modelVersionId"),
+    }  # fmt: skip
+    assert all(column.type == "integer" for column in shown if column.name.endswith("-ID"))
+    assert ("Run", ".status.jobUuid") in {(column.name, column.json_path) for column in shown}
+
+
 def test_a_key_of_a_list_map_is_required() -> None:
     """The API server takes a list map only if each item has its keys."""
     maps = {path: node for path, node in all_nodes("spec", "status") if node.get("x-kubernetes-list-type") == "map"}

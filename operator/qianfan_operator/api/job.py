@@ -260,7 +260,8 @@ class QianfanJob(Resource):
     columns: ClassVar[tuple[Column, ...]] = (
         Column(name="Attempt", json_path=".status.attempt", type="integer"),
         Column(name="Progress", json_path=".status.progress", type="integer"),
-        Column(name="Run", json_path=".status.jobId", type="integer", wide=True),
+        Column(name="Run", json_path=".status.jobUuid", wide=True),
+        Column(name="Run-ID", json_path=".status.jobId", type="integer", wide=True),
         Column(name="State", json_path=".status.trainStatus", wide=True),
         Column(name="Task", json_path=".status.taskName", wide=True),
         Column(name="Base", json_path=".spec.trainType", wide=True),

@@ -175,8 +175,8 @@ class QianfanModel(Resource):
         Column(name="Version", json_path=".status.version"),
         Column(name="State", json_path=".status.state"),
         Column(name="Model", json_path=".status.modelName", wide=True),
-        Column(name="Model-ID", json_path=".status.modelIdStr", wide=True),
-        Column(name="Version-ID", json_path=".status.modelVersionIdStr", wide=True),
+        Column(name="Model-ID", json_path=".status.modelId", type="integer", wide=True),
+        Column(name="Version-ID", json_path=".status.modelVersionId", type="integer", wide=True),
         Column(name="Job", json_path=".spec.source.jobRef.name", wide=True),
     )
     selectable: ClassVar[tuple[str, ...]] = (".spec.source.jobRef.name",)

@@ -168,8 +168,8 @@ def test_a_switch_is_told(world: World, lines: Lines) -> None:
     world.rest(600)
     (line,) = changes(lines, "ModifyService")
     assert line["cause"] == "switch"
-    assert f"modelId={second['modelVersionIdStr']}" in line["ids"]
-    assert f"serviceId={world.status(key)['serviceUuid']}" in line["ids"]
+    assert f"modelVersionIdStr={second['modelVersionIdStr']}" in line["ids"]
+    assert f"serviceUuid={world.status(key)['serviceUuid']}" in line["ids"]
 
 
 def test_what_was_made_for_an_object_that_went_is_ended(world: World, lines: Lines) -> None:

@@ -14,6 +14,11 @@ from qianfan_operator.telemetry import caller
 log = logging.getLogger(__name__)
 _NAMES: Final = re.compile(r"id|uuid|name|uri|\w+(Id|IDs|Ids|IdStr|Uuid|Name)")
 _SNAKE: Final = re.compile("_([a-z])")
+_ID: Final = re.compile(r"id|uuid|\w+(Id|IdStr|Uuid)")
+_BY_PREFIX: Final = {
+    "job-": "taskUuid", "task-": "jobUuid", "am-": "modelIdStr", "amv-": "modelVersionIdStr", "svco-": "serviceUuid",
+}  # fmt: skip
+"""What a status calls a string id. V2 means other things by its names than V1: its `taskId` is a run."""
 
 
 def tell(
@@ -42,4 +47,12 @@ def _ids(named: Mapping[str, Any]) -> Iterator[str]:
         if isinstance(value, Mapping):
             yield from _ids(value)
         elif _NAMES.fullmatch(name) and value not in (None, "", []):
-            yield f"{name}={','.join(map(str, value)) if isinstance(value, list | tuple) else value}"
+            yield f"{_said(name, value)}={','.join(map(str, value)) if isinstance(value, list | tuple) else value}"
+
+
+def _said(name: str, value: object) -> str:
+    """Return the name by which a status has an id, whatever the interface calls it; other names stay as they are."""
+    if not isinstance(value, str) or not _ID.fullmatch(name):
+        return name
+    prefix, dash, _ = value.partition("-")
+    return _BY_PREFIX.get(prefix + dash, name)

@@ -72,11 +72,26 @@ def _room(root: Path, room: Path, paths: list[Path]) -> str:
     return "\n".join([f"### `{name}/`", "", summary.get("__init__", ""), "", "| module | is |", "| --- | --- |", *rows])
 
 
+def metrics() -> str:
+    """Make the table of all metrics, as telemetry/metrics.py declares them."""
+    tree = ast.parse((ROOT / "operator/qianfan_operator/telemetry/metrics.py").read_text(encoding="utf-8"))
+    declared = [node.value for node in tree.body if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call)]
+    lines = ["| metric | type | labels | meaning |", "| --- | --- | --- | --- |"]
+    for call in declared:
+        sort = ast.unparse(call.func).lower()
+        if sort in {"counter", "gauge", "histogram"}:
+            name, meaning, *labels = (ast.literal_eval(argument) for argument in call.args)
+            names = ", ".join(f"`{label}`" for label in (labels[0] if labels else []))
+            lines.append(f"| `{name}` | {sort} | {names} | {meaning} |")
+    return "\n".join(lines) + "\n"
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "start-up messages": messages.start_up,
     "admission messages": messages.admission,
     "condition messages": messages.conditions,
     "log messages": messages.log_lines,
+    "metrics": metrics,
     "modules": partial(modules, "qianfan_operator"),
     "settings": settings.table,
     "situations": matrix.table,

@@ -12,6 +12,7 @@ import pytest
 
 from qianfan_operator.api.reasons import Reason
 from qianfan_operator.cloud.errors import CODES
+from qianfan_operator.telemetry import metrics
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "operator/README.md", ROOT / "crds/README.md"])
@@ -42,6 +43,24 @@ def test_the_map_names_every_module() -> None:
     source = ROOT / "operator/qianfan_operator"
     there = sorted(path.name for path in source.rglob("*.py") if path.name != "__init__.py")
     assert sorted(re.findall(r"^\| `(\w+\.py)` \| \w.*\. \|$", read("operator/README.md"), re.MULTILINE)) == there
+
+
+def test_every_metric_is_explained_and_alerts_name_metrics_that_exist() -> None:
+    """The page of the operator's metrics is complete, and no expression asks for a name that is never exported."""
+    page = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+    (table,) = re.findall(r"<!-- metrics -->\n(.*?)<!-- end of metrics -->", page, re.DOTALL)
+    told = set(re.findall(r"^\| `(\w+)`", table, re.MULTILINE))
+    families = list(metrics.REGISTRY.collect())
+    exported = {f"{one.name}_total" if one.type == "counter" else one.name for one in families}
+    assert told == exported
+    assert set(re.findall(r"\bqianfan_[a-z_]+", page)) <= exported
+
+
+def test_the_cloud_has_an_alert() -> None:
+    """Nothing else tells of a cloud that no object can reach."""
+    page = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+    alerts = page.partition("**Worth an alert:**")[2].partition("\n## ")[0]
+    assert "qianfan_cloud_requests_total" in alerts
 
 
 def test_every_reason_is_explained() -> None:

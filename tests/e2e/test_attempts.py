@@ -1,11 +1,12 @@
 """Attempts as people change them: raised, reverted, left out, passed over, mended."""
 
+import json
 import subprocess
 from typing import Any
 
 import pytest
 
-from e2e.place import JOB, TRAINING, Place, condition, job
+from e2e.place import JOB, TRAINING, Place, condition, is_so, job
 
 MORE = {"trainConfig": {"epoch": 5, "learningRate": "0.00003", "maxSeqLen": 4096}}
 
@@ -76,7 +77,7 @@ def test_a_revert_in_two_steps_finds_its_way(place: Place, first: str) -> None:
     seen = len(place.calls())
     if first == "inputs":
         answer = refusal(place, trainConfig=TRAINING["trainConfig"])
-        assert "change `attempt` first" in answer
+        assert "set `attempt` to the earlier number first" in answer
     place.patch(JOB, "essay", {"spec": {"attempt": 1}})
     stalled = place.until_stalled(JOB, "AttemptMismatch")
     assert "Restore its inputs, which status.runs shows" in condition(stalled, "Ready")["message"]
@@ -87,6 +88,23 @@ def test_a_revert_in_two_steps_finds_its_way(place: Place, first: str) -> None:
     place.patch(JOB, "essay", {"spec": {"attempt": 2}})
     place.patch(JOB, "essay", {"spec": {"trainConfig": MORE["trainConfig"]}})
     assert place.until_ready(JOB)["status"]["jobId"] == second
+    assert place.paid() == {"createTask": 2, "createJob": 2}
+
+
+def test_a_manifest_without_attempt_goes_back_after_the_number(place: Place) -> None:
+    """kubectl takes out only what it applied; the refusal and the page say the way, and it costs nothing."""
+    original = json.dumps(job())
+    place.kubectl("apply", "-f", "-", input=original)
+    first = place.until_ready(JOB)["status"]["jobUuid"]
+    place.patch(JOB, "essay", {"spec": {"attempt": 2, "trainset": [{"id": 5678}]}})
+    place.until(JOB, lambda body: body["status"].get("jobUuid") not in {None, first} and is_so(body, "Ready", "True"))
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        place.kubectl("apply", "-f", "-", input=original)
+    assert "to go back, set `attempt` to the earlier number first, then apply again" in refused.value.stderr
+
+    place.patch(JOB, "essay", {"spec": {"attempt": 1}})
+    place.kubectl("apply", "-f", "-", input=original)
+    place.until(JOB, lambda body: body["status"].get("jobUuid") == first and is_so(body, "Ready", "True"))
     assert place.paid() == {"createTask": 2, "createJob": 2}
 
 

@@ -94,6 +94,7 @@ def test_going_back_to_other_inputs_is_refused(world: World) -> None:
     world.until(key, "Succeeded")
     world.kube.patch_spec(key, attempt=1, trainConfig=OTHER)
     world.until(key, "AttemptMismatch")
+    assert world.condition(key)["message"].endswith("raise spec.attempt to train again, which is paid for.")
     world.rest(DAY)
     assert world.status(key)["attempt"] == 2
     assert len(world.calls("createJob")) == 2

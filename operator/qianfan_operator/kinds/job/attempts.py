@@ -16,7 +16,7 @@ from qianfan_operator.kinds.marks import Mark
 from qianfan_operator.kinds.texts import unknown
 
 FRESH: Updates = dict.fromkeys((*(name for name in runs.RUN_FIELDS if name != "attempt"), "console_url"))
-RAISE = "raise spec.attempt to train again."
+RAISE = "raise spec.attempt to train again, which is paid for."
 
 
 def why(phase: Phase, job: QianfanJob, word: str | None) -> Cause:

@@ -10,6 +10,7 @@ from model.state import (
     CLAIM,
     IDLE,
     NOBODY,
+    UNPAID,
     Budget,
     Object,
     Process,
@@ -18,6 +19,7 @@ from model.state import (
     State,
     Task,
     own,
+    recorded,
     task_of,
     with_process,
     with_task,
@@ -88,13 +90,13 @@ def _older(grace: int, expiry: int, process: Process) -> Process:
         age = hand[-1]
         assert isinstance(age, int)
         hand = (*hand[:-1], min(age + 1, expiry + 1))
-    older = ((seen, ticks if _is(CLAIM, seen) else min(ticks + 1, grace)) for seen, ticks in sights)
-    known = (sight for sight in older if not (_is(BEGUN, sight[0]) and sight[1] == grace))
+    older = ((seen, ticks if _is(seen, CLAIM, UNPAID) else min(ticks + 1, grace)) for seen, ticks in sights)
+    known = (sight for sight in older if not (_is(sight[0], BEGUN) and sight[1] == grace))
     return Process(at, hand, fresh, tuple(known))
 
 
-def _is(what: str, seen: object) -> bool:
-    return isinstance(seen, tuple) and seen[0] == what
+def _is(seen: object, *what: str) -> bool:
+    return isinstance(seen, tuple) and seen[0] in what
 
 
 def _cloud(rules: Rules, state: State) -> Iterator[Move]:
@@ -193,8 +195,19 @@ def _edits(rules: Rules, state: State) -> Iterator[Move]:
         yield CLOUD, "an annotation is set", state._replace(left=left), False
     if "secret" in rules.edits:
         yield user("the Secret is switched to the other account", account=1 - obj.account)
+    yield from _rewinds(rules, state, left)
     if "wipe" in rules.edits and status != BLANK:
         yield CLOUD, "the status is wiped", _wiped(rules, state)._replace(left=left), False
+
+
+def _rewinds(rules: Rules, state: State, left: Budget) -> Iterator[Move]:
+    """A backup of the status, or somebody's hand, brings back the moment at which there was a task, but no run."""
+    obj, status = state.obj, state.status
+    known = status.runs[obj.attempt - 1]
+    if "rewind" in rules.edits and known and (known[2] is not None or status.pending):
+        before = recorded(status, obj.attempt, (*known[:2], None))._replace(pending=None)
+        again = put(rules, state, obj, before)._replace(left=left)
+        yield CLOUD, "the status from before the payment comes back", again, False
 
 
 def _wiped(rules: Rules, state: State) -> State:

@@ -6,6 +6,7 @@ from model.check import FORGOTTEN, LEFT, ROBBED, TWICE, UNASKED, UNWRITTEN
 from model.state import Budget, Rules
 
 RESTORE = frozenset({"attempt", "delete", "restore"})
+REWIND = frozenset({"rewind"})
 ATTEMPT, DELETE, NOTHING = frozenset({"attempt"}), frozenset({"delete", "wipe"}), frozenset[str]()
 ORPHAN, SECRET, TOUCH = (
     frozenset({"delete", "orphan"}),
@@ -43,6 +44,10 @@ SMALL = (
     Case("annotated, and the Lease", Rules(edits=TOUCHED), Budget(0, 1, 1, 2)),
     Case("another account", Rules(edits=SECRET), Budget(0, 1, 0, 2)),
     Case("a restore", Rules(edits=RESTORE), Budget(0, 1, 0, 3, 1)),
+    Case("a status put back", Rules(edits=REWIND), Budget(1, 1, 0, 2, 1)),
+    Case("a status put back, and the Lease", Rules(edits=REWIND), Budget(0, 1, 2, 1)),
+    Case("a status put back, unproven lists", Rules(proven=False, edits=REWIND), Budget(1, 1, 0, 1, 1)),
+    Case("a status put back, without V2", Rules(proven=False, v2=False, edits=REWIND), Budget(1, 1, 1, 1)),
 )
 
 WEAKER = (
@@ -72,6 +77,8 @@ WEAKER = (
     Case("the account is not compared", Rules(compare_accounts=False, edits=SECRET), Budget(0, 0, 0, 2), LEFT),
     Case("a status is believed whoever's it is", Rules(bound=False, edits=RESTORE), Budget(0, 0, 0, 3, 1), FORGOTTEN),
     Case("an end by others does not count", Rules(own_end=False), Budget(0, 0, 0, 1, 1), TWICE),
+    Case("a task without a run is paid for by whoever sees it", Rules(learned=False, edits=REWIND),
+         Budget(0, 0, 0, 1), TWICE),
     Case("one name for an attempt", Rules(names=1, edits=NOTHING), Budget(1), UNASKED),
     Case("own empty tasks are in doubt", Rules(own_empty=False, proven=False, edits=NOTHING), Budget(1), UNASKED),
     Case("the finalizer before the mark", Rules(mark_first=False, proven=False, edits=NOTHING), Budget(1), UNASKED),

@@ -89,8 +89,10 @@ def _broken(rules: Rules, state: State, left: Budget) -> Iterable[str]:
     what, obj = decide(rules, state), state.obj
     state = own(rules, state)
     status, stuck = state.status, is_stuck(rules, state)
-    untroubled = state.left.losses == left.losses and (not status.pending or state.left.crashes == left.crashes)
-    if stuck and untroubled and "wipe" not in rules.edits and obj.uid == 0:
+    crashed, moved = state.left.crashes != left.crashes, state.left.moves != left.moves
+    forgot = (crashed and status.pending) or ((crashed or moved) and what == "find")  # what the process alone knew
+    untroubled = state.left.losses == left.losses and not forgot
+    if stuck and untroubled and not rules.edits & {"wipe", "rewind"} and obj.uid == 0:
         yield UNWRITTEN if status.pending else UNASKED
     for task in state.tasks:
         settled = stuck or what == "account" or status.shelved & task.attempt

@@ -1,6 +1,6 @@
 """What a process in the middle of a pass can do to itself, and what a list may show it."""
 
-from model.state import BEGUN, CLAIM, Process, Rules, Run, State, with_process
+from model.state import BEGUN, CLAIM, UNPAID, Process, Rules, Run, State, with_process
 
 
 def seen(rules: Rules, runs: tuple[Run, ...]) -> list[tuple[tuple[int, str], ...]]:
@@ -33,6 +33,18 @@ def claimed(state: State, process: Process, name: tuple[int, int, int]) -> bool:
 def forgets(process: Process) -> Process:
     """Have a process forget what it began and claimed: something else is known of the object now."""
     kept = (one for one in process.sights if not (isinstance(one[0], tuple) and one[0][0] in {BEGUN, CLAIM}))
+    return process._replace(sights=tuple(kept))
+
+
+def learns(process: Process, uid: int, name: tuple[int, int, int]) -> Process:
+    """Have a process remember that nothing was made in the task of that name."""
+    sights = tuple(sorted([*unlearns(process).sights, ((UNPAID, uid, *name), 0)], key=repr))
+    return process._replace(sights=sights)
+
+
+def unlearns(process: Process) -> Process:
+    """Have a process forget it: it sends something, or another process may have."""
+    kept = (one for one in process.sights if not (isinstance(one[0], tuple) and one[0][0] == UNPAID))
     return process._replace(sights=tuple(kept))
 
 

@@ -9,7 +9,9 @@ from model.state import (
     CLAIM,
     IDLE,
     NOBODY,
+    UNPAID,
     Intent,
+    Known,
     Object,
     Process,
     Rules,
@@ -27,7 +29,8 @@ Moves = list[tuple[str, State]]
 REST = frozenset({"gone", "done", "mismatch", "waits for a run", "settle", "account", "unknown"})
 """What the operator may be content with: nothing is under way, or a person must act and is told so."""
 
-_FAILS_WHEN_STALE = frozenset({"hold", "survey", "record", "prepare", "intent", "look", "let_go"})
+_KEPT = frozenset({BEGUN, CLAIM, UNPAID})  # whatever others write in the spec
+_FAILS_WHEN_STALE = frozenset({"hold", "survey", "find", "record", "prepare", "intent", "look", "let_go"})
 
 
 def decide(rules: Rules, state: State) -> str:
@@ -64,6 +67,8 @@ def _staying(rules: Rules, state: State, foreign: bool) -> str:
         return "mismatch"
     if works(state, 3 - obj.attempt):
         return "waits for a run"
+    if known is not None and rules.learned and not _knows_unpaid(state, known):
+        return "find"
     if known is not None and known[0] == obj.account:
         return "repeat"
     again = status.highest is None and rules.survey and obj.attempt > 1  # a manifest that had a life before
@@ -75,14 +80,21 @@ def _remembers_beginning(state: State) -> bool:
     return any(seen == (BEGUN, state.obj.uid) for seen, _ in state.procs[0].sights)
 
 
+def _knows_unpaid(state: State, known: Known) -> bool:
+    """Say whether the leader has learned itself that nothing was made in the recorded task of the attempt."""
+    name = (UNPAID, state.obj.uid, known[0], state.obj.attempt, known[1])
+    return any(seen == name for seen, _ in state.procs[0].sights)
+
+
 def is_stuck(rules: Rules, state: State) -> bool:
     """Say whether what is decided comes to nothing for ever, which the operator says as CreateOutcomeUnknown."""
     obj, status, what = state.obj, state.status, decide(rules, state)
     if what == "confirm" and status.pending:
         task = task_of(state, obj.account, status.pending.attempt, status.pending.seq)
         return not rules.proven and task is not None and not (task.runs and rules.v2)
-    if what in {"survey", "search"}:
-        return not rules.proven and not (rules.v2 and any(task.runs for task in state.tasks))
+    if what in {"survey", "search", "find"}:
+        shown = _shows(rules, state) if what == "find" else rules.v2 and any(task.runs for task in state.tasks)
+        return not shown and not (rules.proven and (what != "find" or _is_here(state)))
     if what != "claim":
         return False
     for seq in range(1, rules.names + 1):
@@ -99,6 +111,18 @@ def is_stuck(rules: Rules, state: State) -> bool:
     return True
 
 
+def _shows(rules: Rules, state: State) -> bool:
+    """Say whether the keys at hand show a run of the attempt that counts."""
+    here = [task for task in state.tasks if (task.account, task.attempt) == (state.obj.account, state.obj.attempt)]
+    return rules.v2 and any(word != "S" or task.uid == state.obj.uid for task in here for word, _ in task.runs)
+
+
+def _is_here(state: State) -> bool:
+    """Say whether the keys at hand show the recorded task of the attempt."""
+    known = state.status.runs[state.obj.attempt - 1]
+    return known is not None and known[0] == state.obj.account
+
+
 def put(
     rules: Rules, state: State, obj: Object, status: Status, who: int = NOBODY, then: Process = IDLE, *,
     restarts: bool = True,
@@ -108,13 +132,14 @@ def put(
     `restarts`: something else than annotations and labels is written, so that graces begin again.
     """
     now = status.pending.nonce if status.pending else None
+    kept = _KEPT if status == state.status else _KEPT - {UNPAID}  # another process may have paid
     procs = []
     for index, process in enumerate(state.procs):
         at, hand, fresh, sights = then if index == who else process
         if index != who:
             fresh = False
             if rules.grace_restarts and restarts:
-                sights = tuple(sight for sight in sights if isinstance(sight[0], int) or sight[0][0] in {BEGUN, CLAIM})
+                sights = tuple(sight for sight in sights if isinstance(sight[0], int) or sight[0][0] in kept)
             if rules.guarded and at in _FAILS_WHEN_STALE:
                 at, hand = "idle", None
         sights = tuple(sight for sight in sights if not isinstance(sight[0], int) or sight[0] == now)
@@ -147,7 +172,7 @@ def begin(rules: Rules, state: State) -> Moves:
     if what == "claim" and not obj.held and rules.mark_first and not rules.proven and status.highest is None:
         hold = Process("hold", (obj.account, obj.attempt, 1), True, process.sights)
         return [("patch_status", put(rules, state, obj, status._replace(highest=0, account=obj.account), 0, hold))]
-    if what in {"confirm", "survey", "search"} and obj.held:
+    if what in {"confirm", "survey", "search", "find"} and obj.held:
         seen = status.pending.nonce if what == "confirm" and status.pending else "survey"
         left = waits(rules, process, seen)
         if left is None:

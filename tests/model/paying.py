@@ -3,7 +3,7 @@
 A step is labelled by the operation that it makes; a write that would only meet a conflict is none.
 """
 
-from model.hands import forgets, go, idle, seen
+from model.hands import forgets, go, idle, learns, seen, unlearns
 from model.passes import Moves, nonce_for, put
 from model.state import Process, Request, Rules, State, recorded, task_of, with_process
 
@@ -44,8 +44,8 @@ def leading(rules: Rules, state: State, who: int, process: Process) -> Moves:
 def send(rules: Rules, state: State, who: int, process: Process) -> Moves:
     nonce, account, attempt, seq, uid, age = process.hand
     if age > rules.expiry:
-        return [("createJob: stale", go(state, who, "refused", (nonce,)))]
-    state = go(state, who, "wait", (nonce, account, attempt, seq, uid))
+        return [("createJob: stale", go(state, who, "refused", process.hand[:1]))]
+    state = go(with_process(state, who, unlearns(process)), who, "wait", (nonce, account, attempt, seq, uid))
     sent = tuple(sorted([*state.sent, Request(who, account, attempt, seq, age)]))
     return [("createJob", state._replace(sent=sent))]
 
@@ -62,7 +62,10 @@ def refused(rules: Rules, state: State, who: int, process: Process) -> Moves:
     pending = state.status.pending
     if state.obj.there and pending and pending.nonce == process.hand[0]:
         ended = state.status._replace(pending=None)
-        return [("patch_status", put(rules, state, state.obj, ended, who, idle(process)))]
+        known = state.status.runs[pending.attempt - 1]
+        assert known is not None
+        learned = learns(process, state.obj.uid, (known[0], pending.attempt, pending.seq))
+        return [("patch_status", put(rules, state, state.obj, ended, who, idle(learned)))]
     return [("get", with_process(state, who, idle(process)))]
 
 
@@ -108,6 +111,10 @@ def look(rules: Rules, state: State, who: int, process: Process) -> Moves:
             ended = recorded(ended, attempt, (task.account, seq, shown[0][0]))
         elif not rules.proven:
             moves.append((name, with_process(state, who, idle(process))))
+            continue
+        else:
+            empty = with_process(state, who, learns(process, state.obj.uid, (task.account, attempt, seq)))
+            moves.append((name, go(empty, who, "record", ended)))
             continue
         moves.append((name, go(state, who, "record", ended)))
     return moves

@@ -14,6 +14,7 @@ Known = tuple[
 ]  # account and sequence number of an attempt's task, and the run in it if there is one
 NOBODY = 2  # waits for the reply of a request
 BEGUN = "begun"  # a process remembers when it put the finalizer on a new object
+UNPAID = "unpaid"  # a process remembers the task in which its last create has made nothing
 CLAIM = "claimed"  # what a process remembers of a task that it has made and announced nothing for
 
 
@@ -122,6 +123,7 @@ class Rules:
     survey_first: bool = True  # and before a recorded attempt, which a late reply may have brought, is gone by
     empty_grace: bool = True  # a task of an earlier life is empty only after a grace
     keep_claim: bool = True  # a process remembers a task that it has made until an intent names it
+    learned: bool = True  # a recorded task without a run is paid for only by who has learned itself that it is empty
     keep_begin: bool = True  # and that the object was new when it put the finalizer on it, for a grace
     own_end: bool = True  # a stopped run of this very object is its attempt, too
     own_empty: bool = True  # one of this very object's, which its complete status does not record, is so at once

@@ -7,7 +7,7 @@ stop, which are its `release`; the rest is in `paying`.
 from collections.abc import Iterator
 
 from model import paying
-from model.hands import claimed, claims, forgets, go, idle, seen, stale
+from model.hands import claimed, claims, forgets, go, idle, learns, seen, stale
 from model.passes import Moves, put, sees, waits, working_runs
 from model.state import Process, Rules, State, Status, Task, recorded, task_of, with_process, with_task
 
@@ -88,6 +88,28 @@ def _survey(rules: Rules, state: State, who: int, process: Process) -> Moves:
     return moves
 
 
+def _find(rules: Rules, state: State, who: int, process: Process) -> Moves:
+    (account,) = process.hand
+    attempt, moves = state.obj.attempt, list[tuple[str, State]]()
+    known = state.status.runs[attempt - 1]
+    assert known is not None
+    here = [task for task in state.tasks if (task.account, task.attempt) == (account, attempt)]
+    for found in _by_mark(rules, here):
+        name = "look: " + (", ".join(word for _, _, word in found) or "no run")
+        mine = [one for one in found if one[2] != "S" or one[0].uid == state.obj.uid]
+        if mine:
+            task, index, _ = max(mine, key=lambda one: (one[2] == "W", one[0].uid))
+            status = recorded(state.status, attempt, (account, task.seq, index))
+            moves.append((name, go(state, who, "record", status)))
+        elif not rules.proven or known[0] != account:
+            moves.append((name, with_process(state, who, idle(process))))
+        else:
+            empty = (account, attempt, known[1])
+            learned = with_process(state, who, learns(process, state.obj.uid, empty))
+            moves.append((name, go(learned, who, "prepare", empty)))
+    return moves
+
+
 def _by_mark(rules: Rules, tasks: list[Task]) -> Iterator[list[tuple[Task, int, str]]]:
     """What a list of the tasks with our mark may show."""
     if not tasks:
@@ -151,6 +173,7 @@ STEPS = {
     "claim": _claim,
     "whose": _whose,
     "survey": _survey,
+    "find": _find,
     "record": _record,
     "prepare": paying.prepare,
     "intent": paying.intent,

@@ -180,6 +180,15 @@ def restore(world: Told) -> None:
     world.run(lambda: world.status(JOB)["objectUid"] != status["objectUid"] and world.reason(JOB) == "Training")
 
 
+def put_back(world: Told) -> None:
+    slow(world)
+    world.kube.apply(job())
+    world.until(JOB, "Training")
+    gone = {"jobId", "jobUuid", "trainStatus", "startTime"}
+    world.kube.write_status(JOB, {name: value for name, value in world.status(JOB).items() if name not in gone})
+    world.run(lambda: "jobUuid" in world.status(JOB))
+
+
 STORIES = {
     "create": (create, Budget(ends=1)),
     "lose the reply": (lose(Effect.LOSE_REPLY), Budget(losses=1, ends=1)),
@@ -189,8 +198,9 @@ STORIES = {
     "delete": (delete, Budget(edits=1)),
     "apply again": (apply_again, Budget(edits=2)),
     "restore": (restore, Budget(edits=2)),
+    "put back": (put_back, Budget(edits=1)),
 }
-RULES = {"restore": Rules(edits=frozenset({"restore"}))}
+RULES = {name: Rules(edits=frozenset({edit})) for name, edit in {"restore": "restore", "put back": "rewind"}.items()}
 
 
 @pytest.mark.parametrize("name", STORIES)

@@ -321,7 +321,10 @@ def test_a_successor_of_the_same_name_keeps_what_it_holds(world: World) -> None:
 
 
 def test_who_does_not_lead_sends_nothing(world: World) -> None:
-    """Leadership that is lost between the intent and the sending: nothing is sent, and so the intent is ended."""
+    """Leadership that is lost between the intent and the sending: nothing is sent, and so the intent is ended.
+
+    The next process cannot know that, and looks into the task.
+    """
     world.until(world.kube.apply(job("witness")), "Succeeded")
     key = world.kube.apply(job())
 
@@ -337,7 +340,7 @@ def test_who_does_not_lead_sends_nothing(world: World) -> None:
     world.kube.around = lambda _, do: do()
     world.leading = True
     world.restart()
-    world.until(key, "Training", within=GRACE - 1)
+    world.until(key, "Training", within=GRACE + 60)
     assert len(world.calls("createJob")) == 2
 
 

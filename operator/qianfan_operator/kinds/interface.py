@@ -192,6 +192,8 @@ class ReconcileContext:
     begun: int  # the highest attempt of a job that this process has seen begun; 0 if its status was wiped since
     foreign_version: int  # the last version in which others may have changed more than annotations and labels
     claims: dict[Hashable, Any]  # what this process has made for it for free, and announced nothing paid for since
+    unpaid: set[Hashable]
+    """The place (see `Kind.intends`) of the last create that has made nothing, as this process itself has learned."""
     users_of: Callable[[Key], tuple[Key, ...]]  # the objects that refer to a key
     serving: Callable[[Key], tuple[Key, ...]]  # those of them that need it to stay, from memory
     needing: Callable[[Iterable[Need], Callable[[Account], bool]], Iterator[Key]]

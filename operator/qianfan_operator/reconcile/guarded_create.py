@@ -7,7 +7,7 @@ looked for when no copy of the request can be accepted any more; only then may i
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -118,6 +118,7 @@ class GuardedCreates:
             self._hand_over(managed, account, pending, None)
             self.persist(managed, summary)
             return Wait(summary)
+        ctx.unpaid.clear()
         try:
             reply = prepared.send()
         except CloudError as error:
@@ -164,6 +165,7 @@ class GuardedCreates:
             leaving = resource.metadata.deletion_timestamp is not None
             why = Cause(Reason.DELETION_BLOCKED, found.why.message) if leaving else found.why
             return Wait(_stalled(why), updates=updates)
+        ctx.unpaid.add(managed.kind.intends(resource.status))
         return UpdateStatus({"pending": None, **repeating.made_nothing(resource, pending)})
 
     def persist(self, managed: ManagedObject, summary: ConditionSummary) -> bool:
@@ -192,6 +194,9 @@ class GuardedCreates:
         """Have the pass write the end of an intent that was proven refused; it is known until the status shows it."""
         now = managed.resource.status.pending
         if now and now.nonce == landing.pending.nonce:
+            place = managed.kind.intends(managed.resource.status)
+            managed.unpaid.clear()
+            managed.unpaid.update({place, frozenset[Hashable]()})  # the latter: a task that is gone is forgotten
             managed.note({"pending": None, **landing.refusal})
             return
         with self._lock:

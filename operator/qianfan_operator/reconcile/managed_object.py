@@ -2,7 +2,7 @@
 
 import logging
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -119,6 +119,11 @@ class ManagedObject:
     def told(self) -> tuple[Condition, ...]:
         """The conditions as the object has them."""
         return self._written.conditions
+
+    @property
+    def unpaid(self) -> set[Hashable]:
+        """The places in which this process knows that nothing was made: see ReconcileContext."""
+        return self._store.unpaid(self.key)
 
     def reload(self) -> None:
         """Read the object as it is now; raises NotFound."""

@@ -262,6 +262,7 @@ class Reconciler:
             begun=record.begun if record else 0,
             foreign_version=record.foreign_version if record else 0,
             claims=store.claims(key),
+            unpaid=store.unpaid(key),
             users_of=store.referrers,
             serving=store.serving,
             needing=lambda things, reads: self._needing(managed, things, reads),

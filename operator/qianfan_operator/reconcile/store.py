@@ -124,6 +124,11 @@ class StoreEntry:
     first_seen: dict[Hashable, float] = field(default_factory=dict)
     claims: dict[Hashable, Any] = field(default_factory=dict)
     """What this process has made for free and announced nothing paid for yet."""
+    unpaid: set[Hashable] = field(default_factory=set)
+    """The place in the cloud in which a create of this object has made nothing, as this process itself has learned.
+
+    Forgotten as soon as somebody else changes the status: another process may have made something there.
+    """
     accepted: dict[Hashable, tuple[Hashable, float]] = field(default_factory=dict)
     """The requests to end something that the cloud has accepted last: in which state of the thing, and when."""
     begun: int = 0
@@ -397,6 +402,11 @@ class Store:
             del record.claims[next(iter(record.claims))]
         return record.claims
 
+    def unpaid(self, key: Key) -> set[Hashable]:
+        """Return the places in which this process knows that nothing was made, to be read and changed likewise."""
+        record = self._records.get(key)
+        return set() if record is None else record.unpaid
+
     def claim(self, key: Key, thing: ExternalId, besides: Container[Key] = ()) -> Key | None:
         """Reserve a thing of the cloud for an object; return who else holds it, leaving out those `besides`."""
         with self._lock:
@@ -599,6 +609,7 @@ def _compare_status(record: StoreEntry, raw: Mapping[str, Any], version: int, so
         return  # of what comes during a write of ours `end_write` decides
     if before != record.status:
         record.altered = version
+        record.unpaid.clear()
 
 
 def _by_others(record: StoreEntry, version: int, changed: bool) -> None:
@@ -606,6 +617,7 @@ def _by_others(record: StoreEntry, version: int, changed: bool) -> None:
     record.touched = max(record.touched, version)
     if changed:
         record.altered = max(record.altered, version)
+        record.unpaid.clear()
 
 
 def _status(raw: Mapping[str, Any]) -> int:

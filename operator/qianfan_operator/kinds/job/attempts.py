@@ -231,7 +231,7 @@ def recovered_runs(
             continue
         records[theirs.attempt] = RunRecord(
             attempt=theirs.attempt, task_name=item.name, task_uuid=item.task_uuid, job_uuid=run.job_uuid,
-            train_status=run.status, inputs_hash=_hash_of(job, mark, theirs),
+            train_status=run.status, inputs_hash=hash_of(job, mark, theirs),
         )  # fmt: skip
     newest = [records[attempt] for attempt in sorted(records, reverse=True)]
     if len(newest) > runs.MOST:
@@ -253,7 +253,7 @@ def unrecorded(status: JobStatus, found: Sequence[tuple[Mark, TaskItem, RunItem]
     return all_ if all_ != status.runs else None
 
 
-def _hash_of(job: QianfanJob, mark: Mark, theirs: Mark) -> str | None:
+def hash_of(job: QianfanJob, mark: Mark, theirs: Mark) -> str | None:
     """Say what a found run was trained with: a mark tells only whether it is what the selected attempt asks for."""
     if theirs.attempt != mark.attempt:
         return None

@@ -30,7 +30,7 @@ from qianfan_operator.kinds.interface import (
     Wait,
     Want,
 )
-from qianfan_operator.kinds.job import adopting, attempts, bases, outcomes, restoring, runs, selection, tasks
+from qianfan_operator.kinds.job import adopting, attempts, bases, outcomes, restoring, runs, selection, tasks, unpaid
 from qianfan_operator.kinds.marks import Mark
 
 
@@ -200,6 +200,8 @@ class JobKind(Kind[QianfanJob]):
         if adopting.adopts(resource):
             return adopting.adopt(ctx, account, resource)
         mark = Mark.of(ctx.cluster, resource.metadata, resource.kind, attempt, inputs_hash(spec))
+        if made := unpaid.made_before(ctx, account, resource, mark):
+            return adopting.advise(resource, made) if isinstance(made, Wait) else made
         base = bases.with_integers(ctx, account, resource, plan.inputs["base"]) if plan.inputs else None
         if isinstance(base, Wait):
             return base

@@ -1,5 +1,8 @@
 """A cluster whose policies refuse the operator's finalizer."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from paid import PAID
@@ -32,6 +35,34 @@ def test_a_refused_finalizer_is_told_once_and_tried_again(world: World, error: t
     assert len(world.calls(*PAID.values())) == paid
     world.kube.around = lambda _, do: do()
     world.run(lambda: len(world.calls(*PAID.values())) > paid)
+
+
+@pytest.mark.parametrize("error", [Forbidden("PATCH /x: 403 no"), KubeError("PATCH /x: 500 failed calling webhook")])
+def test_ids_land_although_the_finalizer_is_refused(world: World, error: KubeError) -> None:
+    """The status could not be written when the reply came, and then the finalizer was taken off and refused."""
+    paid, failing = list[str](), [True]
+
+    def cloud(operation: str, do: Callable[[], Any]) -> Any:
+        reply = do()
+        paid.extend([operation] if operation == "createJob" else [])
+        return reply
+
+    def kube(name: str, do: Callable[[], Any]) -> Any:
+        if paid and name == "patch_finalizers":
+            raise error
+        if paid and failing[0] and name == "patch_status":
+            raise KubeError("PATCH /x: 500 down")
+        return do()
+
+    world.around_cloud, world.kube.around = cloud, kube
+    key = world.kube.apply(job())
+    world.run(lambda: paid)
+    world.kube.remove_finalizer(key)
+    failing[0] = False
+    world.rest(600)
+    (run,) = world.sim.account().runs
+    assert world.status(key)["jobId"] == run.id
+    assert world.protocol.unwritten() == ()
 
 
 def test_what_is_usable_stays_so_when_its_finalizer_is_refused(world: World) -> None:

@@ -188,10 +188,12 @@ class Reconciler:
         if managed.resource.metadata.deletion_timestamp and FINALIZER not in managed.resource.metadata.finalizers:
             self._protocol.abandon(key)  # it is others that keep the object; nobody would release what was made for it
             return None
-        if managed.exposed:
-            managed.hold()
         summary = ConditionSummary(False, Reason.CREATING, "Recording what was created.", reconciling=True)
-        self._protocol.persist(managed, summary)
+        try:
+            self._protocol.persist(managed, summary)
+        finally:  # neither waits for the other: a policy may refuse the finalizer for ever
+            if managed.exposed:
+                managed.hold()
         return managed
 
     def _report(self, key: Key) -> None:

@@ -246,8 +246,8 @@ class QianfanJob(Resource):
                     name,
                     _MAY_CHANGE,
                     f"`{name}` may change only together with `attempt` once the run was requested:"
-                    " raise `attempt` to train again, which is paid for; to go back, set `attempt` to the earlier number"
-                    " first, then apply again",
+                    " raise `attempt` to train again, which is paid for; to go back, set `attempt` to the earlier"
+                    " number first, then apply again",
                     default,
                 )
                 for name, default in _TRAINED.items()

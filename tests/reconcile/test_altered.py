@@ -264,3 +264,26 @@ def test_a_forged_service_is_restored_and_not_released(world: World, others: Oth
     words = {one.id: one.life.state for one in world.sim.account().services}
     assert words[before["serviceId"]] == "Stopped"
     assert words[others[1]["serviceId"]] == "Done"
+
+
+@pytest.mark.parametrize("during", ["get", "patch_status"])
+def test_an_id_that_is_forged_during_a_reconcile_is_restored(world: World, train: Key, during: str) -> None:
+    """While the object is read, or while it is written: the change is dealt with afterwards, by the ids from before."""
+    before = world.status(train)["jobId"]
+
+    def around(name: str, do: Callable[[], Any]) -> Any:
+        answer = do()
+        if name == during:
+            world.kube.around = lambda _, do: do()
+            change(world, train, jobId=999_999)
+            world.kube.deliver(world.event_handler.handle)
+        return answer
+
+    world.kube.around = around
+    if during == "get":
+        world.queue.add(train)
+    else:
+        world.kube.patch_spec(train, activeDeadlineSeconds=7200)
+    world.rest(60)
+    assert world.status(train)["jobId"] == before
+    assert world.is_so(train)

@@ -340,6 +340,40 @@ def test_what_the_watch_brings_during_a_write_is_judged_by_its_answer(store: Sto
     assert version_of_others(made=None, brought=2) == (2, 2)
 
 
+def test_a_change_that_comes_meanwhile_is_not_taken_for_dealt_with(store: Store) -> None:
+    """Only the change that a reconcile has seen ends with it, and only then its ids are remembered."""
+    store.put(JOB, raw(JOB, 1, status={"jobId": 1}), True, Source.EVENT)
+    record = store.get(JOB)
+    assert record is not None
+    store.remember_ended(JOB, 1, "good")
+    store.put(JOB, raw(JOB, 2, status={"jobId": 2}), True, Source.EVENT)
+    seen = record.altered
+    store.put(JOB, raw(JOB, 3, status={"jobId": 3}), True, Source.EVENT)
+    store.end_altered(JOB, seen, "forged")
+    store.end_altered(JOB, 0, "forged")
+    assert (record.altered, record.ended) == (3, "good")
+    store.remember_ended(JOB, 3, "forged")
+    assert record.ended == "good"
+    store.end_altered(JOB, 3, "restored")
+    assert (record.altered, record.ended) == (0, "restored")
+
+
+def test_ids_of_a_status_that_may_be_forged_are_not_remembered(store: Store) -> None:
+    """What comes during a write of ours is nobody's until that is answered; what is older than known tells nothing."""
+    store.put(JOB, raw(JOB, 1, status={"jobId": 1}), True, Source.EVENT)
+    record = store.get(JOB)
+    assert record is not None
+    store.remember_ended(JOB, 1, "good")
+    store.begin_write(JOB)
+    store.put(JOB, raw(JOB, 3, status={"jobId": 3}), True, Source.EVENT)
+    store.remember_ended(JOB, 3, "forged")
+    store.end_write(JOB, 2)
+    store.remember_ended(JOB, 3, "forged")
+    store.end_altered(JOB, 3, "restored")
+    store.remember_ended(JOB, 2, "older")
+    assert record.ended == "restored"
+
+
 def test_what_was_read_before_the_watch_brought_it_counts_until_it_has(store: Store) -> None:
     """A status may have been written and wiped meanwhile: only the watch, which brings both, can tell."""
     for between, foreign in (({}, 5), ({"jobId": 1}, 9)):

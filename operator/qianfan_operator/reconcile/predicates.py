@@ -8,7 +8,7 @@ from qianfan_operator.api.conditions import READY, STALLED, SUCCEEDED, SYNCED, f
 from qianfan_operator.api.keys import Key
 from qianfan_operator.api.reasons import Reason
 from qianfan_operator.kinds.interface import Kind, Phase
-from qianfan_operator.reconcile.store import Store, StoreEntry
+from qianfan_operator.reconcile.store import Store, StoreEntry, number
 
 _FOLLOWED = frozenset({Reason.STOPPING, Reason.UPDATING, Reason.CONFIRMING})
 """What a change that is under way in the cloud is told by; a deletion is known by its timestamp."""
@@ -86,8 +86,7 @@ def update_index(store: Store, record: StoreEntry, kind: Kind[Any], resource: Re
     intends = kind.intends(resource.former or status)  # a restored object looks for what it had announced
     store.hold(key, kind.holds(status), kind.takes(status), intends)
     record.foreign = resource.former is not None
-    if not record.altered:
-        record.ended = kind.ended(status)
+    store.remember_ended(key, number(metadata.resource_version), kind.ended(status))
     record.incomplete = status.in_doubt or not kind.complete(status)
     run = kind.list_probe_of(status)
     if status.account and run:

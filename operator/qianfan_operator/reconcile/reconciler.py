@@ -53,7 +53,7 @@ from qianfan_operator.reconcile.ownership import Ownership
 from qianfan_operator.reconcile.policy import CHANGES, Action, Blocker, Decision, Facts, cause_of, decide
 from qianfan_operator.reconcile.predicates import dependency_state, is_finished, is_settled, update_index
 from qianfan_operator.reconcile.priorities import Priority
-from qianfan_operator.reconcile.store import PRESENT, Store, StoreEntry, Where
+from qianfan_operator.reconcile.store import PRESENT, Store, StoreEntry, Where, number
 from qianfan_operator.telemetry import caller
 from qianfan_operator.telemetry.caller import ChangeCause
 
@@ -218,7 +218,7 @@ class Reconciler:
         altered = 0
         if record := self._store.get(key):
             record.interval = self._interval(managed.resource, record.looks)
-            altered = record.altered
+            altered = min(record.altered, number(managed.resource.metadata.resource_version))  # as far as it is read
             _restore(managed, record)
         access = self._credentials.access(managed.resource)
         ctx = self._world(managed, access, reads)
@@ -399,7 +399,8 @@ class Reconciler:
         resource = managed.resource
         if facts.blocker is Blocker.NONE:
             record.first_seen.pop(REFUSED_SINCE, None)
-            record.altered = 0 if record.altered == altered else record.altered
+        if facts.blocker is Blocker.NONE or not altered:
+            self._store.end_altered(managed.key, altered, managed.kind.ended(resource.own().status))
         self._outages.note(record, resource, told, managed.now)
         update_index(self._store, record, managed.kind, resource)
         if record.altered > altered:  # meanwhile; the watch has left it to us to come again

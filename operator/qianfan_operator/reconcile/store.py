@@ -238,6 +238,23 @@ class Store:
                 if lost:
                     record.ended = None
 
+    def remember_ended(self, key: Key, version: int, ended: Hashable) -> None:
+        """Remember the ids of what has ended, as a version tells them, unless they may be somebody else's."""
+        with self._lock:
+            record = self._records.get(key)
+            if record and record.version == version and not (record.altered or record.writing):
+                record.ended = ended
+
+    def end_altered(self, key: Key, altered: int, ended: Hashable) -> None:
+        """Note that a reconcile has dealt with what somebody else changed, unless they have done so again meanwhile.
+
+        `altered` is the change that the reconcile has dealt with, 0 if there was none; `ended` is remembered then.
+        """
+        with self._lock:
+            record = self._records.get(key)
+            if record and record.altered == altered:
+                record.altered, record.ended = 0, ended
+
     def unbroken(self, key: Key, since: int, until: int) -> bool:
         """Say whether it is known that nobody else wrote more than annotations and labels between two versions."""
         record = self._records.get(key)

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic.alias_generators import to_camel
 
-from qianfan_operator.api.common import FINALIZER, Need, Resource, Unreadable
+from qianfan_operator.api.common import FINALIZER, Condition, Need, Resource, Unreadable
 from qianfan_operator.api.conditions import READY, STALLED, ConditionSummary, is_true
 from qianfan_operator.api.keys import Key
 from qianfan_operator.api.reasons import Reason
@@ -397,12 +397,7 @@ class Reconciler:
         if record is None:
             return Result(None)
         resource = managed.resource
-        if facts.blocker is Blocker.NONE:
-            record.first_seen.pop(REFUSED_SINCE, None)
-        if facts.blocker is Blocker.NONE or not altered:
-            self._store.end_altered(managed.key, altered, managed.kind.ended(resource.own().status))
-        self._outages.note(record, resource, told, managed.now)
-        update_index(self._store, record, managed.kind, resource)
+        self._note(managed, record, facts, told, altered)
         if record.altered > altered:  # meanwhile; the watch has left it to us to come again
             return Result(self._schedule.retry(1), Priority.RETRY)
         if is_settled(managed.kind, resource):
@@ -418,6 +413,18 @@ class Reconciler:
         over = is_finished(resource) and not facts.others_working and not unproven
         followed = facts.deleting or decision.action in FOLLOWED
         return self._again(record, facts, step, over=over, followed=followed)
+
+    def _note(
+        self, managed: ManagedObject, record: StoreEntry, facts: Facts, told: tuple[Condition, ...], altered: int
+    ) -> None:
+        """Remember what the object is now, and what of it was dealt with; `told` is what its conditions said before."""
+        if facts.blocker is Blocker.NONE:
+            record.first_seen.pop(REFUSED_SINCE, None)
+        if facts.blocker is Blocker.NONE or not altered:
+            ended = managed.kind.ended(managed.resource.own().status)
+            self._store.end_altered(managed.key, altered, ended)
+        self._outages.note(record, managed.resource, told, managed.now)
+        update_index(self._store, record, managed.kind, managed.resource)
 
     def _again(self, record: StoreEntry, facts: Facts, step: Wait, *, over: bool, followed: bool) -> Result:
         summary, schedule = step.summary, self._schedule

@@ -196,6 +196,8 @@ def _first(rules: Rules, state: State, what: str) -> tuple[str, Any]:
     known, working = status.runs[obj.attempt - 1], working_runs(rules, state)
     if what == "repeat" and known:
         return "prepare", (obj.account, obj.attempt, known[1])
+    if what == "find" and known:
+        return "find", (obj.account, obj.attempt, known[1], known[0])
     if what == "release":
         return ("stop" if working else "let_go"), working
     hands = {"confirm": status.pending, "claim": (obj.account, obj.attempt, 1)}

@@ -89,10 +89,8 @@ def _survey(rules: Rules, state: State, who: int, process: Process) -> Moves:
 
 
 def _find(rules: Rules, state: State, who: int, process: Process) -> Moves:
-    (account,) = process.hand
-    attempt, moves = state.obj.attempt, list[tuple[str, State]]()
-    known = state.status.runs[attempt - 1]
-    assert known is not None
+    account, attempt, seq, made_by = process.hand
+    moves: Moves = []
     here = [task for task in state.tasks if (task.account, task.attempt) == (account, attempt)]
     for found in _by_mark(rules, here):
         name = "look: " + (", ".join(word for _, _, word in found) or "no run")
@@ -101,10 +99,10 @@ def _find(rules: Rules, state: State, who: int, process: Process) -> Moves:
             task, index, _ = max(mine, key=lambda one: (one[2] == "W", one[0].uid))
             status = recorded(state.status, attempt, (account, task.seq, index))
             moves.append((name, go(state, who, "record", status)))
-        elif not rules.proven or known[0] != account:
+        elif not rules.proven or made_by != account:
             moves.append((name, with_process(state, who, idle(process))))
         else:
-            empty = (account, attempt, known[1])
+            empty = (account, attempt, seq)
             learned = with_process(state, who, learns(process, state.obj.uid, empty))
             moves.append((name, go(learned, who, "prepare", empty)))
     return moves

@@ -3,6 +3,9 @@
 See docs/design/api.md#stopping-and-deadline.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from qianfan_simulator import AfterSeconds, Effect, Fault
@@ -116,6 +119,26 @@ def test_a_stop_that_was_taken_back_is_not_the_reason_of_a_later_one(world: Worl
     world.sim.faults.clear()
     world.until(key, "DeadlineExceeded")
     assert world.status(key)["stopReason"] == "DeadlineExceeded"
+
+
+def test_a_stop_that_is_wished_again_is_sent_again(world: World) -> None:
+    """The cloud has accepted the first one and lost it, and the wish was taken back: the second is another."""
+    key, asked = lasting(world), list[str]()
+
+    def loses(operation: str, do: Callable[[], Any]) -> Any:
+        if operation == "stopJob":
+            asked.append(operation)
+            return True if len(asked) == 1 else do()
+        return do()
+
+    world.around_cloud = loses
+    world.kube.patch_spec(key, desiredState="Stopped")
+    world.run(lambda: asked)
+    world.kube.patch_spec(key, desiredState="Running")
+    world.until(key, "Training")
+    world.kube.patch_spec(key, desiredState="Stopped")
+    world.run(lambda: len(asked) == 2, within=10)
+    world.until(key, "Stopped", within=60)
 
 
 def test_a_deadline_frees_the_next_attempt(world: World) -> None:

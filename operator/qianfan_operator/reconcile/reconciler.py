@@ -61,6 +61,7 @@ log = logging.getLogger(__name__)
 _MISSED = "missed"
 """What is first seen when a Secret is not there."""
 FAILING = frozenset({Blocker.RETRY, Blocker.WAIT})
+ENDS = frozenset({Action.STOP, Action.STOP_OTHER, Action.RELEASE})
 FOLLOWED = frozenset(
     {Action.STOP, Action.STOP_OTHER, Action.RELEASE, Action.SWITCH, Action.CONFIRM, Action.RECOVER_STATUS}
 )  # what changes the cloud or looks for a change: its next look goes before the polls
@@ -224,6 +225,8 @@ class Reconciler:
         ctx = self._world(managed, access, reads)
         facts, plan, held_up = self._gatherer.gather(managed, access, ctx)
         decision = decide(facts)
+        if record and facts.blocker is Blocker.NONE and decision.action not in ENDS:
+            record.accepted.clear()  # no end is wished any more: the next wish is another one
         managed.reconcile_request_handled = handles_reconcile_request(facts, decision)
         if held_up:
             return self._finish(managed, facts, decision, held_up, access.account, altered)

@@ -395,8 +395,8 @@ class Store:
     def ask_once(self, key: Key, what: Hashable, state: Hashable, now: float, send: Callable[[], bool]) -> bool:
         """Send a request to end something, unless the cloud has accepted it; say whether it accepts it.
 
-        It is sent again when the cloud shows another `state`, when REPEAT_AFTER seconds have passed, and by another
-        process, which does not know of it: the cloud may have lost it.
+        It is sent again when the cloud shows another `state`, when REPEAT_AFTER seconds have passed, when the end was
+        not wished meanwhile, and by another process, which does not know of it: the cloud may have lost it.
         """
         record = self._records.get(key)
         known = record.accepted.get(what) if record else None

@@ -12,8 +12,8 @@ def already_bound(held: str, named: str) -> Cause:
 
 def searched_for(what: str) -> str:
     """Say that the status records nothing yet, and that a paid create waits until the cloud was searched."""
-    search = "The cloud is searched for one; nothing is created or paid for before that."
-    return f"This object has no recorded {what}. {search}"
+    searched = "The cloud is searched for one; nothing is created or paid for before that."
+    return f"This object has no recorded {what}. {searched}"
 
 
 def unknown(what: str, word: str | None, page: str | None) -> Cause:

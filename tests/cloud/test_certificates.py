@@ -71,6 +71,7 @@ def test_an_untrusted_certificate_proves_that_nothing_was_sent(known, server, tm
     with https(server.handler(), made, key) as url:
         error = create(known(base_url=url, ca_bundle=other))
     assert (error.code, error.refused, error.fate) == ("CertificateUntrusted", True, Fate.RETRY)
+    assert error.untrusted
     assert f"The certificate of {url.removeprefix('https://')} is not trusted: self-signed certificate" in str(error)
     assert "QIANFAN_CA_BUNDLE" in str(error)
     assert server.seen == []
@@ -107,6 +108,7 @@ def test_a_bundle_that_breaks_later_sends_nothing(known, server, tmp_path: Path,
         breaks(bundle)
         error = create(transport)
         assert (error.code, error.refused, error.fate) == ("CaBundleUnusable", True, Fate.RETRY)
+        assert error.untrusted
         assert str(bundle)[:40] in error.message
         if bundle.is_dir():
             bundle.rmdir()
@@ -145,4 +147,4 @@ def test_the_cloud_cannot_say_our_words(known, server, word: str, form: str):
     else:
         server.answers({form: word, "log_id": "1"})
     error = create(transport)
-    assert (error.refused, error.fate) == (False, Fate.UNKNOWN)
+    assert (error.refused, error.untrusted, error.fate) == (False, False, Fate.UNKNOWN)

@@ -3,9 +3,14 @@
 See docs/design/errors-and-timing.md#error-classes.
 """
 
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 
 from attacks.tenants import THERE, there
+from cloud.tls import certificate
 from qianfan_operator.api.common import Unreadable
 from qianfan_operator.api.keys import Key
 from qianfan_operator.kube.client import Conflict, KubeError
@@ -58,6 +63,28 @@ def test_a_create_that_happened_is_not_repeated_whatever_the_reply_quotes(world:
     key = world.kube.apply(job())
     world.until(key, "Succeeded")
     assert len(world.sim.account().runs) == len(world.calls("createJob")) == 2
+
+
+def test_certificates_that_cannot_be_checked_are_told_in_ready(worlds: Callable[..., World], tmp_path: Path) -> None:
+    """Of what is not usable yet; it goes on within a minute when the bundle is mended, however long that took."""
+    good, bundle = certificate(tmp_path, "authority")[0], tmp_path / "bundle"
+    shutil.copy(good, bundle)
+    world = worlds(ca_bundle=str(bundle))
+    world.until(world.kube.apply(job("first")), "Succeeded")
+    published = world.kube.apply(model(source={"jobRef": {"name": "first"}}))
+    world.until(published, "Available")
+    bundle.unlink()
+    key = world.kube.apply(job())
+    world.rest(3600)
+    ready = world.condition(key)
+    assert (ready["status"], ready["reason"]) == ("False", "CloudUnavailable")
+    assert str(bundle)[:40] in ready["message"]
+    assert not world.condition(key, "Stalled")
+    assert world.is_so(published)
+    assert world.condition(published)["reason"] == "Available"
+    shutil.copy(good, bundle)
+    world.run(lambda: world.reason(key) == "Training", within=70)
+    assert len(world.calls("createJob")) == 2
 
 
 @pytest.mark.parametrize("blocker", TROUBLES)

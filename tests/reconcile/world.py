@@ -136,6 +136,7 @@ class World:
         default: str = "",
         adopt: str = "",
         correction: float = math.inf,
+        ca_bundle: str = "",
     ) -> None:
         """`correction`: how far the cloud's Date may be from the node's clock; any, as over verified TLS."""
         self.clock = Clock()
@@ -145,7 +146,9 @@ class World:
         self.around_cloud: Callable[[str, Callable[[], Any]], Any] = lambda _, do: do()
         self.leading = True
         self.violations: list[str] = []
-        self._settings = CloudSettings(base_url=self.sim.url, use_v2=v2, unverified_correction_seconds=correction)
+        self._settings = CloudSettings(
+            base_url=self.sim.url, use_v2=v2, unverified_correction_seconds=correction, ca_bundle=ca_bundle
+        )
         self._default = Default(default, Selector.parse(SUGGESTED_LABEL)) if default else None
         self.adopt = adopt
         """QIANFAN_ADOPT; a change is in force after a restart."""

@@ -28,6 +28,11 @@ def test_retries_double_up_to_a_bound() -> None:
     assert [EVEN.retry(failures) for failures in (1, 2, 3, 9, 10)] == [1.0, 2.0, 4.0, 256.0, 300.0]
 
 
+def test_a_certificate_is_tried_again_within_a_minute() -> None:
+    """However long it has not been trusted: who mends it sees that it is."""
+    assert [EVEN.untrusted(failures) for failures in (1, 2, 6, 7, 99)] == [1.0, 2.0, 32.0, 60.0, 60.0]
+
+
 @pytest.mark.parametrize("wait", [EVEN.poll, EVEN.follow, EVEN.retry], ids=["poll", "follow", "retry"])
 def test_counts_may_grow_without_end(wait: object) -> None:
     """A thing that has been watched for years has a wait like any other."""

@@ -282,6 +282,11 @@ class CloudError(Exception):
         return _CLASSES[self.fate]
 
     @property
+    def untrusted(self) -> bool:
+        """Whether nothing was sent because of the certificates to trust, which somebody must mend at the operator."""
+        return self.code in {"CaBundleUnusable", "CertificateUntrusted"}
+
+    @property
     def exists(self) -> bool:
         """Whether the cloud says that the thing to create is there already: look whose it is."""
         return (self.operation, self.code) in NAME_EXISTS

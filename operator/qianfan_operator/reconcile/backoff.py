@@ -48,6 +48,10 @@ class Schedule:
         """Wait after the `failures`-th failure in a row (1 is the first)."""
         return self._spread(min(self.retry_max, self.retry_min * 2.0 ** min(failures - 1, 32)))
 
+    def untrusted(self, failures: int) -> float:
+        """Wait before trying whether a certificate is trusted by now: who mends it watches, and a try sends nothing."""
+        return min(self.poll_max, self.retry(failures))
+
     def throttled(self, interval: float, failures: int) -> float:
         """Wait before asking again for what is looked at every `interval`: never sooner than that, and ever less."""
         return max(interval, min(self.retry_max, interval * 2.0 ** min(failures - 1, 32)))

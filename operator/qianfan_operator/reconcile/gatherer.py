@@ -121,7 +121,7 @@ class Gatherer:
             except CloudError as error:
                 unsure = _is_unsure(managed, ctx)
                 facts = self.error_policy(managed, facts, error, access.account, ctx, unsure=unsure)
-                if unsure and facts.blocker in {Blocker.RETRY, Blocker.STALL}:
+                if unsure and facts.blocker in {Blocker.RETRY, Blocker.UNTRUSTED, Blocker.STALL}:
                     raise Unsure(facts.blocker_cause.message) from error
             else:
                 _note_answer(managed, ctx)
@@ -215,7 +215,8 @@ class Gatherer:
         # GONE, and a free create whose outcome is unknown: the next pass sees what is there.
         reason = error.reason if error.fate in {Fate.WAIT, Fate.GONE} else Reason.CLOUD_UNAVAILABLE
         reason = Reason.THROTTLED if error.throttled else reason
-        return replace(facts, blocker=Blocker.RETRY, blocker_cause=Cause(reason, str(error)))
+        blocker = Blocker.UNTRUSTED if error.untrusted else Blocker.RETRY
+        return replace(facts, blocker=blocker, blocker_cause=Cause(reason, str(error)))
 
 
 def _proves_account(seen: Observation, managed: ManagedObject, access: Access, ctx: ReconcileContext) -> bool:

@@ -19,6 +19,7 @@ class Blocker(enum.Enum):
 
     NONE = enum.auto()
     RETRY = enum.auto()  # the cloud could not be asked
+    UNTRUSTED = enum.auto()  # nor can it be, before somebody mends whose certificates the operator trusts
     WAIT = enum.auto()  # credentials that may still come or be mended
     STALL = enum.auto()  # a person must act
 
@@ -81,6 +82,7 @@ _BEGINS = {
 }
 _ANSWERS = frozenset({Phase.WORKING, Phase.UNKNOWN, Phase.DRIFTED})  # what has answered still does
 _SERVES = frozenset({Phase.READY, Phase.DRIFTED})  # and can be switched; what is not paid for or gone cannot
+_UNASKED = frozenset({Blocker.RETRY, Blocker.UNTRUSTED})
 _DELETING = Cause(Reason.DELETING, "Releasing the cloud resource.")
 
 
@@ -143,14 +145,16 @@ def _trouble(facts: Facts) -> Decision | None:
     if ended and calm.action is Action.NOTHING:
         return replace(calm, summary=replace(calm.summary, synced=synced))
     why, answers, stalled = facts.blocker_cause, _answers(facts), facts.blocker is Blocker.STALL
-    if facts.blocker is not Blocker.RETRY:
+    if facts.blocker not in _UNASKED:
         return _say(why, stalled=stalled, reconciling=not stalled, synced=synced, available=answers)
     progress = Cause(calm.summary.reason, calm.summary.message)  # what would be said
+    if facts.blocker is Blocker.UNTRUSTED and calm.summary.reconciling:
+        progress = why  # nothing goes on before somebody hears of it
     return _say(progress, reconciling=True, retrying=why.message, synced=synced, available=answers)
 
 
 def _not_synced(facts: Facts) -> Synced:
-    status = "Unknown" if facts.blocker is Blocker.RETRY else "False"
+    status = "Unknown" if facts.blocker in _UNASKED else "False"
     return Synced(status, facts.blocker_cause.reason, facts.blocker_cause.message)
 
 

@@ -60,7 +60,7 @@ from qianfan_operator.telemetry.caller import ChangeCause
 log = logging.getLogger(__name__)
 _MISSED = "missed"
 """What is first seen when a Secret is not there."""
-FAILING = frozenset({Blocker.RETRY, Blocker.WAIT})
+FAILING = frozenset({Blocker.RETRY, Blocker.UNTRUSTED, Blocker.WAIT})
 ENDS = frozenset({Action.STOP, Action.STOP_OTHER, Action.RELEASE})
 FOLLOWED = frozenset(
     {Action.STOP, Action.STOP_OTHER, Action.RELEASE, Action.SWITCH, Action.CONFIRM, Action.RECOVER_STATUS}
@@ -412,7 +412,8 @@ class Reconciler:
             return Result(0.0, Priority.DELETION if facts.deleting else Priority.URGENT)
         if facts.blocker not in FAILING:  # a look that failed says nothing of how closely to look
             record.looks = 0 if managed.writes > before else record.looks + 1
-        unproven = facts.blocker is Blocker.RETRY and account is not None and record.account != account.name
+        unasked = facts.blocker in {Blocker.RETRY, Blocker.UNTRUSTED}
+        unproven = unasked and account is not None and record.account != account.name
         over = is_finished(resource) and not facts.others_working and not unproven
         followed = facts.deleting or decision.action in FOLLOWED
         return self._again(record, facts, step, over=over, followed=followed)
@@ -436,7 +437,8 @@ class Reconciler:
         if over and not record.altered:
             return Result(None)
         if failing:
-            return Result(max(schedule.retry(record.failures), step.after or 0.0), Priority.RETRY, "error")
+            retry = schedule.untrusted if facts.blocker is Blocker.UNTRUSTED else schedule.retry
+            return Result(max(retry(record.failures), step.after or 0.0), Priority.RETRY, "error")
         if step.after is not None:
             return Result(step.after, Priority.RETRY)
         if summary.ready or (facts.want is Want.WAIT and not facts.others_working):

@@ -95,7 +95,8 @@ def test_an_untrusted_cloud_is_told_and_a_bundle_mends_it(stage: Stage, tmp_path
 
         def told() -> str:
             conditions = stage.status(JOB, "private").get("conditions", ())
-            return next((one["message"] for one in conditions if "certificate" in one["message"]), "")
+            ready = next((one for one in conditions if one["type"] == "Ready"), {})
+            return ready["message"] if ready.get("reason") == "CloudUnavailable" else ""
 
         message = stage.eyes.wait_for(told, lambda: f"it is not told: {stage.status(JOB, 'private')}")
         assert f"The certificate of {urlsplit(cloud.url).netloc} is not trusted: self-signed certificate" in message

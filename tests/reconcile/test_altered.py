@@ -86,7 +86,9 @@ def test_missing_conditions_are_written_after_a_restart(world: World, train: Key
         pytest.param({"trainStatus": "RUNNING", "jobId": 999_999}, id="a run that works"),
     ],
 )
-def test_what_was_forged_of_a_finished_run_is_restored(world: World, train: Key, forged: dict[str, Any]) -> None:
+def test_what_was_forged_of_a_finished_run_is_restored(
+    world: World, train: Key, forged: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
     """The ids from memory, the rest from the cloud; a warning tells of the ids, and nothing is paid for again."""
     before = change(world, train, **forged)
     world.rest(60)
@@ -97,6 +99,9 @@ def test_what_was_forged_of_a_finished_run_is_restored(world: World, train: Key,
     told = [event["note"] for event in world.kube.events if event["reason"] == "StatusRestored"]
     assert len(told) == any(name.startswith(("job", "task")) for name in forged)
     assert all(str(before[name]) in told[0] for name in forged if name.startswith(("job", "task")))
+    message = "Another writer changed the status; it is restored"
+    lines = [vars(line) for line in caplog.records if line.getMessage() == message]
+    assert [(line["object"], line["restored"] in told[0]) for line in lines] == [(str(train), True)] * len(told)
     written = world.writes(train)
     world.rest(DAY)
     assert world.writes(train) == written

@@ -69,14 +69,21 @@ def test_refused_keys_are_told_once(chain: World) -> None:
 
 
 @pytest.mark.parametrize("later", [10.0, 3600.0, DAY])
-def test_right_keys_after_wrong_ones_are_noticed_within_seconds(chain: World, later: float) -> None:
-    """However long the wrong ones were there."""
+def test_right_keys_after_wrong_ones_are_noticed_within_seconds(
+    chain: World, later: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    """However long the wrong ones were there; the log says once that they are over."""
+    caplog.set_level("INFO")
     chain.set_secret(FIRST, secret="wrong")
     chain.rest(later)
     assert are(chain, "False", "CredentialsInvalid")
     chain.set_secret(SECOND)
     chain.run(lambda: are(chain, "True"), within=5)
     assert chain.credentials.refused_secrets() == 0
+    lines = [
+        vars(line) for line in caplog.records if line.getMessage() == "The cloud accepts the keys of a Secret again"
+    ]
+    assert [line["secret"] for line in lines] == ["default/qianfan-credentials"]
 
 
 def test_a_secret_that_went_is_told_and_its_return_too(chain: World) -> None:

@@ -61,6 +61,33 @@ def test_an_outage_is_told_once_and_its_end_once(
     assert world.condition(key, "Synced")["message"] == ready["message"]
 
 
+@pytest.mark.parametrize("restarted", [False, True])
+def test_the_log_says_that_an_outage_is_over(world: World, caplog: pytest.LogCaptureFixture, restarted: bool) -> None:
+    """In one line for each object, with its length; a look that failed once and was repeated has none."""
+    key = calm(world, usable, "model")
+    caplog.set_level("INFO")
+    world.sim.faults.add(Fault(Effect.STATUS, count=1, status=503))
+    world.rest(HOUR)
+    assert over(caplog) == []
+    world.sim.faults.add(FLAWS["away"])
+    world.rest(HOUR)
+    if restarted:
+        world.restart()
+    world.rest(HOUR)
+    assert over(caplog) == []
+    world.sim.faults.clear()
+    world.rest(2 * HOUR)
+    ((which, seconds),) = over(caplog)
+    assert which == str(key)
+    assert HOUR < seconds < 3 * HOUR
+
+
+def over(caplog: pytest.LogCaptureFixture) -> list[tuple[str, float]]:
+    """The objects and lengths in the lines that say that an outage is over."""
+    lines = [vars(line) for line in caplog.records if line.getMessage() == "The cloud answers again"]
+    return [(line["object"], line["seconds"]) for line in lines]
+
+
 @pytest.mark.parametrize(("stage", "kind"), LOOKED_AT)
 def test_what_heals_within_a_minute_is_not_told(world: World, stage: Callable[[World, str], Key], kind: str) -> None:
     """The object shows it for as long as it lasts, and no event does."""

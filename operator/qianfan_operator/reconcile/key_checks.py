@@ -157,6 +157,7 @@ class KeyChecks:
     def _wake_all(self, where: Where) -> None:
         if self._credentials.unchecked(where):  # it was an answer to a user that showed it
             self._enqueue(_key(where), REFUSED_FOR / 2, Priority.RETRY)
+        log.info("The cloud accepts the keys of a Secret again", extra={"secret": "/".join(where)})
         self._wake(where, settled=True)
         self.look_at_ended(where)
 

@@ -244,6 +244,8 @@ class ManagedObject:
 
     def warn_restored(self, fields: str) -> None:
         """Post a warning that somebody else had changed these fields of the status, which are written again."""
+        about = {**caller.about(), "object": str(self.key), "restored": fields}
+        log.warning("Another writer changed the status; it is restored", extra=about)
         message = f"Another writer changed the status. Restored: {fields}."
         self._events.post(self.resource, "Warning", STATUS_RESTORED, message)
 

@@ -3,6 +3,7 @@
 An outage that an earlier process must have told is not told again, so that a restart during an outage is not heard.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 
 from qianfan_operator.api.common import Condition, Resource
@@ -11,7 +12,9 @@ from qianfan_operator.api.reasons import Reason
 from qianfan_operator.cloud.deadlines import seconds_between
 from qianfan_operator.kube.events import Events
 from qianfan_operator.reconcile.store import StoreEntry
+from qianfan_operator.telemetry import caller
 
+log = logging.getLogger(__name__)
 LASTING = 60.0  # seconds; what is shorter heals before anybody could look
 _REASONS = frozenset({Reason.CLOUD_UNAVAILABLE, Reason.THROTTLED})
 
@@ -36,20 +39,29 @@ class Outages:
         boot = self._boot()
         if self._started is None:
             self._started = boot
-        said = find(resource.status.conditions, SYNCED)
+        said, known = find(resource.status.conditions, SYNCED), find(before, SYNCED)
+        if known is not None and _is_outage(known) and record.outage is None:
+            record.outage = boot - _age(known, now)
+            record.outage_told = _is_outage(said) and record.outage + self._lasting <= self._started
         if not _is_outage(said):
-            if record.outage_told and said is not None and said.status != "False":
-                self._events.recovered(resource, said)
+            if said is not None and said.status != "False":
+                self._over(record, resource, said, known)
             record.outage, record.outage_told = None, False
             return
         if record.outage is None:
-            known = find(before, SYNCED)
-            record.outage = boot - _age(known, now) if known is not None and _is_outage(known) else boot
-            record.outage_told = record.outage + self._lasting <= self._started
+            record.outage, record.outage_told = boot, False
         if not record.outage_told and said is not None and boot >= record.outage + self._lasting:
             lasts = f"This has lasted for more than {self._lasting:g} seconds. The last known state is kept."
             self._events.post(resource, "Warning", said.reason, f"{said.message} {lasts}")
             record.outage_told = True
+
+    def _over(self, record: StoreEntry, resource: Resource, said: Condition, known: Condition | None) -> None:
+        """Tell the end of an outage where its beginning was told: in the log, and in an event if it has lasted."""
+        if record.outage is not None and _is_outage(known):
+            seconds = round(self._boot() - record.outage)
+            log.info("The cloud answers again", extra={**caller.about(), "seconds": seconds})
+        if record.outage_told:
+            self._events.recovered(resource, said)
 
 
 def _is_outage(said: Condition | None) -> bool:

@@ -62,22 +62,29 @@ LOST, REFUSED, UNFINISHED = 1, 2, 3
 def main() -> int:
     """Run until a signal, or until another process may lead; returns the exit code."""
     logs.configure("text" if os.environ.get("QIANFAN_LOG_FORMAT") == "text" else "json", "INFO")
+    unknown = environment.unknown(os.environ, NAMES)
     try:
         settings = Settings()
     except ValidationError as error:
+        _warn_unknown(unknown)
         for problem in problems(error):
             log.critical("Invalid setting: %s", problem)
         return REFUSED
     logs.configure(settings.log_format, settings.log_level)
     give_large_blocks_back()
     core_dumps.forbid()
-    if unknown := environment.unknown(os.environ, NAMES):
-        log.warning("Unknown settings are ignored: %s", environment.told(unknown, NAMES))
+    _warn_unknown(unknown)
     try:
         return asyncio.run(_run(settings))
     except Exception as error:
         _tell(error)
         return LOST
+
+
+def _warn_unknown(unknown: list[str]) -> None:
+    """Name the variables that look like settings, also if the process ends because of another one."""
+    if unknown:
+        log.warning("Unknown settings are ignored: %s", environment.told(unknown, NAMES))
 
 
 def _tell(error: Exception) -> None:

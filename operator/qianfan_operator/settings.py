@@ -15,11 +15,14 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from qianfan_operator import ca_bundle, urls
 from qianfan_operator.environment import PREFIX
 from qianfan_operator.selector import Selector
+from qianfan_operator.text import clean
 
 LIST_LAG = 30.0  # seconds that the cloud's lists are believed to lag at most
 SUGGESTED_LABEL = "qianfan.dev/default-credentials=allowed"
 CLOCK_TOLERANCE = 5.0  # seconds by which the corrected clock may be off
 _NAME_LABEL = "kubernetes.io/metadata.name"  # the API server puts it on every namespace
+_MAY_HOLD_SECRETS = frozenset({"proxy", "console_api_base_url"})  # a user may write a password into a URL
+_VALUE_LIMIT = 80  # characters of a value that is refused
 _YEAR = 366 * 86400.0  # seconds; nobody waits longer, and the clocks of the system cannot
 
 
@@ -228,12 +231,14 @@ NAMES = frozenset(f"{PREFIX}{name.upper()}" for name in Settings.model_fields)
 
 
 def problems(error: ValidationError) -> list[str]:
-    """Say what to change in the environment, a sentence for each variable."""
+    """Say what to change in the environment, a sentence for each variable, with its value if that is no secret."""
     parts = []
     for problem in error.errors():
         where = "".join(f"{PREFIX}{part}".upper() for part in problem["loc"])
         message = problem["msg"].removeprefix("Value error, ")
-        parts.append(f"{where}: {message}" if where else message)
+        shown = isinstance(problem["input"], str) and not _MAY_HOLD_SECRETS.intersection(problem["loc"])
+        value = f' (it is "{clean(problem["input"], _VALUE_LIMIT)}")' if shown else ""
+        parts.append(f"{where}: {message}{value}" if where else message)
     return parts
 
 

@@ -56,6 +56,20 @@ def test_what_the_settings_keep_to_themselves(monkeypatch: pytest.MonkeyPatch) -
     assert "hidden" not in repr(Settings())
 
 
+@pytest.mark.parametrize("name", ["QIANFAN_PROXY", "QIANFAN_CONSOLE_API_BASE_URL"])
+def test_a_refusal_does_not_show_an_address(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """A password may be in it."""
+    assert "hidden" not in refusal(monkeypatch, **{name: "ftp://user:hidden@host"})
+
+
+def test_a_refusal_shows_the_value_on_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long it is, and whatever is in it."""
+    words = refusal(monkeypatch, QIANFAN_WORKERS="many\n" * 1000)
+    assert '(it is "many\\nmany' in words
+    assert "\n" not in words
+    assert len(words) < 300
+
+
 def test_settings_do_not_change(monkeypatch: pytest.MonkeyPatch) -> None:
     """What was checked at the start holds until the end."""
     with pytest.raises(ValidationError):

@@ -61,7 +61,7 @@ def test_a_proxy_that_not_both_clients_can_use_is_refused(tmp_path: Path, proxy:
 def test_a_missing_kubeconfig_is_one_line(tmp_path: Path) -> None:
     code, (line,) = started(tmp_path)
     assert code == 1
-    assert "The kubeconfig or the service account cannot be used" in line["message"]
+    assert f"The kubeconfig or the service account cannot be used: {tmp_path}/kubeconfig: " in line["message"]
     assert "exception" not in line
 
 
@@ -74,6 +74,17 @@ def test_settings_that_are_refused_are_told_in_json(tmp_path: Path) -> None:
         "QIANFAN_WORKERS",
         "QIANFAN_LOG_FORMAT",
     ]
+
+
+def test_a_misspelt_setting_is_told_also_if_another_is_refused(tmp_path: Path) -> None:
+    """Both are corrected at once; a value is shown if it cannot be a secret."""
+    code, lines = started(tmp_path, QIANFAN_WORKRES="5551", QIANFAN_POLL_MIN_SEC="abc", QIANFAN_PROXY="socks5://u:p5@p")
+    assert code == 2
+    assert [line["level"] for line in lines] == ["WARNING", "CRITICAL", "CRITICAL"]
+    assert "QIANFAN_WORKRES (did you mean QIANFAN_WORKERS?)" in lines[0]["message"]
+    assert lines[2]["message"].startswith("Invalid setting: QIANFAN_POLL_MIN_SEC: ")
+    assert lines[2]["message"].endswith('(it is "abc")')
+    assert "p5" not in json.dumps(lines)
 
 
 def test_unknown_settings_are_told_once(tmp_path: Path) -> None:

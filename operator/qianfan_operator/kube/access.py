@@ -19,7 +19,7 @@ from urllib.parse import unquote, urlsplit
 import urllib3
 from kubernetes import client as kubernetes
 from kubernetes import config
-from kubernetes.config import ConfigException
+from kubernetes.config import ConfigException, kube_config
 
 from qianfan_operator import urls
 
@@ -107,7 +107,7 @@ def _load() -> kubernetes.Configuration:
     try:
         config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
     except config.ConfigException:
-        config.load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+        _load_kubeconfig(configuration)
     if configuration.proxy:
         _check_proxy(configuration.proxy)
         parts = urlsplit(configuration.proxy)
@@ -115,6 +115,14 @@ def _load() -> kubernetes.Configuration:
             words = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
             configuration.proxy_headers = urllib3.make_headers(proxy_basic_auth=words)
     return configuration
+
+
+def _load_kubeconfig(configuration: kubernetes.Configuration) -> None:
+    """Read the kubeconfig; raises ConfigException with its path."""
+    try:
+        config.load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+    except ConfigException as error:
+        raise ConfigException(f"{kube_config.KUBE_CONFIG_DEFAULT_LOCATION}: {error}") from error
 
 
 def _check_proxy(url: str) -> None:

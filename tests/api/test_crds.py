@@ -172,7 +172,7 @@ def test_columns_and_selectable_fields_exist(kind: type[Resource]) -> None:
 
 
 def test_ids_in_columns_can_be_compared() -> None:
-    """A heading says the same in every kind; one in `-ID` is the integer; a run is shown by what is always known."""
+    """A heading says the same in every kind; one in `-ID` is the integer, and RUN is what is always known."""
     shown = [column for kind in KINDS for column in kind.columns]
     ids = {(column.name, column.json_path) for column in shown if column.name.endswith("-ID")}
 

@@ -52,6 +52,7 @@ def test_what_is_not_sent_is_told(
     assert synced(world, key) == ("False", "UpdateUnsupported")
     told = world.condition(key, "Synced")["message"]
     assert f"spec.{field}" in told
+    assert "the cloud has no call that changes the description" in told
     assert "Undo the change" in told
     assert world.is_so(key)
     assert not world.condition(key, "Stalled")

@@ -49,13 +49,18 @@ def flaw(value: Mapping[str, Any]) -> str:
     """Say what keeps an open object from being sent, beginning with a verb; empty if nothing does."""
     if depth(value) > _DEEPEST:
         return f"must nest at most {_DEEPEST} levels deep"
-    if len(json.dumps(value, ensure_ascii=False).encode(errors="replace")) > LARGEST:
-        return f"must be at most {LARGEST} bytes as JSON"
+    if (size := bytes_as_json(value)) > LARGEST:
+        return f"must be at most {LARGEST} bytes as JSON, not {size}"
     strange = min((key for key in _keys(value) if not _KEY.fullmatch(key)), default=None)
     if strange is not None:
         shown = strange if len(strange) <= 64 else f"{strange[:63]}…"
         return f"must have keys of up to 64 letters, digits and `_` that begin with a letter, which {shown!r} is not"
     return ""
+
+
+def bytes_as_json(value: object) -> int:
+    """Return how many bytes a value has as JSON."""
+    return len(json.dumps(value, ensure_ascii=False).encode(errors="replace"))
 
 
 def _keys(value: Any) -> Iterator[str]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from qianfan_operator.api.job import JobSpec
-from qianfan_operator.api.open_objects import flaw
+from qianfan_operator.api.open_objects import bytes_as_json, flaw
 from qianfan_operator.api.train_config import TrainConfig
 
 SCHEME = "v1"
@@ -66,8 +66,9 @@ def unfit(spec: JobSpec) -> str:
     """
     if spec.train_config and (wrong := flaw(spec.train_config.extra)):
         return f"spec.trainConfig.extra {wrong}."
-    if len(json.dumps(training_inputs(spec), ensure_ascii=False).encode(errors="replace")) > LARGEST:
-        return f"spec.trainConfig and spec.trainset must be at most {LARGEST} bytes as JSON: name folders, not files."
+    if (size := bytes_as_json(training_inputs(spec))) > LARGEST:
+        what = f"spec.trainConfig and spec.trainset must be at most {LARGEST} bytes as JSON"
+        return f"{what}, not {size}: name folders, not files."
     return ""
 
 

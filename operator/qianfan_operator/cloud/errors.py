@@ -271,7 +271,9 @@ class CloudError(Exception):
 
     @property
     def words(self) -> str:
-        """What the cloud said, whatever it was asked."""
+        """What the cloud said, whatever it was asked; what it says of a wrong signature names only the code again."""
+        if self.code == "SignatureDoesNotMatch":
+            return f"QIANFAN_SECRET_KEY does not fit QIANFAN_ACCESS_KEY ({self.code})"
         return f"{self.message or 'failed'} ({self.code})"
 
     @property

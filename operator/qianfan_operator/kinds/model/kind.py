@@ -235,7 +235,7 @@ class ModelKind(Kind[QianfanModel]):
             return ""
         sent = {"description": (status.sent_description, spec.description), "tags": (status.sent_tags, spec.tags)}
         way = "Undo the change, or leave it: the next version that this object publishes uses it."
-        return edits.unapplied(sent, "them after a version is published", way)
+        return edits.unapplied(sent, "the description and tags of a published version", way)
 
     def status_after_create(self, resource: QianfanModel, pending: Pending, reply: views.Published) -> Updates:
         """See Kind."""

@@ -3,6 +3,7 @@
 See docs/design/api.md#deleting.
 """
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -582,6 +583,40 @@ def test_an_object_that_goes_with_its_definition_is_left_alone(world: World, crd
     written = [raw for what, at, raw in world.kube.writes if what == "status" and at == key][-1]
     ready = next(one for one in written["status"]["conditions"] if one["type"] == "Ready")
     assert (ready["status"], ready["reason"]) == ("False", "Orphaned")
+
+
+@pytest.mark.parametrize("fields", [{}, {"deletionPolicy": "Orphan"}, {"deletionPolicy": "Delete"}])
+def test_a_version_that_goes_with_its_definition_is_told_whatever_the_policy(
+    world: World, caplog: pytest.LogCaptureFixture, fields: dict[str, str]
+) -> None:
+    """It is stored and costs on: by default, too, where nothing would have been deleted. A finished run does not."""
+    key, train = published(world, **fields), Key("qianfanjobs", "default", "train")
+    number = world.status(key)["modelVersionId"]
+    caplog.set_level(logging.INFO)
+    for one in (key, train):
+        world.kube.crds[f"{one.plural}.qianfan.dev"] = went()["qianfanjobs.qianfan.dev"]
+        world.kube.delete(one)
+        world.until_gone(one, within=60)
+    (told,) = [event for event in world.kube.events if event["reason"] == "Orphaned"]
+    assert told["regarding"]["kind"] == "QianfanModel"
+    assert f"modelVersionId {number}" in told["note"]
+    removed = [vars(line) for line in caplog.records if line.getMessage() == "finalizer removed"]
+    assert [line["object"] for line in removed] == [str(key), str(train)]
+    assert {line["cause"] for line in removed} == {"crdDeleted"}
+
+
+def test_what_was_adopted_and_goes_with_its_definition_is_told(world: World) -> None:
+    """Its default is to be left alone, and it costs all the same."""
+    made = training(world, "maker", deletionPolicy="Orphan")
+    run = world.status(made)
+    world.kube.delete(made)
+    world.until_gone(made)
+    key = training(world, "taker", adopt={"taskId": run["taskId"], "jobId": run["jobId"]})
+    world.kube.crds.update(went())
+    world.kube.delete(key)
+    world.until_gone(key, within=60)
+    (told,) = [event for event in world.kube.events if event["reason"] == "Orphaned"]
+    assert f"jobId {run['jobId']}" in told["note"]
 
 
 def test_a_definition_that_goes_saves_what_is_half_made_or_half_stopped(world: World) -> None:

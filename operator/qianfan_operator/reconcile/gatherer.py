@@ -134,11 +134,12 @@ class Gatherer:
 
     def _leaving(self, facts: Facts, managed: ManagedObject, account: Account | None, ctx: ReconcileContext) -> Facts:
         """Before anything is released, see whether the object was deleted for itself, and whether its keys see it."""
+        why = self._guard.leaving(managed.resource)
+        if why and why.reason is Reason.ORPHANED:
+            return replace(facts, orphan=True, orphan_cause=why)
         if facts.orphan:
             return facts
-        if why := self._guard.leaving(managed.resource):
-            if why.reason is Reason.ORPHANED:
-                return replace(facts, orphan=True, orphan_cause=why)
+        if why:
             return replace(facts, blocker=Blocker.STALL, blocker_cause=why)
         if account is None:
             return facts

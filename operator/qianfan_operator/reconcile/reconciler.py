@@ -321,7 +321,8 @@ class Reconciler:
             raise Conflict("another process may lead by now")
         if action is Action.FORGET:
             if summary.reason is Reason.ORPHANED:
-                _tell_left(managed, summary)
+                if managed.resource.status.pending or not kind.has_left(managed.resource):
+                    _tell_left(managed, summary)
                 caller.because(ChangeCause.CRD_DELETED)
             elif not managed.kept:
                 caller.because(ChangeCause.NOTHING_LEFT)

@@ -90,7 +90,7 @@ def test_a_stale_file_is_found_by_the_command(tmp_path: Path) -> None:
     shutil.copytree(CRDS, tmp_path, dirs_exist_ok=True)
     file = tmp_path / "qianfanjobs.yaml"
     file.write_text(file.read_text(encoding="utf-8").replace("qfj", "qfx"), encoding="utf-8")
-    command = [sys.executable, "-m", "qianfan_operator.crds", str(tmp_path)]
+    command = [sys.executable, "-m", "qianfan_operator.api.crds", str(tmp_path)]
 
     checked = subprocess.run([*command, "--check"], capture_output=True, text=True, check=False)
     written = subprocess.run(command, check=False)

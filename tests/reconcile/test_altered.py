@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from qianfan_operator.api.keys import Key
+from qianfan_simulator import Effect, Fault
 from reconcile.manifests import job, model, service
 from reconcile.stories import PUBLISH, published, serving
 from reconcile.world import DAY, FIRST, GRACE, World
@@ -105,6 +106,36 @@ def test_what_was_forged_of_a_finished_run_is_restored(
     written = world.writes(train)
     world.rest(DAY)
     assert world.writes(train) == written
+
+
+def test_an_id_that_was_added_to_a_finished_run_is_removed(world: World) -> None:
+    """A run that was found by its name has no integer: one that somebody writes there is another run's."""
+    world.until(world.kube.apply(job("witness")), "Succeeded")
+    world.sim.faults.add(Fault(Effect.LOSE_REPLY, "createJob"))
+    train = world.kube.apply(job())
+    world.until(train, "Succeeded")
+    world.rest(DAY)
+    assert "jobId" not in change(world, train, jobId=999_999)
+    world.rest(60)
+    assert "jobId" not in world.status(train)
+    assert world.is_so(train)
+    (told,) = [event["note"] for event in world.kube.events if event["reason"] == "StatusRestored"]
+    assert "status.jobId (none)" in told
+
+
+@pytest.mark.parametrize("forged", [{"jobId": 777}, {"jobUuid": "task-forged"}, {"jobId": 777, "taskName": "other"}])
+def test_ids_of_an_earlier_attempt_are_restored(world: World, train: Key, forged: dict[str, Any]) -> None:
+    """A model may publish it, and a job may train on from it; nothing is looked at there, either."""
+    world.kube.patch_spec(train, attempt=2)
+    world.until(train, "Succeeded")
+    world.rest(DAY)
+    (earlier,) = world.status(train)["runs"]
+    before = change(world, train, runs=[{**earlier, **forged}])
+    world.rest(60)
+    assert same_but_times(world.status(train), before)
+    (told,) = [event["note"] for event in world.kube.events if event["reason"] == "StatusRestored"]
+    assert "status.runs" in told
+    assert len(world.sim.account().runs) == 2
 
 
 def test_an_end_that_was_deleted_in_the_cloud_stays(world: World, train: Key) -> None:

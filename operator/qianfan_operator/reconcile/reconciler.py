@@ -471,15 +471,16 @@ def _restore(managed: ManagedObject, record: StoreEntry) -> None:
     if not record.altered or record.ended is None or managed.resource.former is not None:
         return
     if restored := managed.kind.restored(managed.resource, record.ended):
-        fields = ", ".join(f"status.{to_camel(name)} ({_shown(value)})" for name, value in restored.items())
+        fields = ", ".join(_told_restored(name, value) for name, value in restored.items())
         managed.note(restored)
         managed.warn_restored(fields)
 
 
-def _shown(value: object) -> object:
+def _told_restored(name: str, value: object) -> str:
     if isinstance(value, tuple):
-        return ", ".join(map(str, value)) or "empty"
-    return "removed" if value is None else value
+        listed = ", ".join(str(one) for one in value if isinstance(one, int | str)) or "empty"
+        return f"status.{to_camel(name)}" if name == "runs" else f"status.{to_camel(name)} ({listed})"
+    return f"status.{to_camel(name)} ({'removed' if value is None else value})"
 
 
 def _tell_left(managed: ManagedObject, summary: ConditionSummary) -> None:

@@ -40,6 +40,8 @@ class FakeKube:
         self.on_status: list[Callable[[Raw], None]] = []
         """Looked at by: every status that is written."""
         self.around: Around = lambda _, do: do()
+        self.unknown: frozenset[str] = frozenset()
+        """Fields of statuses, at any depth, that the definitions do not know: they are dropped."""
         self._changes: deque[tuple[str, str, Raw]] = deque()
 
     # What the operator calls.
@@ -196,7 +198,7 @@ class FakeKube:
 
     def _patch_status(self, key: Key, resource_version: str, patch: Mapping[str, Any]) -> Raw:
         raw = self._guarded(key, resource_version)
-        status = merge(raw["status"], patch)
+        status = _pruned(merge(raw["status"], patch), self.unknown)
         model = self._models[key.plural].model_fields["status"].annotation
         known = model.model_validate(status).to_dict() if model is not None else {}
         if strange := [name for name, value in status.items() if known.get(name) != value]:
@@ -251,6 +253,14 @@ class FakeKube:
 
     def _wrote(self, what: str, key: Key) -> None:
         self.writes.append((what, key, copy.deepcopy(self.objects[key])))
+
+
+def _pruned(value: Any, unknown: frozenset[str]) -> Any:
+    if isinstance(value, list):
+        return [_pruned(one, unknown) for one in value]
+    if isinstance(value, Mapping):
+        return {name: _pruned(inner, unknown) for name, inner in value.items() if name not in unknown}
+    return value
 
 
 def merge(old: Mapping[str, Any], patch: Mapping[str, Any]) -> Raw:

@@ -120,7 +120,7 @@ def test_an_id_that_was_added_to_a_finished_run_is_removed(world: World) -> None
     assert "jobId" not in world.status(train)
     assert world.is_so(train)
     (told,) = [event["note"] for event in world.kube.events if event["reason"] == "StatusRestored"]
-    assert "status.jobId (none)" in told
+    assert "status.jobId (removed)" in told
 
 
 @pytest.mark.parametrize("forged", [{"jobId": 777}, {"jobUuid": "task-forged"}, {"jobId": 777, "taskName": "other"}])

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fake_kube import merge
-from qianfan_operator.reconcile.managed_object import difference
+from qianfan_operator.reconcile.managed_object import difference, missing, without
 
 # A status holds no nulls: an absent field is left out.
 LEAVES = st.booleans() | st.integers(-3, 3) | st.text("ab", max_size=2) | st.lists(st.integers(0, 2), max_size=2)
@@ -43,3 +43,13 @@ def test_a_patch_goes_into_objects_and_replaces_lists() -> None:
     assert difference(before, after) == {
         "pending": {"nonce": "b", "attempt": None}, "conditions": [1, 3], "gone": None,
     }  # fmt: skip
+
+
+def test_what_was_dropped_is_named_and_left_out() -> None:
+    """In objects and in lists of them; what came back changed was not dropped."""
+    sent = {"a": 1, "error": {"code": 1, "until": 2}, "runs": [{"id": 1, "text": ""}, {"id": 2}], "uid": "u"}
+    kept = {"a": 2, "error": {"code": 1}, "runs": [{"id": 1}, {"id": 2}]}
+    dropped = set(missing(sent, kept))
+    assert dropped == {("error", "until"), ("runs", "text"), ("uid",)}
+    assert without(sent, dropped) == {**kept, "a": 1}
+    assert without(kept, dropped) == kept

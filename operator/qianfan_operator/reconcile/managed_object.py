@@ -2,7 +2,7 @@
 
 import logging
 import shlex
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -68,6 +68,9 @@ _INVITING = frozenset(
 _IDS = ("Id", "Uuid", "IdStr", "taskName", "serviceName", "modelName", "published")
 _SHOWN = ("vdl_link", "console_url", "url", "train_type", "versions", "version_count")
 """Fields of a status that only show something: no decision is made by them."""
+
+Path = tuple[str, ...]
+"""The names that lead to a field; what is in a list is named as if there were no list."""
 
 _TRIES = 5  # of a write, while others write annotations or labels
 _LOOKING = frozenset({Reason.CONFIRMING, Reason.CREATE_OUTCOME_UNKNOWN, Reason.ACCOUNT_CHANGED})
@@ -293,18 +296,28 @@ class ManagedObject:
         recorded = self._bound(before, changes)
         after = recorded if told else recorded.model_copy(update=self._judged(summary))
         patch = difference(before.to_dict(), after.to_dict())
-        if not patch:
+        if not patch or self._says_nothing_new(before, after):
             return
+        sent: CommonStatus | None = after
         try:
             raw = self._guarded(lambda version: self._kube.patch_status(self.key, version, patch))
         except (Forbidden, Invalid) as error:
-            raw = self._write_less(error, before, recorded)
+            raw, sent = self._write_less(error, before, recorded), None
         self.writes += 1
         self._noted.clear()
         self._take(raw, Source.OURS)
-        if (record := self._store.get(self.key)) is not None:
-            record.unbound = self._written.records and self._written.object_uid is None
+        if sent and (record := self._store.get(self.key)) is not None:
+            record.dropped = frozenset(missing(sent.to_dict(), self._written.to_dict()))
         self._events.transition(self.resource, before.conditions)
+
+    def _says_nothing_new(self, before: CommonStatus, after: CommonStatus) -> bool:
+        """Say whether two statuses differ only in what the API server dropped: that would be written for ever.
+
+        It is sent again with the next change, for its definitions may have been renewed.
+        """
+        record = self._store.get(self.key)
+        dropped = record.dropped if record else frozenset[Path]()
+        return bool(dropped) and without(before.to_dict(), dropped) == without(after.to_dict(), dropped)
 
     def _write_less(self, error: KubeError, before: CommonStatus, recorded: CommonStatus) -> Mapping[str, Any]:
         """Write what is recorded although the API server refuses the status as a whole; ids must always land.
@@ -335,8 +348,7 @@ class ManagedObject:
             if not own.records:
                 return before.model_copy(update={name: value for name, value in changes.items() if name in SAID})
             after = own.model_copy(update={"conditions": before.conditions})
-        record = self._store.get(self.key)
-        if not after.records or (record and record.unbound):  # else what is dropped would be written for ever
+        if not after.records:
             return after
         return after.model_copy(update={"object_uid": self.resource.metadata.uid})
 
@@ -420,6 +432,38 @@ def _saying(summary: ConditionSummary, message: str) -> ConditionSummary:
     """Say this in every condition: `kubectl get` shows the message of Synced."""
     synced = replace(summary.synced, message=message) if summary.synced.message else summary.synced
     return replace(summary, message=message, synced=synced)
+
+
+def missing(sent: Mapping[str, Any], kept: Mapping[str, Any]) -> Iterator[Path]:
+    """Name the fields of what was sent that are not in what was kept; those of all items of a list by one path."""
+    for name, value in sent.items():
+        if name not in kept:
+            yield (name,)
+            continue
+        for one, other in zip(_items(value), _items(kept[name]), strict=False):
+            yield from ((name, *path) for path in missing(one, other))
+
+
+def without(status: Mapping[str, Any], paths: Collection[Path]) -> dict[str, Any]:
+    """Return a status without some fields."""
+    rest: dict[str, Any] = {}
+    for name, value in status.items():
+        inner = [path[1:] for path in paths if path[0] == name]
+        if () in inner:
+            continue
+        rest[name] = _without(value, inner) if inner else value
+    return rest
+
+
+def _without(value: Any, paths: Collection[Path]) -> Any:
+    if isinstance(value, list):
+        return [_without(one, paths) for one in value]
+    return without(value, paths) if isinstance(value, Mapping) else value
+
+
+def _items(value: object) -> list[Mapping[str, Any]]:
+    """Return the objects in a value: itself, or the items of a list."""
+    return [one for one in (value if isinstance(value, list) else [value]) if isinstance(one, Mapping)]
 
 
 def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:

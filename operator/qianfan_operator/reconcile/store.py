@@ -110,8 +110,8 @@ class StoreEntry:
     """Whether what it refers to must stay, for it has, or may have, something of that in the cloud."""
     awaits: dict[Key, None] = field(default_factory=dict)
     """The objects whose next change wakes it besides those that it refers to."""
-    unbound: bool = False
-    """Whether older definitions of the resources drop the uid from its status."""
+    dropped: frozenset[tuple[str, ...]] = frozenset()
+    """The fields of its status, as paths, that the API server dropped last: its definitions may be older."""
     account: str | None = None
     outage: float | None = None
     """Since when the cloud cannot be asked for it."""

@@ -1,12 +1,13 @@
 """A status that somebody else changes by hand: it is looked at again, once, and nothing is paid for by it."""
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from qianfan_operator.api.keys import Key
-from qianfan_simulator import Effect, Fault
+from qianfan_simulator import Effect, Fault, Never
 from reconcile.manifests import job, model, service
 from reconcile.stories import PUBLISH, published, serving
 from reconcile.world import DAY, FIRST, GRACE, World
@@ -323,3 +324,64 @@ def test_an_id_that_is_forged_during_a_reconcile_is_restored(world: World, train
     world.rest(60)
     assert world.status(train)["jobId"] == before
     assert world.is_so(train)
+
+
+OTHER = {
+    "type": "Audited", "status": "True", "reason": "Looked", "message": "Somebody looked.",
+    "lastTransitionTime": "2024-03-01T08:00:00Z", "observedGeneration": 1,
+}  # fmt: skip
+
+
+def fight(world: World, key: Key, conditions: Callable[[list[Any]], list[Any]], seconds: int = 600) -> tuple[int, int]:
+    """Have another controller see to it, each second, that the conditions are as it wants them; count what we do."""
+    written, seen = world.writes(key), len(world.sim.calls)
+    for _ in range(seconds):
+        told = world.status(key)["conditions"]
+        if (wanted := conditions(told)) != told:
+            change(world, key, conditions=wanted)
+        world.rest(1)
+    return world.writes(key) - written, len(world.sim.calls) - seen
+
+
+def with_other(told: list[Any]) -> list[Any]:
+    return told if OTHER in told else [*told, OTHER]
+
+
+def test_conditions_of_other_types_stay_and_cause_nothing(world: World) -> None:
+    """Also through the writes of the operator; a controller that renews its own each second is not heard at all."""
+    key = world.kube.apply(job())
+    world.until(key, "Training")
+    world.sim.configure(training=Never())
+    world.rest(3600)
+    _, usual = fight(world, key, lambda told: told)
+    assert fight(world, key, with_other) == (0, usual)
+    times = itertools.count()
+
+    def renewed(told: list[Any]) -> list[Any]:
+        ours = [one for one in told if one["type"] != OTHER["type"]]
+        return [{**OTHER, "message": "x" * 5000, "observedGeneration": next(times)}, *ours]
+
+    assert fight(world, key, renewed) == (0, usual)
+    change(world, key, conditions=with_other(renewed(world.status(key)["conditions"])[1:]))
+    world.kube.patch_spec(key, desiredState="Stopped")
+    world.until(key, "Stopped")
+    assert OTHER in world.status(key)["conditions"]
+    world.violations = [one for one in world.violations if OTHER["type"] not in one]  # it is not held to our rules
+
+
+@pytest.mark.parametrize("finished", [False, True])
+def test_who_fights_over_a_condition_of_ours_is_answered_ever_less(world: World, finished: bool) -> None:
+    """Each round doubles the wait, up to that of a poll; when it is over, the conditions are right."""
+    key = world.kube.apply(job())
+    world.until(key, "Succeeded" if finished else "Training")
+    if not finished:
+        world.sim.configure(training=Never())
+    world.rest(3600)
+    before = dict(world.status(key))
+    writes, _ = fight(world, key, lambda told: [one for one in told if one["type"] != "Synced"])
+    assert 6 <= writes <= 20
+    world.rest(3600)
+    assert same_but_times(world.status(key), before)
+    change(world, key, conditions=[])
+    world.rest(2)
+    assert same_but_times(world.status(key), before)

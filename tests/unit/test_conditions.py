@@ -7,7 +7,16 @@ import pytest
 
 from conformance import check
 from qianfan_operator.api.common import Condition
-from qianfan_operator.api.conditions import AVAILABLE, SUCCEEDED, ConditionSummary, Synced, conditions, find, is_true
+from qianfan_operator.api.conditions import (
+    AVAILABLE,
+    OURS,
+    SUCCEEDED,
+    ConditionSummary,
+    Synced,
+    conditions,
+    find,
+    is_true,
+)
 from qianfan_operator.api.reasons import Reason
 
 FIRST, LATER = "2025-03-01T12:00:00Z", "2025-03-01T13:00:00Z"
@@ -63,6 +72,20 @@ def test_what_cannot_be_seen_is_kept() -> None:
     synced = after["Synced"]
     assert (synced.status, synced.reason, synced.message) == (UNKNOWN.status, UNKNOWN.reason, UNKNOWN.message)
     assert synced.last_transition_time == LATER
+
+
+def test_conditions_of_other_writers_are_kept_if_they_are_few_and_readable() -> None:
+    """They stand behind ours; a status may not be filled with them."""
+
+    def other(kind: str, message: str = "") -> Condition:
+        return Condition(type=kind, status="True", message=message)
+
+    few = [other(f"Other{index}") for index in range(8)]
+    bad = [other("Long", "x" * 5000), other("Lines", "one\ntwo"), other("\u202e")]
+    made = conditions(TRAINING, [*bad, *few, other("TooMany")], 1, FIRST, SUCCEEDED)
+    assert [one for one in made if one.type not in OURS] == few
+    assert conditions(TRAINING, made, 1, FIRST, SUCCEEDED) == made
+    assert by_type(conditions(TRAINING, [other("Stalled")], 1, FIRST, SUCCEEDED)).keys() == by_type(made[:4]).keys()
 
 
 def test_an_obstacle_on_the_way_is_told_beside_the_progress() -> None:

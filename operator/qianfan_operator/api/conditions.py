@@ -13,7 +13,9 @@ from qianfan_operator.text import clean
 
 READY, SYNCED, RECONCILING, STALLED = "Ready", "Synced", "Reconciling", "Stalled"
 SUCCEEDED, AVAILABLE = "Succeeded", "Available"
+OURS = frozenset({READY, SYNCED, RECONCILING, STALLED, SUCCEEDED, AVAILABLE})
 MESSAGE_LIMIT = 1024  # characters
+_FOREIGN = 8  # conditions of other types that are kept
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,7 @@ def conditions(
 ) -> list[Condition]:
     """Turn a verdict into the whole list; `extra` is the kind's own condition type (Succeeded, Available or None).
 
+    Conditions of other types are somebody else's and stay as they are, but for those that are many, long or unreadable.
     Every condition has a message and the generation; `lastTransitionTime` (`now`, RFC 3339) moves only with `status`.
     """
 
@@ -104,4 +107,10 @@ def conditions(
         result.append(put(SUCCEEDED, status, summary.reason, message))
     elif extra == AVAILABLE:
         result.append(put(AVAILABLE, str(summary.available), summary.reason, message))
-    return result
+    return [*result, *(one for one in existing if _is_kept(one))][: len(result) + _FOREIGN]
+
+
+def _is_kept(condition: Condition) -> bool:
+    """Say whether a condition is of another writer, and fit to be written again."""
+    words = condition.type, condition.status, condition.reason, condition.message, condition.last_transition_time
+    return condition.type not in OURS and all(clean(word, MESSAGE_LIMIT) == word for word in words)

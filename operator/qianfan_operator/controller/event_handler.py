@@ -29,7 +29,6 @@ from qianfan_operator.telemetry.redacted import RedactedDict
 
 log = logging.getLogger(__name__)
 _AT_ONCE, _PAUSE, _SPREAD = 10, 0.02, 30.0  # how many are woken at once, seconds between the others, and at most in all
-_ALTERED = 1.0  # seconds in which several changes of a status by somebody else are dealt with by one reconcile
 
 
 class EventHandler:
@@ -114,7 +113,8 @@ class EventHandler:
             record.failures = record.looks = 0
             self._queue.add(key, 0.0, _lane(wishes))
         elif record.altered:
-            self._queue.add(key, _ALTERED, Priority.RETRY)
+            again = self._schedule.in_a_row(self._queue.now() - record.altered_at)
+            self._queue.add(key, self._schedule.altered(record.altered_again if again else 0), Priority.RETRY)
 
     def unreadable(self, plural: str, raw: Mapping[str, Any], what: str) -> None:
         """Take an object that cannot be used as it is. What is known of it stays known, and it counts as seen."""

@@ -114,6 +114,10 @@ class WorkQueue(Generic[K]):
                 self._watcher = None  # it waits too long now
                 self._changed.notify()
 
+    def now(self) -> float:
+        """Return the time by which keys are due."""
+        return self._clock()
+
     def get(self) -> K | None:
         """Wait for the next key that may be worked on; None when the queue is closed."""
         with self._changed:

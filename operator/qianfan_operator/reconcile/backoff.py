@@ -52,6 +52,14 @@ class Schedule:
         """Wait before trying whether a certificate is trusted by now: who mends it watches, and a try sends nothing."""
         return min(self.poll_max, self.retry(failures))
 
+    def altered(self, times: int) -> float:
+        """Wait before a status that somebody else has changed is dealt with, after so many times in a row."""
+        return min(self.poll_max, self.retry_min * 2.0 ** min(times, LONG_WATCHED))
+
+    def in_a_row(self, seconds: float) -> bool:
+        """Say whether a change that comes so long after the last one that was dealt with is of the same row."""
+        return seconds < 2 * self.poll_max
+
     def throttled(self, interval: float, failures: int) -> float:
         """Wait before asking again for what is looked at every `interval`: never sooner than that, and ever less."""
         return max(interval, min(self.retry_max, interval * 2.0 ** min(failures - 1, 32)))

@@ -21,6 +21,7 @@ from qianfan_operator.api.common import (
 from qianfan_operator.api.conditions import (
     AVAILABLE,
     MESSAGE_LIMIT,
+    OURS,
     READY,
     STALLED,
     SUCCEEDED,
@@ -311,13 +312,14 @@ class ManagedObject:
         self._events.transition(self.resource, before.conditions)
 
     def _says_nothing_new(self, before: CommonStatus, after: CommonStatus) -> bool:
-        """Say whether two statuses differ only in what the API server dropped: that would be written for ever.
+        """Say whether two statuses differ only in what the API server dropped, or in conditions of other writers.
 
-        It is sent again with the next change, for its definitions may have been renewed.
+        That would be written for ever. It is sent again with the next change: the definitions may have been renewed.
         """
         record = self._store.get(self.key)
         dropped = record.dropped if record else frozenset[Path]()
-        return bool(dropped) and without(before.to_dict(), dropped) == without(after.to_dict(), dropped)
+        one, other = (without(_own_conditions(status).to_dict(), dropped) for status in (before, after))
+        return one == other
 
     def _write_less(self, error: KubeError, before: CommonStatus, recorded: CommonStatus) -> Mapping[str, Any]:
         """Write what is recorded although the API server refuses the status as a whole; ids must always land.
@@ -432,6 +434,10 @@ def _saying(summary: ConditionSummary, message: str) -> ConditionSummary:
     """Say this in every condition: `kubectl get` shows the message of Synced."""
     synced = replace(summary.synced, message=message) if summary.synced.message else summary.synced
     return replace(summary, message=message, synced=synced)
+
+
+def _own_conditions(status: CommonStatus) -> CommonStatus:
+    return status.model_copy(update={"conditions": tuple(one for one in status.conditions if one.type in OURS)})
 
 
 def missing(sent: Mapping[str, Any], kept: Mapping[str, Any]) -> Iterator[Path]:

@@ -403,7 +403,7 @@ class Reconciler:
         resource = managed.resource
         self._note(managed, record, facts, told, altered)
         if record.altered > altered:  # meanwhile; the watch has left it to us to come again
-            return Result(self._schedule.retry(1), Priority.RETRY)
+            return Result(self._schedule.altered(record.altered_again), Priority.RETRY)
         if is_settled(managed.kind, resource):
             self._store.forget_body(managed.key)
             record.first_seen = {what: since for what, since in record.first_seen.items() if _is_kept(what)}
@@ -412,7 +412,8 @@ class Reconciler:
                 record.claims.clear()
             return Result(0.0, Priority.DELETION if facts.deleting else Priority.URGENT)
         if facts.blocker not in FAILING:  # a look that failed says nothing of how closely to look
-            record.looks = 0 if managed.writes > before else record.looks + 1
+            news = managed.writes > before and record.altered_again <= 1  # else it may be that others are written over
+            record.looks = 0 if news else record.looks + 1
         unasked = facts.blocker in {Blocker.RETRY, Blocker.UNTRUSTED}
         unproven = unasked and account is not None and record.account != account.name
         over = is_finished(resource) and not facts.others_working and not unproven
@@ -430,6 +431,15 @@ class Reconciler:
             self._store.end_altered(managed.key, altered, ended)
         self._outages.note(record, managed.resource, told, managed.now)
         update_index(self._store, record, managed.kind, managed.resource)
+        self._count_altered(record, altered)
+
+    def _count_altered(self, record: StoreEntry, altered: int) -> None:
+        """Count the changes by others that follow one another, so that two writers do not fight at full speed."""
+        now = self._clocks.boot()
+        if not self._schedule.in_a_row(now - record.altered_at):
+            record.altered_again = 0
+        if altered:
+            record.altered_again, record.altered_at = record.altered_again + 1, now
 
     def _again(self, record: StoreEntry, facts: Facts, step: Wait, *, over: bool, followed: bool) -> Result:
         summary, schedule = step.summary, self._schedule

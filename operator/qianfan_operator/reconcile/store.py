@@ -13,6 +13,7 @@ from collections.abc import Callable, Container, Hashable, Iterable, Iterator, M
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from qianfan_operator.api.conditions import OURS
 from qianfan_operator.api.keys import ExternalId, Key
 from qianfan_operator.api.trimming import trimmed
 
@@ -69,6 +70,10 @@ class StoreEntry:
     """What stands for the status as it was read, written or brought last."""
     altered: int = 0
     """The version in which somebody else was last seen to change the status; 0 once a reconcile has dealt with it."""
+    altered_again: int = 0
+    """How often in a row a reconcile had to deal with that, each time soon after the last."""
+    altered_at: float = 0.0
+    """When a reconcile had to for the last time."""
     ended: Hashable = None
     """The ids of what is recorded and settled, as they were before somebody else changed them."""
     body: bytes | None = None
@@ -638,7 +643,12 @@ def _by_others(record: StoreEntry, version: int, changed: bool) -> None:
 
 
 def _status(raw: Mapping[str, Any]) -> int:
-    return hash(json.dumps(trimmed({"status": raw.get("status") or {}}), sort_keys=True))
+    """Return what stands for a status, but for conditions of types that are not ours."""
+    status = trimmed({"status": raw.get("status") or {}})["status"]
+    if isinstance(status, dict) and isinstance(told := status.get("conditions"), list):
+        ours = [one for one in told if not isinstance(one, Mapping) or one.get("type") in OURS]
+        status = {**status, "conditions": ours}
+    return hash(json.dumps(status, sort_keys=True))
 
 
 def _pack(raw: Mapping[str, Any]) -> bytes:

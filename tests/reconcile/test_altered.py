@@ -385,3 +385,97 @@ def test_who_fights_over_a_condition_of_ours_is_answered_ever_less(world: World,
     change(world, key, conditions=[])
     world.rest(2)
     assert same_but_times(world.status(key), before)
+
+
+@pytest.fixture
+def orphans(world: World, others: Others) -> Others:
+    """What serves for another namespace, and no object holds it any more."""
+    for plural, name in (("qianfanservices", "serve"), ("qianfanmodels", "publish")):
+        key = Key(plural, "elsewhere", name)
+        world.kube.patch_spec(key, deletionPolicy="Orphan")
+        world.kube.delete(key)
+        world.until_gone(key)
+    return others
+
+
+@pytest.mark.parametrize("fields", [("modelVersionId",), MODEL_IDS], ids=["integer", "all"])
+def test_a_forged_version_is_not_believed_after_a_restart(
+    world: World, orphans: Others, fields: tuple[str, ...]
+) -> None:
+    """Nothing remembers the ids: the string is looked up, and a version of another run is neither used nor ended."""
+    published(world)
+    key = serving(world, updatePolicy="Follow")
+    world.rest(3600)
+    before = change(world, PUBLISH, **{name: orphans[0][name] for name in fields})
+    world.restart()
+    world.kube.patch_spec(key, paused=False)
+    world.rest(3600)
+    assert world.calls("ModifyService") == []
+    if fields == MODEL_IDS:
+        assert world.reason(PUBLISH) == "AlreadyManaged"
+        assert "status.modelVersionId" in world.condition(PUBLISH)["message"]
+        world.kube.patch_spec(PUBLISH, deletionPolicy="Delete")
+        world.kube.delete(key)
+        world.kube.delete(PUBLISH)
+        world.until(PUBLISH, "DeletionBlocked")
+        world.rest(3600)
+        assert world.calls("versionBatchDelete", "modelBatchDelete") == []
+        change(world, PUBLISH, **{name: before[name] for name in fields})
+        world.until_gone(PUBLISH)
+        kept = {version.id for model in world.sim.account().models for version in model.versions}
+        assert orphans[0]["modelVersionId"] in kept
+        assert before["modelVersionId"] not in kept
+    else:
+        assert world.is_so(PUBLISH)
+        assert world.status(PUBLISH)["modelVersionId"] == before["modelVersionId"]
+
+
+def test_a_version_that_is_not_there_is_found_by_its_string_after_a_restart(world: World) -> None:
+    before = published(world)
+    world.rest(3600)
+    change(world, PUBLISH, modelVersionId=1)
+    world.restart()
+    world.rest(3600)
+    assert world.is_so(PUBLISH)
+    assert world.status(PUBLISH)["modelVersionId"] == before["modelVersionId"]
+
+
+@pytest.mark.parametrize("uuid", ["theirs", "none", "own"])
+def test_a_forged_service_is_not_believed_after_a_restart(world: World, orphans: Others, uuid: str) -> None:
+    """Nothing remembers the ids: the string is looked up, and another object's service is neither shown nor ended."""
+    published(world)
+    key = serving(world)
+    world.rest(3600)
+    before = dict(world.status(key))
+    uuids = {"theirs": orphans[1]["serviceUuid"], "none": None, "own": before["serviceUuid"]}
+    change(world, key, serviceId=orphans[1]["serviceId"], serviceUuid=uuids[uuid])
+    world.restart()
+    world.rest(3600)
+    if uuid == "own":
+        assert world.is_so(key)
+        assert world.status(key)["serviceId"] == before["serviceId"]
+    else:
+        assert world.reason(key) == "AlreadyManaged"
+        world.kube.delete(key)
+        world.until(key, "DeletionBlocked")
+        world.rest(3600)
+        assert world.calls("DeactivateService") == []
+        change(world, key, serviceId=before["serviceId"], serviceUuid=before["serviceUuid"])
+    world.kube.delete(key)
+    world.until_gone(key)
+    words = {one.id: one.life.state for one in world.sim.account().services}
+    assert words[before["serviceId"]] == "Stopped"
+    assert words[orphans[1]["serviceId"]] == "Done"
+
+
+def test_a_forged_string_takes_nothing_offline_after_a_restart(world: World, orphans: Others) -> None:
+    """The integer shows the object's own service; the call to take it offline takes the string."""
+    published(world)
+    key = serving(world)
+    world.rest(3600)
+    change(world, key, serviceUuid=orphans[1]["serviceUuid"])
+    world.restart()
+    world.kube.delete(key)
+    world.until(key, "DeletionBlocked")
+    world.rest(3600)
+    assert world.calls("DeactivateService") == []

@@ -177,9 +177,11 @@ class ModelKind(Kind[QianfanModel]):
         status = resource.status
         if not versions.published(status):
             return self.observe_recorded(resource)
-        detail = versions.look(account, status)
+        detail = versions.look(account, resource)
         if detail is None:
             return Observation(Phase.GONE, versions.why(Phase.GONE, status, None), looked=True)
+        if versions.is_foreign(detail, resource):
+            return Observation(Phase.GONE, versions.foreign(status), looked=True)
         updates = dict(versions.version_facts(detail, status))
         phase = versions.STATES.get(detail.state, Phase.UNKNOWN)
         model = status.model_id or updates["model_id"] or updates["model_id_str"]

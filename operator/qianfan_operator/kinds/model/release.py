@@ -5,12 +5,13 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from qianfan_operator.api.common import Need, Resource
-from qianfan_operator.api.keys import Key
+from qianfan_operator.api.keys import Key, same
 from qianfan_operator.api.model import QianfanModel
 from qianfan_operator.api.reasons import Reason
 from qianfan_operator.api.service import QianfanService
 from qianfan_operator.cloud.account import Account
-from qianfan_operator.cloud.views import ModelVersion
+from qianfan_operator.cloud.fields import as_told
+from qianfan_operator.cloud.views import Model, ModelVersion
 from qianfan_operator.kinds.interface import Cause, ReconcileContext, Released
 from qianfan_operator.kinds.marks import Mark
 from qianfan_operator.kinds.model import targets, versions
@@ -38,7 +39,9 @@ def release(ctx: ReconcileContext, account: Account, resource: QianfanModel) -> 
     if where is None or model is None:
         return Released(True)
     mine = status.published or ((status.model_version_id,) if status.adopted else ())
-    left = [version for version in model.versions if version.version_id in mine]
+    left = [one for one in model.versions if one.version_id in mine and not versions.bears_other_mark(one, resource)]
+    if why := _misnamed(model, resource, left):
+        return Released(False, Cause(Reason.DELETION_BLOCKED, why), stalled=True)
     ids = [number for one in left for number in (one.version_id, one.version_id_str)]
     needs: list[Need] = [("version", number) for number in ids if number is not None]
     if needing := _first(ctx.needing(needs, lambda theirs: any(_shows(theirs, one) for one in left))):
@@ -84,6 +87,20 @@ def _forgotten(ctx: ReconcileContext, account: Account, resource: QianfanModel) 
     if found:
         return Released(False, Cause(Reason.DELETING, "Recording the versions to delete."), updates=found)
     return Released(True)
+
+
+def _misnamed(seen: Model, model: QianfanModel, left: Sequence[ModelVersion]) -> str:
+    """Say that the status names a version or, with none of the object's in it, a model that is not the object's."""
+    named = versions.named_by(model.status)
+    current = [one for one in seen.versions if same((one.version_id, one.version_id_str), named)]
+    if any(versions.is_foreign(one, model) for one in current):
+        return versions.foreign(model.status).message
+    target = model.spec.target if not left else None
+    made = target.model_name if target and not model.status.adopted else None
+    if made is None or not seen.model_name or seen.model_name == as_told(made):
+        return ""
+    what = f"The status names model {versions.model_id_of(model.status)}, which this object did not create"
+    return f"{what}: another writer changed the status. Correct status.modelId and status.modelIdStr."
 
 
 def _first(users: Iterable[Key]) -> tuple[Key, ...]:

@@ -14,7 +14,7 @@ from qianfan_operator.cloud.errors import CloudError, Fate
 from qianfan_operator.cloud.fields import as_told, as_utc
 from qianfan_operator.kinds import adoption
 from qianfan_operator.kinds.interface import Cause, Phase, ReconcileContext, Step, UpdateStatus, stalled
-from qianfan_operator.kinds.marks import source_hash
+from qianfan_operator.kinds.marks import Mark, source_hash
 from qianfan_operator.kinds.texts import unknown
 
 STATES = {"Creating": Phase.WORKING, "Ready": Phase.READY, "Fail": Phase.FAILED, "Failed": Phase.FAILED}
@@ -175,23 +175,84 @@ def model_of(account: Account, model_id: int | str) -> views.Model | None:
         return None
 
 
-def look(account: Account, status: ModelStatus) -> views.ModelVersion | None:
-    """Read the current version; None if it is gone, by the same evidence: its model does not list it, twice."""
-    version = status.model_version_id or status.model_version_id_str
-    model_id = model_id_of(status)
-    if version is None:
-        raise AssertionError("no version is recorded")
-    try:
-        seen = account.client.model_version_detail(version)
-        return seen if status.account in {None, account.name} or not is_another(seen, status) else None
-    except CloudError as error:
-        if error.fate is not Fate.GONE:
-            raise
-        for _ in range(2 if model_id is not None else 0):
-            model = model_of(account, model_id or "")
-            if model and any(_may_be(version, one.version_id, one.version_id_str) for one in model.versions):
+def look(account: Account, model: QianfanModel) -> views.ModelVersion | None:
+    """Read the current version, by its string where the integer shows none or another object's; None if it is gone.
+
+    What is returned is another object's only if both ids are: see `is_foreign`.
+    """
+    status, found, refused = model.status, None, None
+    numbers = [one for one in (status.model_version_id, status.model_version_id_str) if one is not None]
+    for number in numbers:
+        try:
+            seen = account.client.model_version_detail(number)
+        except CloudError as error:
+            if error.fate is not Fate.GONE:
                 raise
-        return None
+            refused = error
+            continue
+        if status.account not in {None, account.name} and is_another(seen, status):
+            return None
+        if not is_foreign(seen, model):
+            return seen
+        found = found or seen
+    if found is None and refused is not None and _is_listed(account, status, numbers):
+        raise refused
+    return found
+
+
+def _is_listed(account: Account, status: ModelStatus, numbers: Sequence[int | str]) -> bool:
+    """Say whether one of two looks at its model shows a version: the code for an unknown one is inferred."""
+    where = model_id_of(status)
+    for _ in range(2 if where is not None else 0):
+        model = model_of(account, where or "")
+        ids = [(version.version_id, version.version_id_str) for version in model.versions] if model else []
+        if any(_may_be(sought, *each) for sought in numbers for each in ids):
+            return True
+    return False
+
+
+def _ids_of(version: views.ModelVersion) -> tuple[int | str, ...]:
+    return tuple(one for one in (version.version_id, version.version_id_str) if one is not None)
+
+
+def is_foreign(version: views.ModelVersion, model: QianfanModel) -> bool:
+    """Say whether a version that the status names is surely not the object's: others may have written the id.
+
+    It was made of another run than the object published; if no run is known, it bears another object's mark, or has
+    another id than the status names besides.
+    """
+    status, run, adopt = model.status, model.status.source, model.spec.adopt
+    if status.adopted and adopt and adopt.model_version_id is not None:
+        return adopt.model_version_id not in _ids_of(version)
+    runs = ((version.job_id, run.job_id), (version.job_uuid, run.job_uuid)) if run else ()
+    known = [one == other for one, other in runs if one is not None and other is not None]
+    if known:
+        return not any(known)
+    if bears_other_mark(version, model):
+        return True
+    pairs = zip((version.version_id, version.version_id_str), named_by(status), strict=True)
+    return any(one and other and one != other for one, other in pairs)
+
+
+def named_by(status: ModelStatus) -> tuple[int | None, str | None]:
+    """Return both ids of the version that a status names."""
+    return status.model_version_id, status.model_version_id_str
+
+
+def bears_other_mark(version: views.ModelVersion, model: QianfanModel) -> bool:
+    """Say whether a version was published by another object than the one that did not take it over."""
+    mark, metadata = Mark.read(version.description), model.metadata
+    return (
+        not model.status.adopted and mark is not None and not mark.names(model.kind, metadata.namespace, metadata.name)
+    )
+
+
+def foreign(status: ModelStatus) -> Cause:
+    """Say that the status names a version that is not the object's."""
+    what = f"The status names version {status.model_version_id or status.model_version_id_str}"
+    ways = "Correct status.modelVersionId and status.modelVersionIdStr."
+    message = f"{what}, which this object did not publish: another writer changed the status. {ways}"
+    return Cause(Reason.ALREADY_MANAGED, message)
 
 
 def _may_be(sought: int | str, number: int | None, string: str | None) -> bool:

@@ -98,6 +98,54 @@ def look(account: Account, status: ServiceStatus) -> Service | None:
         return None
 
 
+def seen(account: Account, resource: QianfanService) -> tuple[Service | None, ServiceStatus]:
+    """Read the recorded service, by its string where the integer shows none or another object's.
+
+    With the status as it is right for what was read: then it is without the integer.
+    """
+    status = resource.status
+    service = look(account, status)
+    if status.service_id is None or status.service_uuid is None or (service and not is_foreign(service, resource)):
+        return service, status
+    named = status.model_copy(update={"service_id": None})
+    try:
+        other = look(account, named)
+    except CloudError as error:
+        if not error.unsupported:
+            raise
+        return service, status
+    return (service, status) if other is None or is_foreign(other, resource) else (other, named)
+
+
+def is_foreign(service: Service, resource: QianfanService) -> bool:
+    """Say whether a service that the status names is surely not the object's: others may have written the id.
+
+    It bears another object's mark; without one, neither its name nor its address is what was asked for.
+    """
+    spec, metadata, mark = resource.spec, resource.metadata, Mark.read(service.description)
+    if resource.status.adopted:
+        return False
+    if mark is not None:
+        return not mark.names(resource.kind, metadata.namespace, metadata.name)
+    if not service.name or spec.service_name is None or service.name == as_told(spec.service_name):
+        return False
+    return spec.uri is None or service.uri[PREFIX:] != as_told(spec.uri)
+
+
+def is_other(account: Account, uuid: str, service: Service, resource: QianfanService) -> bool:
+    """Say whether a string names another service than the one that was read; raises `unsupported` without V2."""
+    named = account.client.describe_service(uuid)
+    return is_foreign(named, resource) or bool(named.name and service.name and named.name != service.name)
+
+
+def foreign(status: ServiceStatus) -> Cause:
+    """Say that the status names a service that is not the object's."""
+    ids = " and ".join(str(one) for one in (status.service_id, status.service_uuid) if one is not None)
+    what = f"The status names service {ids}, which is not the one of this object"
+    ways = "Correct status.serviceId and status.serviceUuid."
+    return Cause(Reason.ALREADY_MANAGED, f"{what}: another writer changed the status. {ways}")
+
+
 def is_read(account: Account, status: ServiceStatus) -> bool:
     """Say whether these keys see the recorded service: by its string, else by its integer and what else is known."""
     if status.service_uuid is not None:

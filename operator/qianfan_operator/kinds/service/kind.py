@@ -5,8 +5,9 @@ from dataclasses import replace
 from typing import Any
 
 from qianfan_operator.api.common import FINALIZER, Pending
-from qianfan_operator.api.conditions import AVAILABLE
+from qianfan_operator.api.conditions import AVAILABLE, ConditionSummary, Synced
 from qianfan_operator.api.keys import ExternalId, Key
+from qianfan_operator.api.model import QianfanModel
 from qianfan_operator.api.reasons import Reason
 from qianfan_operator.api.service import QianfanService, ServiceStatus
 from qianfan_operator.cloud.account import Account
@@ -31,11 +32,13 @@ from qianfan_operator.kinds.interface import (
     Step,
     Updates,
     UpdateStatus,
+    Wait,
     Want,
     confirming,
     stalled,
 )
 from qianfan_operator.kinds.marks import Mark, source_hash
+from qianfan_operator.kinds.model import versions
 from qianfan_operator.kinds.references import missing, version_of
 from qianfan_operator.kinds.service import endpoints, release, switch
 from qianfan_operator.kinds.texts import already_bound, searched_for
@@ -166,9 +169,11 @@ class ServiceKind(Kind[QianfanService]):
         status = resource.status
         if not endpoints.recorded(status):
             return self.observe_recorded(resource)
-        service = endpoints.look(account, status)
+        service, status = endpoints.seen(account, resource)
         if service is None:
             return Observation(Phase.GONE, endpoints.why(Phase.GONE, resource, None), looked=True)
+        if endpoints.is_foreign(service, resource):
+            return Observation(Phase.GONE, endpoints.foreign(status), looked=True)
         updates = endpoints.facts(service, status)
         phase = endpoints.phase_of(service.status)
         if drift := endpoints.drifted(service, resource):
@@ -312,6 +317,8 @@ class ServiceKind(Kind[QianfanService]):
 def _forbidden(ctx: ReconcileContext, account: Account, service: QianfanService) -> Step | None:
     """Refuse a model version that the spec names by its ids and that this object may not serve."""
     source, field = service.spec.source, "spec.source.modelVersion"
+    if source and source.model_ref:
+        return _unpublished(ctx, account, service, source.model_ref.name)
     if source is None or source.model_version is None or ctx.adopt is Adopt.ANY:
         return None
     if off := adoption.switched_off(ctx, field):
@@ -323,6 +330,19 @@ def _forbidden(ctx: ReconcileContext, account: Account, service: QianfanService)
             raise
         return stalled(Reason.INVALID_SPEC, _NO_VERSION)
     return adoption.refused_version(ctx, service, field, version)
+
+
+def _unpublished(ctx: ReconcileContext, account: Account, service: QianfanService, name: str) -> Step | None:
+    """Wait for a model object whose status names a version that is not its own: it has not looked since a restart."""
+    model = ctx.fetch(Key(QianfanModel.plural, service.metadata.namespace, name))
+    if not isinstance(model, QianfanModel) or not versions.published(model.status):
+        return None
+    version = versions.look(account, model)
+    if version is None or not versions.is_foreign(version, model):
+        return None
+    message = f"The status of QianfanModel {name} names a version that it did not publish."
+    synced = Synced("Unknown")
+    return Wait(ConditionSummary(False, Reason.DEPENDENCY_NOT_READY, message, reconciling=True, synced=synced))
 
 
 def _invalid(message: str) -> Plan:

@@ -17,9 +17,9 @@ def release(ctx: ReconcileContext, account: Account, resource: QianfanService) -
     status = resource.status
     if not endpoints.recorded(status):
         return _unrecorded(ctx, account, resource)
-    service = endpoints.look(account, status)
-    if service is None:
-        return Released(True)
+    service, status = endpoints.seen(account, resource)
+    if service is None or endpoints.is_foreign(service, resource):
+        return Released(True) if service is None else _blocked(endpoints.foreign(status).message)
     phase = endpoints.phase_of(service.status)
     if phase in {Phase.STOPPED, Phase.UNPAID}:
         return Released(True, left=_left(status, phase))
@@ -27,6 +27,8 @@ def release(ctx: ReconcileContext, account: Account, resource: QianfanService) -
     if uuid is None:
         return _blocked(f"The {_named(status)} has no string id, and the call to take it offline needs one.")
     try:
+        if endpoints.is_other(account, uuid, service, resource):
+            return _blocked(endpoints.foreign(status).message)
         taken = ctx.ask_once(("service", uuid), service.status, lambda: account.client.deactivate_service(uuid))
     except CloudError as error:
         if not error.unsupported:

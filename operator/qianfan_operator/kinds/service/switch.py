@@ -12,8 +12,9 @@ from qianfan_operator.cloud.account import Account
 from qianfan_operator.cloud.deadlines import cloud_now, seconds_between
 from qianfan_operator.cloud.errors import CloudError, Fate
 from qianfan_operator.cloud.views import Service
-from qianfan_operator.kinds.interface import Cause, Plan, ReconcileContext, Step, UpdateStatus, Wait, Want
+from qianfan_operator.kinds.interface import Cause, Plan, ReconcileContext, Step, UpdateStatus, Wait, Want, stalled
 from qianfan_operator.kinds.marks import source_hash
+from qianfan_operator.kinds.service import endpoints
 
 # docs/design/wire.md#durations
 _BOUND = 1800.0  # seconds; deploying takes up to 15 minutes after payment
@@ -89,6 +90,9 @@ def _go_on(ctx: ReconcileContext, account: Account, service: QianfanService, to:
     """Take the next step of a switch by V2; None if the version is there."""
     status, version = service.status, to.model_version_id_str or ""
     seen = account.client.describe_service(status.service_uuid or "")
+    if endpoints.is_foreign(seen, service):
+        why = endpoints.foreign(status)
+        return stalled(why.reason, why.message)
     pending = seen.update_status not in {"", "None"}
     if seen.model_version_id_str == version and not pending:
         return None

@@ -1,4 +1,4 @@
-"""How a pass begins: what it reads, and what it is about to do (engine.py, decide.py, kinds/job.py)."""
+"""How a pass begins: what it reads, and what it is about to do (reconciler.py, policy.py, kinds/job/kind.py)."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""How a create is paid for: prepare, intent, leading, send, wait, land, refused and look (protocol.py).
+"""How a create is paid for: prepare, intent, leading, send, wait, land, refused and look (guarded_create.py).
 
 A step is labelled by the operation that it makes; a write that would only meet a conflict is none.
 """

@@ -1,7 +1,7 @@
 """The steps of a process between two moments at which it may be frozen or killed, each under its method's name.
 
-subject.py: hold, let_go, record (a write of the status); kinds/tasks.py: claim, whose, survey; kinds/job.py: search and
-stop, which are its `release`; the rest is in `paying`.
+managed_object.py: hold, let_go, record (a write of the status); kinds/job/tasks.py: claim, whose, find_all;
+kinds/job/kind.py: search and stop, which are its `release`; the rest is in `paying`.
 """
 
 from collections.abc import Iterator

@@ -17,10 +17,15 @@ import pytest
 
 @pytest.fixture
 def dumping() -> Iterator[None]:
-    """Let what is started here dump core, as far as the machine allows: containers often have no limit."""
+    """Let what is started here dump core, as far as the machine allows: containers often have no limit.
+
+    A shell lets what it starts in the background ignore SIGQUIT, and so would all that is started here.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
     resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
+    handler = signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     yield
+    signal.signal(signal.SIGQUIT, handler)
     resource.setrlimit(resource.RLIMIT_CORE, (soft, hard))
 
 

@@ -350,8 +350,8 @@ def test_an_operator_without_crds_says_so_and_goes_on_when_they_come(installed: 
 
     def told() -> list[tuple[str, object]]:
         """What the log says is to be run, and for which CRDs."""
-        lines = [line for line in installed.operator.log() if str(line["message"]).startswith("CRDs are not installed")]
-        return [(str(line["message"]).partition("Install them: ")[2], line["crds"]) for line in lines]
+        lines = [line for line in installed.operator.log() if line["message"] == "CRDs are not installed"]
+        return [(str(line["command"]), line["crds"]) for line in lines]
 
     installed.run("kubectl delete -k crds/")
     until_missed()

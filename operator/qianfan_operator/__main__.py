@@ -94,7 +94,7 @@ def _tell(error: Exception) -> None:
     elif isinstance(error, ConfigException):
         log.critical("The kubeconfig or the service account cannot be used: %s", error)
     elif isinstance(error, KubeError | Refused | aiohttp.ClientError | OSError):
-        words = str(error) if isinstance(error, KubeError | Refused) else network.blocker(error)
+        words = str(error) if isinstance(error, KubeError | Refused) else network.described(error)
         log.critical("The API server cannot be used: %s", words)
     else:
         log.critical("The operator ends, because it cannot go on", exc_info=error)
@@ -142,14 +142,14 @@ def _connect(settings: Settings, clock: SystemClock, access: Access, kube: Kube,
         kube, store, BY_PLURAL, watch, clock.boottime, event_handler.handle,
         interval=settings.informer_check_sec, patience=settings.informer_patience_sec,
     )  # fmt: skip
-    engine = Reconciler(
+    reconciler = Reconciler(
         kinds=BY_PLURAL, kube=kube, credentials=credentials, store=store, schedule=schedule, protocol=protocol,
         events=Events(kube, lambda: _now("microseconds")), clocks=Clocks(clock.boottime, _now), cluster=cluster,
         grace=settings.create_grace_sec, listed=sync.has_synced, leading=election.leading, checks=checks,
         adopt=settings.adopt,
     )  # fmt: skip
     workers = Workers(
-        settings.workers, queue, engine, shutdown=settings.shutdown_sec,
+        settings.workers, queue, reconciler, shutdown=settings.shutdown_sec,
         stuck=max(STUCK, LIMITS.seconds + cloud.read_timeout + _WRITES),
     )  # fmt: skip
     return _Parts(cloud, store, credentials, queue, protocol, election, event_handler, watch, sync, check, workers)
@@ -319,7 +319,11 @@ def _not_ready(parts: _Parts) -> str:
     """Say why no object, or not every object, is reconciled; empty if all are."""
     if missing := parts.watch.missing_crds():
         return f"CRDs are not installed: {', '.join(missing)}. Install them: {INSTALL}"
-    return parts.check.liveness_error() if parts.sync.has_synced() else "the first sync is not read yet"
+    return (
+        parts.check.liveness_error()
+        if parts.sync.has_synced()
+        else "the objects that existed at the start are not all listed yet"
+    )
 
 
 def _refresh(parts: _Parts) -> None:

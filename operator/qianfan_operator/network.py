@@ -47,7 +47,7 @@ def cause(error: BaseException) -> str:
     return clean(words, LIMIT)
 
 
-def blocker(error: BaseException) -> str:
+def described(error: BaseException) -> str:
     """Say what failed, and why: the certificate, DNS, the proxy, or the connection; and where, if the error knows."""
     words, inner = cause(error), list(wrapped(error))
     kinds = (

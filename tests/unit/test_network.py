@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 import urllib3
 
-from qianfan_operator.network import LIMIT, address, blocker, cause, untrusted
+from qianfan_operator.network import LIMIT, address, cause, described, untrusted
 
 
 def with_urllib3(url: str, proxy: str = "") -> BaseException:
@@ -31,9 +31,9 @@ def with_aiohttp(url: str, proxy: str | None = None) -> BaseException:
 @pytest.mark.parametrize("ask", [with_urllib3, with_aiohttp])
 def test_both_clients_are_told_alike(ask) -> None:  # type: ignore[no-untyped-def]
     """The words are those of the system, whatever the library wraps them in."""
-    assert blocker(ask("https://127.0.0.1:9/")).endswith("connection refused")
-    assert "the host name cannot be resolved: " in blocker(ask("https://no.invalid/"))
-    through = blocker(ask("https://no.invalid/", "http://127.0.0.1:9"))
+    assert described(ask("https://127.0.0.1:9/")).endswith("connection refused")
+    assert "the host name cannot be resolved: " in described(ask("https://no.invalid/"))
+    through = described(ask("https://no.invalid/", "http://127.0.0.1:9"))
     assert "the proxy failed: " in through
     assert through.endswith("connection refused")
 
@@ -44,7 +44,7 @@ def test_a_certificate_is_told_in_openssl_s_words() -> None:
     error.verify_message = "self-signed certificate"
     deep = OSError(urllib3.exceptions.MaxRetryError(None, "/", urllib3.exceptions.SSLError(error)))  # type: ignore[arg-type]
     assert untrusted(deep)
-    assert blocker(deep) == "the certificate is not trusted: self-signed certificate"
+    assert described(deep) == "the certificate is not trusted: self-signed certificate"
     assert not untrusted(ssl.SSLError(1, "WRONG_VERSION_NUMBER"))
 
 

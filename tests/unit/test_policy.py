@@ -62,7 +62,7 @@ def first(space: Space, bad: Callable[[Facts, Decision], bool]) -> Facts | None:
 
 def test_the_space_is_whole_and_every_action_occurs_in_it(space: Space) -> None:
     """A flag of Facts that is not enumerated would be a hole in every proof below."""
-    shown = {"orphan_cause", "blocker_cause", "want_cause", "phase_cause", "missing_why", "unapplied"}
+    shown = {"orphan_cause", "blocker_cause", "want_cause", "phase_cause", "missing_cause", "unapplied"}
     assert set(Facts.__dataclass_fields__) == {*FLAGS, "blocker", "want", "phase"} | shown
     assert {decision.action for _, decision in space} == set(Action)
 

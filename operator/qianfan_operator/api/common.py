@@ -319,7 +319,7 @@ class Resource(Part):
 
     @property
     def reconcile_requested(self) -> bool:
-        """Whether somebody asks for a pass that has not been made yet, by the annotation."""
+        """Whether somebody asks for a reconcile that has not been made yet, by the annotation."""
         asked = self.metadata.annotations.get(RECONCILE_ANNOTATION)
         handled = self.status.last_handled_reconcile_at
         return asked is not None and (handled is None or asked != trimming.echo(handled))

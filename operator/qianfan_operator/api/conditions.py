@@ -29,7 +29,7 @@ class Synced:
 
 @dataclass(frozen=True)
 class ConditionSummary:
-    """What a pass found. `ready` answers the consumer, `synced` the owner, the rest the tool that waits.
+    """What a reconcile found. `ready` answers the consumer, `synced` the owner, the rest the tool that waits.
 
     `keep` leaves Ready (and what depends on it) as it was: we could not look, and that changes nothing for a consumer.
     `ended` is the Succeeded of a job: True, False, or None while it is open. `available` is a service's "answers now".
@@ -68,7 +68,7 @@ def is_true(existing: Sequence[Condition], kind: str) -> bool:
 def conditions(
     summary: ConditionSummary, existing: Sequence[Condition], generation: int, now: str, extra: str | None
 ) -> list[Condition]:
-    """Turn a verdict into the whole list; `extra` is the kind's own condition type (Succeeded, Available or None).
+    """Turn a summary into the whole list; `extra` is the kind's own condition type (Succeeded, Available or None).
 
     Conditions of other types are somebody else's and stay as they are, but for those that are many, long or unreadable.
     Every condition has a message and the generation; `lastTransitionTime` (`now`, RFC 3339) moves only with `status`.

@@ -1,6 +1,6 @@
 """The transport: sign, send once, read the reply; the only module that imports `requests`.
 
-Nothing here repeats a request. What a lost reply means depends on the operation, and only the engine knows what to
+Nothing here repeats a request. What a lost reply means depends on the operation, and only the reconciler knows what to
 look at before it asks again.
 
 See docs/design/create-protocol.md#sending.
@@ -256,10 +256,10 @@ class Transport:
                 received = self._clock.boottime()
                 body = self._read(request.endpoint, response, large)
                 answer = Answer.decode(response.status_code, response.headers, body)
-        except (OSError, HTTPError) as blocker:
-            code = _trouble(blocker)
+        except (OSError, HTTPError) as error:
+            code = _trouble(error)
             # Without the cause: it holds the request, and that holds the signature.
-            raise CloudError(request.endpoint.operation, code, _sentence(code, blocker, settings)) from None
+            raise CloudError(request.endpoint.operation, code, _sentence(code, error, settings)) from None
         if answer.is_the_clouds:
             self.cloud_clock.learn(answer.headers.get("date"), received)
         return answer
@@ -311,20 +311,20 @@ def _as_sent(origin: str, request: _Signed, headers: RedactedDict) -> requests.P
     return prepared
 
 
-def _sentence(code: str, blocker: BaseException, settings: CloudSettings) -> str:
+def _sentence(code: str, error: BaseException, settings: CloudSettings) -> str:
     """Say where and why a connection failed."""
-    at_proxy = settings.proxy if isinstance(blocker, requests.exceptions.ProxyError) else None
-    return _SENTENCES[code].format(address=address(at_proxy or settings.origin), cause=cause(blocker))
+    at_proxy = settings.proxy if isinstance(error, requests.exceptions.ProxyError) else None
+    return _SENTENCES[code].format(address=address(at_proxy or settings.origin), cause=cause(error))
 
 
-def _trouble(blocker: BaseException) -> str:
+def _trouble(error: BaseException) -> str:
     """Name what went wrong on the way. Only the names that prove that nothing was sent are `refused`.
 
     See docs/design/create-protocol.md#sending.
     """
-    if untrusted(blocker):
+    if untrusted(error):
         return "CertificateUntrusted"
-    inner = blocker.args[0] if blocker.args else None
+    inner = error.args[0] if error.args else None
     reason = getattr(inner, "reason", inner)  # urllib3 wraps what happened once more, as "too many retries"
-    codes = (code for kind, code in _TROUBLES if isinstance(blocker, kind) or isinstance(reason, kind))
+    codes = (code for kind, code in _TROUBLES if isinstance(error, kind) or isinstance(reason, kind))
     return next(codes, "ConnectionLost")

@@ -1,6 +1,6 @@
 """The event handler: from watch events to keys in the work queue.
 
-The operator's own writes come back as events and must not cause a pass; a restart must not make a herd. As long as
+The operator's own writes come back as events and must not cause a reconcile; a restart must not make a herd. As long as
 another process leads, what is seen is only remembered.
 """
 
@@ -50,7 +50,7 @@ class EventHandler:
         self._unreadable_secrets: set[tuple[str, str]] = set()
 
     def lead(self) -> None:
-        """Ask for a pass over all that is known and not finished, and from now on for what is seen."""
+        """Ask for a reconcile over all that is known and not finished, and from now on for what is seen."""
         self._leading = True
         for key in self._store.known():
             if record := self._store.get(key):
@@ -140,7 +140,7 @@ class EventHandler:
         return True
 
     def _resume(self, key: Key, record: StoreEntry) -> None:
-        """Ask for the first pass of this process over an object; what has no body is settled."""
+        """Ask for the first reconcile of this process over an object; what has no body is settled."""
         if record.handled or record.unreadable != record.reported:
             self._queue.add(key, 0.0, _lane(record.handled))
         elif record.body is not None and record.following:

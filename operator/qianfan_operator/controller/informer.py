@@ -1,6 +1,6 @@
 """The informer: kopf, used for its watches only; the only module that imports `kopf`.
 
-One event handler per kind puts what it sees into the intake. There are no change handlers, daemons or timers, so that
+One event handler per kind passes what it sees to EventHandler. There are no change handlers, daemons or timers, so that
 nothing of kopf's is ever written on a user's object.
 
 See docs/design/architecture.md#one-reconcile.
@@ -24,7 +24,7 @@ from qianfan_operator.controller.session import Session
 from qianfan_operator.kube.access import Access
 from qianfan_operator.kube.client import decode_secret
 from qianfan_operator.kube.pages import MOST
-from qianfan_operator.network import blocker
+from qianfan_operator.network import described
 from qianfan_operator.telemetry import metrics
 
 log = logging.getLogger(__name__)
@@ -219,7 +219,7 @@ class Watch:
                         raw_event=changed, settings=self._settings, registry=registry, insights=self._insights
                     )
             except (aiohttp.ClientError, TimeoutError) as error:
-                log.warning("Could not check for missing CRDs", extra={"error": blocker(error)})
+                log.warning("Could not check for missing CRDs", extra={"error": described(error)})
             except Exception:
                 log.exception("Could not check for missing CRDs")
 

@@ -24,7 +24,7 @@ from yarl import URL
 from qianfan_operator.kube.access import Login
 from qianfan_operator.kube.decoder import LARGE, decode, decode_event, decode_page, is_shallow
 from qianfan_operator.kube.pages import LARGEST_OBJECT, PageSize
-from qianfan_operator.network import blocker
+from qianfan_operator.network import described
 
 log = logging.getLogger(__name__)
 
@@ -156,7 +156,7 @@ class Session:
             if why.status == 429:
                 wait = max(wait, min(_retry_after(why.headers.get("Retry-After", "")), _AGAIN_MOST))
         else:
-            what = blocker(why)
+            what = described(why)
         log.warning("The API server refuses", extra={"path": path, "answer": what, "retry_after": wait})
         await asyncio.to_thread(self._access.refused)
         if isinstance(why, aiohttp.ClientConnectorCertificateError) or what in {"401", "403"}:

@@ -76,4 +76,6 @@ class InitialSync:
 
     def _seen(self, key: Key, uid: str) -> bool:
         record = self._store.get(key)
-        return record is not None and record.uid == uid and record.signal is not None  # the last that intake sets
+        return (
+            record is not None and record.uid == uid and record.signal is not None
+        )  # the last that the event handler sets

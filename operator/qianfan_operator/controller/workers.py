@@ -15,25 +15,25 @@ log = logging.getLogger(__name__)
 
 STUCK = 600.0  # seconds; twice the budget of a reconcile, since its last call and its writes come on top of that
 SHUTDOWN = 50.0  # seconds, if nobody says otherwise
-_AGAIN = 10.0  # seconds, after which a key is tried again whose pass ended with what nobody expected
-_FLUSH = 0.2  # of them, which a pass that hangs leaves to the ids of others
+_AGAIN = 10.0  # seconds, after which a key is tried again whose reconcile ended with what nobody expected
+_FLUSH = 0.2  # of them, which a reconcile that hangs leaves to the ids of others
 
 
 class Workers:
-    """`count` threads that take keys, have them reconciled, and ask for their next pass.
+    """`count` threads that take keys, have them reconciled, and ask for their next reconcile.
 
-    Their end takes at most `shutdown` seconds; a pass that lasts longer than `stuck` seconds is no pass any more.
+    Their end takes at most `shutdown` seconds; a reconcile that lasts longer than `stuck` seconds hangs.
     """
 
     def __init__(
-        self, count: int, queue: WorkQueue[Key], engine: Reconciler, clock: Callable[[], float] = time.monotonic,
+        self, count: int, queue: WorkQueue[Key], reconciler: Reconciler, clock: Callable[[], float] = time.monotonic,
         *, shutdown: float = SHUTDOWN, stuck: float = STUCK,
     ) -> None:  # fmt: skip
-        self._queue, self._engine, self._clock = queue, engine, clock
+        self._queue, self._reconciler, self._clock = queue, reconciler, clock
         self._shutdown, self._stuck = shutdown, stuck
         self._ends_by: float | None = None  # when the end must be over; None before it begins
-        self._passes: dict[Key, float] = {}  # when each pass that is under way began
-        self._told: tuple[Key, float] | None = None  # the pass that does not end and was logged
+        self._passes: dict[Key, float] = {}  # when each reconcile that is under way began
+        self._told: tuple[Key, float] | None = None  # the reconcile that does not end and was logged
         self._due_since: float | None = None  # when keys were first seen to be due; None once one is taken
         self._working = False
         self._threads = [threading.Thread(target=self._work, name=f"worker-{n}", daemon=True) for n in range(count)]
@@ -45,7 +45,7 @@ class Workers:
             thread.start()
 
     def liveness_error(self) -> str:
-        """Say what keeps passes from being made that should be made; empty if nothing does.
+        """Say what keeps reconciles from being made that should be made; empty if nothing does.
 
         Whoever may reach the port reads it: the object that it is about is in the log.
         """
@@ -77,7 +77,7 @@ class Workers:
             self._ends_by = self._clock() + self._shutdown
 
     def stop(self) -> bool:
-        """Let the passes under way end, and write the ids that are not written yet, within the time of the end.
+        """Let running reconciles end, and write the ids that are not written yet, within the time of the end.
 
         False: not all has ended, or not all is written. What hangs ends with the process.
         """
@@ -87,10 +87,10 @@ class Workers:
             thread.join(self._left(_FLUSH * self._shutdown))
         if hung := [str(key) for key in tuple(self._passes)]:
             log.error("Reconciles did not end in time", extra={"objects": hung})
-        flush = threading.Thread(target=self._engine.flush, args=[self._left()], name="flush", daemon=True)
+        flush = threading.Thread(target=self._reconciler.flush, args=[self._left()], name="flush", daemon=True)
         flush.start()
         flush.join(self._left())
-        unwritten = self._engine.tell_unwritten()
+        unwritten = self._reconciler.tell_unwritten()
         return not (hung or unwritten or flush.is_alive())
 
     def _left(self, less: float = 0.0) -> float:
@@ -101,9 +101,9 @@ class Workers:
             started = self._passes[key] = self._clock()
             self._due_since = None
             try:
-                again = self._engine.reconcile(key)
+                again = self._reconciler.reconcile(key)
             except Exception:  # a thread that ends takes its key with it
-                log.exception("A pass failed", extra={"object": str(key)})
+                log.exception("A reconcile ended with an unexpected error", extra={"object": str(key)})
                 again = Result(_AGAIN, Priority.RETRY, "error")
             finally:
                 del self._passes[key]

@@ -91,7 +91,7 @@ class WorkQueue(Generic[K]):
         self._closed = False
 
     def add(self, key: K, after: float = 0.0, priority: Priority = Priority.URGENT) -> None:
-        """Ask for a pass over `key` in `after` seconds; an earlier or more urgent wish for it is kept."""
+        """Ask for a reconcile over `key` in `after` seconds; an earlier or more urgent wish for it is kept."""
         due = self._clock() + after
         if priority is Priority.POLL:
             due = math.ceil(due * _BEATS) / _BEATS

@@ -328,7 +328,7 @@ class Kind(ABC, Generic[R]):
 
     def recover_status(self, ctx: ReconcileContext, account: Account, resource: R, plan: Plan) -> Step:
         """Complete a record that was wiped from what the cloud shows; makes nothing."""
-        raise AssertionError(f"a {resource.kind} plans no survey")
+        raise AssertionError(f"a {resource.kind} plans no recovery")
 
     @abstractmethod
     def create(self, ctx: ReconcileContext, account: Account, resource: R, plan: Plan) -> Step:

@@ -42,8 +42,8 @@ def version_of(ctx: ReconcileContext, resource: Resource, name: str, why: Cause)
     model = ctx.fetch(Key(QianfanModel.plural, resource.metadata.namespace, name))
     if not isinstance(model, QianfanModel):
         return _wait(f"QianfanModel {name} does not exist.")
-    if blocker := not_met(model, READY):
-        return blocker
+    if unmet := not_met(model, READY):
+        return unmet
     status = model.status
     ids = {
         "modelId": status.model_id, "modelIdStr": status.model_id_str,

@@ -1,6 +1,6 @@
 """The client of the Kubernetes API, as far as the operator needs it.
 
-Every write of an object carries the `resourceVersion` that its pass read: a merge-PATCH without it ignores even a wrong
+Every write of an object carries the `resourceVersion` that was read: a merge-PATCH without it ignores even a wrong
 uid, so that ids meant for a deleted object would land on its successor of the same name.
 
 See docs/design/architecture.md#one-reconcile.
@@ -23,7 +23,7 @@ from qianfan_operator.api.keys import Key
 from qianfan_operator.kube.access import Access
 from qianfan_operator.kube.decoder import decode, decode_object, decode_page, readable
 from qianfan_operator.kube.pages import LARGEST_OBJECT, PageSize
-from qianfan_operator.network import address, blocker
+from qianfan_operator.network import address, described
 from qianfan_operator.retry_after import retry_after
 from qianfan_operator.telemetry.redacted import RedactedDict
 
@@ -53,7 +53,7 @@ _Read = TypeVar("_Read")
 
 
 class KubeError(Exception):
-    """The API server refused or could not be reached; the pass is repeated with backoff.
+    """The API server refused or could not be reached; the reconcile is repeated with backoff.
 
     `retry_after`: the seconds that it asks to wait, if it does. It is the queue that waits, never a call.
     """
@@ -70,7 +70,7 @@ class InvalidName(KubeError):
 
 
 class Conflict(KubeError):
-    """The object changed since it was read (HTTP 409); the pass starts again."""
+    """The object changed since it was read (HTTP 409); the reconcile starts again."""
 
 
 class ConflictRetriesExhausted(Conflict):
@@ -258,7 +258,7 @@ class Kube:
                 self._access.refused()
             raise _ERRORS.get(error.status, KubeError)(f"{method} {path}: {error.status} {error.reason}") from error
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise Unreachable(f"{method} {path}: {self._reached()}: {blocker(error)}") from error
+            raise Unreachable(f"{method} {path}: {self._reached()}: {described(error)}") from error
         if response.status == 401:
             self._access.refused()
         if not 200 <= response.status < 300:

@@ -195,9 +195,9 @@ class Election:
         self._until = None
         return Lost(why)
 
-    def _tell(self, blocker: KubeError | None) -> None:
+    def _tell(self, error: KubeError | None) -> None:
         """Log what is wrong when it begins, not with each turn; that another was faster is not wrong."""
-        words = "" if blocker is None or isinstance(blocker, Conflict) else str(blocker)
+        words = "" if error is None or isinstance(error, Conflict) else str(error)
         if words and words != self._trouble:
             log.warning("The Lease could not be read or written", extra={"error": words})
         self._trouble = words

@@ -10,7 +10,7 @@ LONG_WATCHED = 32  # looks after which a wait grows no more, whatever the settin
 
 @dataclass(frozen=True)
 class Clocks:
-    """The times of a pass: boot time in seconds, and the wall as RFC 3339."""
+    """The times of a reconcile: boot time in seconds, and the wall as RFC 3339."""
 
     boot: Callable[[], float]
     now: Callable[[], str]

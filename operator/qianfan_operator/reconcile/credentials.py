@@ -365,7 +365,7 @@ class Credentials:
         return recorded in {None, account.name} or frozenset((recorded or "", account.name)) in self._same
 
     def _source_of(self, resource: Resource, account: Account) -> tuple[Where, _Secret] | None:
-        """Find the Secret that holds these keys now; None if it has got others since the pass began."""
+        """Find the Secret that holds these keys now; None if it has got others since the reconcile began."""
         secrets = ((where, self._still(where, account)) for where in self.sources(resource))
         return next(((where, secret) for where, secret in secrets if secret), None)
 

@@ -41,7 +41,7 @@ class Unsure(Exception):
 
 
 class Gatherer:
-    """Gathers the facts of a pass; changes nothing but what is known of the credentials and noted of the object."""
+    """Gathers the facts of a reconcile; changes only what is known of credentials and noted of the object."""
 
     def __init__(self, credentials: Credentials, checks: KeyChecks, claims: Ownership, guard: CrdGuard) -> None:
         self._credentials, self._checks, self._claims, self._guard = credentials, checks, claims, guard
@@ -50,7 +50,7 @@ class Gatherer:
         """Return the facts and the plan behind them, and note what was seen; never raises CloudError.
 
         What the spec selects of what is recorded is selected before anything is decided: it is no change in the cloud.
-        A step comes with them if what was seen is not, or not all, this object's: the pass ends with it.
+        A step comes with them if what was seen is not, or not all, this object's: the reconcile ends with it.
         """
         lost = self._lost(managed, access.account)
         facts, plan, updates = self._look(managed, access, ctx)
@@ -190,7 +190,7 @@ class Gatherer:
         *,
         unsure: bool = False,
     ) -> Facts:
-        """Turn an error of the cloud into the trouble of this pass; raises Conflict if it met keys of yesterday.
+        """Turn an error of the cloud into what blocks this reconcile; raises Conflict if the keys have changed since.
 
         `unsure`: the call is repeated before anything is told of it.
         """
@@ -209,11 +209,11 @@ class Gatherer:
                 return replace(facts, blocker=blocker, blocker_cause=why)
             access = self._credentials.access(managed.resource)
             if access.blocker is Blocker.NONE:
-                raise Conflict(f"the keys of {managed.key} changed since its pass began")
+                raise Conflict(f"the keys of {managed.key} changed since its reconcile began")
             return replace(facts, blocker=access.blocker, blocker_cause=access.why)
         if error.fate is Fate.STALL:
             return replace(facts, blocker=Blocker.STALL, blocker_cause=Cause(error.reason, str(error)))
-        # GONE, and a free create whose outcome is unknown: the next pass sees what is there.
+        # GONE, and a free create whose outcome is unknown: the next reconcile sees what is there.
         reason = error.reason if error.fate in {Fate.WAIT, Fate.GONE} else Reason.CLOUD_UNAVAILABLE
         reason = Reason.THROTTLED if error.throttled else reason
         blocker = Blocker.UNTRUSTED if error.untrusted else Blocker.RETRY
@@ -289,7 +289,7 @@ def _is_unsure(managed: ManagedObject, ctx: ReconcileContext) -> bool:
 
 
 def handles_reconcile_request(facts: Facts, decision: Decision, *, tried: bool = False) -> bool:
-    """Say whether a pass gets to what the annotation asks to be done; what is usable is asked for nothing.
+    """Say whether a reconcile gets to what the annotation asks to be done; what is usable is asked for nothing.
 
     `tried`: what stands in the way is the cloud's answer to what was asked.
     """
@@ -305,7 +305,7 @@ def _with(facts: Facts, plan: Plan, seen: Observation) -> Facts:
         want_cause=plan.why,
         phase=seen.phase,
         phase_cause=seen.why,
-        missing_why=plan.missing,
+        missing_cause=plan.missing,
         others_working=seen.others_working,
         others_overdue=seen.others_overdue,
         replace=facts.replace and plan.want in {Want.CREATE, Want.ADOPT},  # no run is stopped for one that cannot begin

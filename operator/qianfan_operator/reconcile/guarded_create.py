@@ -40,7 +40,7 @@ from qianfan_operator.telemetry.caller import ChangeCause
 log = logging.getLogger(__name__)
 _AGAIN = 10.0  # seconds, in which the process that sent a create may have written what it made
 _NAMING = ("Id", "Uuid", "Name", "name")  # how inputs end that name a thing
-_TRIES = 5  # of writing ids through conflicts within one pass; the next pass goes on
+_TRIES = 5  # of writing ids through conflicts within one reconcile; the next reconcile goes on
 
 
 @dataclass(frozen=True)
@@ -68,9 +68,9 @@ class GuardedCreates:
         self._landings: dict[Key, CreateResult] = {}
         self._lock = threading.Lock()
         self.claims: Ownership | None = None
-        """Who holds what; the engine sets it."""
+        """Who holds what; the reconciler sets it."""
         self.guard: CrdGuard | None = None
-        """Tells what went with its CRD; the engine sets it."""
+        """Tells what went with its CRD; the reconciler sets it."""
 
     def unwritten(self) -> tuple[Key, ...]:
         """Return the objects whose ids are known to this process only; it must not end before they are written."""
@@ -133,7 +133,7 @@ class GuardedCreates:
             return self.confirm(managed, account, ctx, now_if_there=error.exists)
         self._hand_over(managed, account, pending, reply)
         if not self.persist(managed, summary):
-            raise Conflict(f"{managed.key} went on without this pass")
+            raise Conflict(f"{managed.key} went on without this reconcile")
         return UpdateStatus({})
 
     def confirm(
@@ -171,7 +171,7 @@ class GuardedCreates:
     def persist(self, managed: ManagedObject, summary: ConditionSummary) -> bool:
         """Write what came of an intent, if that is not written yet; raises KubeError or Unfinished: it goes on later.
 
-        False: nothing was written for this object as this pass knew it, so that the pass has no more to say.
+        False: nothing was written for this object as this reconcile knew it, so that the reconcile has no more to say.
         """
         landing = self._landings.get(managed.key)
         if landing is None:
@@ -191,7 +191,7 @@ class GuardedCreates:
         return False
 
     def _refused(self, managed: ManagedObject, landing: CreateResult) -> None:
-        """Have the pass write the end of an intent that was proven refused; it is known until the status shows it."""
+        """Have the end of a refused intent written by the reconcile; it is remembered until the status shows it."""
         now = managed.resource.status.pending
         if now and now.nonce == landing.pending.nonce:
             place = managed.kind.intends(managed.resource.status)

@@ -78,7 +78,7 @@ _LOOKING = frozenset({Reason.CONFIRMING, Reason.CREATE_OUTCOME_UNKNOWN, Reason.A
 
 
 class ManagedObject:
-    """One object during one pass. Methods raise KubeError."""
+    """One object during one reconcile. Methods raise KubeError."""
 
     def __init__(self, key: Key, kind: Kind[Any], kube: Kube, store: Store, events: Events, now: str) -> None:
         self.key, self.kind, self.now = key, kind, now
@@ -88,7 +88,7 @@ class ManagedObject:
         self.released = False
         self.resource: Resource
         self.reconcile_request_handled = True
-        """Whether this pass gets to what the annotation asks to be done; until one does, that goes on being asked."""
+        """Whether this reconcile handles the request of the annotation; until one does, the request stays pending."""
         self.invalid = ""
         """Why the spec cannot be used, if it cannot."""
         if remembered := store.body(key):
@@ -134,7 +134,7 @@ class ManagedObject:
         self._take(self._kube.get(self.key))
 
     def confirm(self) -> None:
-        """Make sure that the object is still as this pass read it, before the cloud is changed; raises Conflict."""
+        """Make sure, before the cloud is changed, that the object is as it was read; raises Conflict."""
         for _ in range(_TRIES):
             raw = self._kube.get(self.key)
             if raw["metadata"]["resourceVersion"] == self.resource.metadata.resource_version or self._follows(raw):
@@ -158,7 +158,7 @@ class ManagedObject:
         return True
 
     def _guarded(self, write: Callable[[str], Mapping[str, Any]]) -> Mapping[str, Any]:
-        """Write for the version of this pass, and, while only annotations and labels change, for the one after it."""
+        """Write for the version that was read, and for later ones as long as only annotations and labels change."""
         for _ in range(_TRIES):
             try:
                 return self._written_once(write)
@@ -186,7 +186,7 @@ class ManagedObject:
 
         `first`: in a write of its own before the finalizer. As long as the cloud's lists prove nothing, a kill between
         the two would leave a question that nobody can answer. A process that was only interrupted between them knows
-        that the object is new, for a grace: a survey of any other takes as long.
+        that the object is new, for a grace: a recovery of any other takes as long.
         """
         new = FINALIZER not in self.resource.metadata.finalizers
         since = ctx.claims.get(_BEGUN)
@@ -200,7 +200,7 @@ class ManagedObject:
             ctx.claims[_BEGUN] = ctx.boot
 
     def hold(self) -> None:
-        """Make sure that the finalizer is there, and with it that the object is as this pass read it."""
+        """Make sure that the finalizer is there, and with it that the object is as this reconcile read it."""
         finalizers = self.resource.metadata.finalizers
         if FINALIZER in finalizers:
             self.confirm()
@@ -238,7 +238,7 @@ class ManagedObject:
         self.released = True
 
     def note(self, updates: Updates) -> None:
-        """Have the next write record this, too; until then the object of this pass already shows it."""
+        """Have the next write record this, too; until then the object of this reconcile already shows it."""
         self._noted.update(updates)
         self._show(updates)
 
@@ -377,7 +377,7 @@ class ManagedObject:
         return _saying(summary, said + leave)
 
     def _unanswered(self, summary: ConditionSummary) -> ConditionSummary:
-        """Keep Ready's reason until a pass gets to what it invites to ask for: nothing else remembers that."""
+        """Keep Ready's reason until a reconcile handles the request that it invites to: nothing else remembers that."""
         told, generation = self._inviting(), self.resource.metadata.generation
         known = told is not None and told.observed_generation == generation and summary.retrying
         if told is None or not (known or self.resource.reconcile_requested):
@@ -387,7 +387,7 @@ class ManagedObject:
         return replace(summary, reason=reason, message=words, stalled=stays)
 
     def _inviting(self) -> Condition | None:
-        """Return Ready as it was told, if it invites to the annotation and this pass does not get to what that asks."""
+        """Return Ready as it is recorded, if it invites to the annotation and this reconcile does not handle that."""
         told = find(self._written.conditions, READY)
         return told if told and told.reason in _INVITING and not self.reconcile_request_handled else None
 

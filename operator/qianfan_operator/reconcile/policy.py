@@ -15,7 +15,7 @@ from qianfan_operator.telemetry.caller import ChangeCause
 
 
 class Blocker(enum.Enum):
-    """What stood in the way of this pass."""
+    """What stood in the way of this reconcile."""
 
     NONE = enum.auto()
     RETRY = enum.auto()  # the cloud could not be asked
@@ -25,7 +25,7 @@ class Blocker(enum.Enum):
 
 
 class Action(enum.Enum):
-    """The one thing that the pass does."""
+    """The one thing that the reconcile does."""
 
     NOTHING = enum.auto()
     CREATE = enum.auto()
@@ -41,7 +41,7 @@ class Action(enum.Enum):
 
 @dataclass(frozen=True)
 class Facts:
-    """All that a decision depends on. The `ChangeCause`s are shown, they never change what is done."""
+    """All that a decision depends on. The `Cause`s are shown; they never change what is done."""
 
     deleting: bool = False
     orphan: bool = False  # deleting leaves the cloud alone: by deletionPolicy, or as nothing is left to release
@@ -57,12 +57,12 @@ class Facts:
     phase: Phase = Phase.ABSENT
     usable: bool = False  # Ready (a job: Succeeded) or serving, as last seen
     serving: bool = False  # a service that has answered before
-    unapplied: str = ""  # what was changed in the spec and the cloud has no call for; shown, like the `ChangeCause`s
+    unapplied: str = ""  # what was changed in the spec and the cloud has no call for; shown, like the `Cause`s
     orphan_cause: Cause = Cause(Reason.DELETING, "Leaving the cloud resource as it is.")
     blocker_cause: Cause = Cause(Reason.CLOUD_UNAVAILABLE)
     want_cause: Cause = Cause(Reason.CREATING)
     phase_cause: Cause = Cause(Reason.UNKNOWN_STATE)
-    missing_why: Cause | None = None  # a reference to what is not there any more
+    missing_cause: Cause | None = None  # a reference to what is not there any more
 
 
 @dataclass(frozen=True)
@@ -228,7 +228,7 @@ def _working(facts: Facts) -> Decision | None:
 def _ready(facts: Facts) -> Decision | None:
     if facts.phase is not Phase.READY:
         return None
-    missing = facts.missing_why
+    missing = facts.missing_cause
     synced = Synced("False", missing.reason, missing.message) if missing else Synced()
     return _say(facts.phase_cause, ready=True, ended=True, available=True, synced=synced)
 

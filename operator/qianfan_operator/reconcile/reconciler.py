@@ -1,7 +1,6 @@
 """The reconciler: one reconcile of one object, from read to requeue.
 
-The only place where the parts meet; what it does is decided in `decide`, how money is spent in `protocol`, what a kind
-is in `kinds`.
+The only place where the parts meet: `policy` decides, `guarded_create` sends what is paid for, `kinds` know the cloud.
 """
 
 import logging
@@ -69,7 +68,7 @@ FOLLOWED = frozenset(
 
 @dataclass(frozen=True)
 class Result:
-    """When a key wants its next pass, and how urgent that is; `after` None: not before something happens."""
+    """When a key wants its next reconcile, and how urgent that is; `after` None: not before something happens."""
 
     after: float | None
     priority: Priority = Priority.POLL
@@ -77,7 +76,7 @@ class Result:
 
 
 class Reconciler:
-    """Turns keys into passes. Thread-safe as long as one key is worked on once at a time."""
+    """Reconciles the objects of keys. Thread-safe, as long as each key is reconciled once at a time."""
 
     def __init__(
         self, *, kinds: Mapping[str, Kind[Any]], kube: Kube, credentials: Credentials, store: Store, schedule: Schedule,
@@ -99,8 +98,8 @@ class Reconciler:
         self._outages = Outages(events, clocks.boot, lasting)
 
     def reconcile(self, key: Key) -> Result:
-        """Make one pass over an object, or check a Secret; never raises, so that no key is ever lost."""
-        return self._safely(self._check if key.plural == SECRETS else self._turn, key)
+        """Reconcile one object, or check a Secret; never raises, so that no key is ever lost."""
+        return self._safely(self._check if key.plural == SECRETS else self._tracked, key)
 
     def _check(self, key: Key) -> Result:
         return Result(self._checks.check(key))
@@ -139,9 +138,7 @@ class Reconciler:
             again = turn(key)
             self._store.give_back(key)  # not after an error: what was being recorded may be written
             return again if isinstance(again, Result) else Result(None)
-        except (
-            ConflictRetriesExhausted
-        ):  # no failure, so that whoever annotates without end does not make the waits grow
+        except ConflictRetriesExhausted:  # no failure: whoever annotates without end does not make the waits grow
             self._store.forget_body(key)
             return Result(self._schedule.retry(1), Priority.RETRY, "conflict")
         except Conflict:
@@ -204,14 +201,14 @@ class Reconciler:
             record.reported = record.unreadable
             self._events.unreadable(self._kinds[key.plural].resource, key, record.uid, record.unreadable)
 
-    def _turn(self, key: Key) -> Result:
+    def _tracked(self, key: Key) -> Result:
         reads = dict[Key, Hashable]()
         self._store.begin_reads(key)
-        again = self._pass(key, reads)
+        again = self._reconcile(key, reads)
         self._store.end_reads(key, reads)
         return again
 
-    def _pass(self, key: Key, reads: dict[Key, Hashable]) -> Result:
+    def _reconcile(self, key: Key, reads: dict[Key, Hashable]) -> Result:
         self._report(key)
         managed = self._taken(key)
         if managed is None:
@@ -222,7 +219,7 @@ class Reconciler:
             altered = min(record.altered, number(managed.resource.metadata.resource_version))  # as far as it is read
             _restore(managed, record)
         access = self._credentials.access(managed.resource)
-        ctx = self._world(managed, access, reads)
+        ctx = self._context(managed, access, reads)
         facts, plan, held_up = self._gatherer.gather(managed, access, ctx)
         decision = decide(facts)
         if record and facts.blocker is Blocker.NONE and decision.action not in ENDS:
@@ -240,7 +237,7 @@ class Reconciler:
             step = Wait(decision.summary, error.retry_after)
         return self._finish(managed, facts, decision, step, access.account, altered)
 
-    def _world(self, managed: ManagedObject, access: Access, reads: dict[Key, Hashable]) -> ReconcileContext:
+    def _context(self, managed: ManagedObject, access: Access, reads: dict[Key, Hashable]) -> ReconcileContext:
         key, store, boot = managed.key, self._store, self._clocks.boot()
         record = store.get(key)
 

@@ -100,7 +100,7 @@ class StoreEntry:
     read: frozenset[ExternalId] = frozenset()
     """Those of them that its own keys have read in this process."""
     reserved: frozenset[ExternalId] = frozenset()
-    """Those that a pass is about to record."""
+    """Those that a reconcile is about to record."""
     intends: frozenset[Hashable] = frozenset()
     """The places in the cloud where an open intent may have made something."""
     foreign: bool = False
@@ -378,7 +378,7 @@ class Store:
                 self._remember(key)
 
     def forget_body(self, key: Key) -> None:
-        """Have the next pass read the object anew."""
+        """Have the next reconcile read the object anew."""
         if record := self._records.get(key):
             record.body = None
 
@@ -480,7 +480,7 @@ class Store:
             return tuple(sorted(key for key, one in self._records.items() if one.incomplete and key.plural == plural))
 
     def give_back(self, key: Key) -> None:
-        """End the reservations of a pass; what it has recorded is held."""
+        """End the reservations of a reconcile; what it has recorded is held."""
         with self._lock:
             if record := self._records.get(key):
                 given, record.reserved = record.reserved - record.holds, frozenset()

@@ -7,12 +7,12 @@ BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)  # secon
 
 RECONCILES = Counter(
     "qianfan_reconcile_total",
-    "Passes by kind and result (success, error, conflict).",
+    "Reconciles by kind and result (success, error, conflict).",
     ["kind", "result"],
     registry=REGISTRY,
 )
 RECONCILE_SECONDS = Histogram(
-    "qianfan_reconcile_duration_seconds", "Duration of a pass.", ["kind"], buckets=BUCKETS, registry=REGISTRY
+    "qianfan_reconcile_duration_seconds", "Duration of a reconcile.", ["kind"], buckets=BUCKETS, registry=REGISTRY
 )
 CLOUD_REQUESTS = Counter(
     "qianfan_cloud_requests_total", "Calls to the cloud by operation and code (OK or an error code).",
@@ -25,7 +25,7 @@ CLOUD_SECONDS = Histogram(
 QUEUE_DEPTH = Gauge(
     "qianfan_queue_depth", "Keys that are due and wait for a worker, by lane.", ["lane"], registry=REGISTRY
 )
-ACTIVE = Gauge("qianfan_reconcile_active_workers", "Passes that are under way.", registry=REGISTRY)
+ACTIVE = Gauge("qianfan_reconcile_active_workers", "Reconciles that are under way.", registry=REGISTRY)
 OBJECTS = Gauge("qianfan_objects", "Objects that the operator knows.", registry=REGISTRY)
 UNREADABLE = Gauge(
     "qianfan_unreadable_objects",
@@ -75,7 +75,7 @@ def called(operation: str, code: str, seconds: float) -> None:
 
 
 def passed(kind: str, result: str, seconds: float) -> None:
-    """Count a pass."""
+    """Count a reconcile."""
     RECONCILES.labels(kind, result).inc()
     RECONCILE_SECONDS.labels(kind).observe(seconds)
 

@@ -215,7 +215,7 @@ def stopping(ask: runs.Ask, account: Account, records: Sequence[JobStatus | RunR
 def recovered_runs(
     job: QianfanJob, mark: Mark, found: Sequence[tuple[Mark, TaskItem, RunItem]]
 ) -> tuple[RunRecord, ...]:
-    """Record the runs that a survey found, one per attempt: rather one that works, ours by the inputs, our own.
+    """Record the runs that a recovery found, one per attempt: rather one that works, ours by the inputs, our own.
 
     Left out is what the selected attempt does not go by: an end that was another uid's, or that other inputs led to.
     """
@@ -240,7 +240,7 @@ def recovered_runs(
 
 
 def unrecorded(status: JobStatus, found: Sequence[tuple[Mark, TaskItem, RunItem]]) -> tuple[RunRecord, ...] | None:
-    """The recorded runs and, besides, those that a survey found at work; None if it found none."""
+    """The recorded runs and, besides, those that a recovery found at work; None if it found none."""
     known = {status.job_uuid, *(record.job_uuid for record in status.runs)}
     working = [
         RunRecord(

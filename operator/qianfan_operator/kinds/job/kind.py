@@ -102,7 +102,7 @@ class JobKind(Kind[QianfanJob]):
         """See Kind: an earlier run that others hold is not recorded, nor is its attempt begun anew."""
         status = resource.status
         if "runs" not in updates or (status.highest_attempt is None and not resource.metadata.deletion_timestamp):
-            return updates  # of a survey it is rather told who holds what was found
+            return updates  # a recovery rather tells who holds what was found
         kept = (record for record in updates["runs"] if not any(one in lost for one in runs.things(record)))
         return {**updates, "runs": tuple(kept)}
 
@@ -253,7 +253,7 @@ class JobKind(Kind[QianfanJob]):
         return UpdateStatus({"highest_attempt": highest, "runs": found, "account": account.name}, marked=True)
 
     def begin(self, resource: QianfanJob) -> Updates:
-        """Mark the status of a plain new object as complete: the name lock is enough for it, no survey is needed."""
+        """Mark the status of a plain new object as complete: the name lock is enough for it, no recovery is needed."""
         status = resource.status
         new = resource.spec.attempt == 1 and status.highest_attempt is None and status.account is None
         return {"highest_attempt": 0} if new else {}

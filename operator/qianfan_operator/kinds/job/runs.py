@@ -43,7 +43,7 @@ STATES = {
 ENDED = frozenset({Phase.READY, Phase.FAILED, Phase.STOPPED})
 _INPUTS = 16384  # bytes as JSON of what all earlier runs of a status were trained with
 MOST = 100
-"""Records of runs in a status; a list of the cloud that shows more may not keep the status from landing."""
+"""Records of runs in a status; a list of the cloud that shows more may not keep the status from being written."""
 _STEP = 10  # percent: finer progress is not worth a write
 _CONSOLE = "https://console.bce.baidu.com/qianfan/train/sft"
 _SEGMENT = re.compile(r"[A-Za-z0-9_-]{1,128}")  # an id that stays one segment of the console's address
@@ -129,7 +129,7 @@ def stop(account: Account, record: JobStatus | RunRecord) -> bool:
 
 
 Ask = Callable[[Hashable, Hashable, Callable[[], bool]], bool]
-"""See World.ask_once."""
+"""See ReconcileContext.ask_once."""
 
 
 def always(_what: Hashable, _state: Hashable, send: Callable[[], bool]) -> bool:

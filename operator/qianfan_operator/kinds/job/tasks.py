@@ -13,7 +13,7 @@ from qianfan_operator.kinds.job.runs import STATES, UNPROVEN, owned_tasks, run_l
 from qianfan_operator.kinds.marks import Mark, task_name
 from qianfan_operator.kinds.texts import searched_for
 
-_SEQUENCES = 8  # tasks that one attempt may use up: every pass that is cut off after createTask leaves one
+_SEQUENCES = 8  # tasks that one attempt may use up: every reconcile that is cut off after createTask leaves one
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Found:
 def claim(ctx: ReconcileContext, account: Account, job: QianfanJob, mark: Mark) -> Claimed | Found | Wait:
     """Get the task for an attempt: a new one, or what an earlier life of this object left behind.
 
-    Raises CloudError when createTask is refused or its outcome is unknown; the next pass then meets the name and looks.
+    Raises CloudError when createTask is refused or its outcome is unknown; the next reconcile meets the name.
     """
     for sequence in range(1, _SEQUENCES + 1):
         name = task_name(mark, job.metadata.name, job.spec.task_name, sequence)

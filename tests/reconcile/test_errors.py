@@ -347,6 +347,18 @@ def test_a_successor_of_the_same_name_keeps_what_it_holds(world: World) -> None:
     assert world.status(key)["jobUuid"] == second.uid
 
 
+@pytest.mark.parametrize("dropped", ["pending", "nonce"])
+def test_nothing_is_sent_whose_intent_the_api_server_drops(world: World, dropped: str) -> None:
+    """A CRD of another version, or a webhook, drops a field and answers 200: then nobody could know of a lost reply."""
+    world.kube.unknown = frozenset({dropped})
+    key = world.kube.apply(job())
+    world.rest(3600)
+    assert world.calls("createJob") == []
+    world.kube.unknown = frozenset()
+    world.until(key, "Succeeded")
+    assert len(world.calls("createJob")) == 1
+
+
 def test_who_does_not_lead_sends_nothing(world: World) -> None:
     """Leadership that is lost between the intent and the sending: nothing is sent, and so the intent is ended.
 

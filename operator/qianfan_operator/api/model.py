@@ -162,7 +162,7 @@ class QianfanModel(Resource):
                 fixed(
                     "target",
                     f"!({recorded('modelId')})",
-                    "`target` may not change once the model is published: another model is another object",
+                    "`target` may not change after the model is published; create another QianfanModel",
                 )
             ]
         }

@@ -147,7 +147,7 @@ class QianfanService(Resource):
                 fixed(
                     name,
                     f"!({recorded('serviceId')})",
-                    f"`{name}` may not change once the service was applied for: another service is another object",
+                    f"`{name}` may not change after the service was applied for; create another QianfanService",
                     default,
                 )
                 for name, default in _FIXED_FIELDS.items()

@@ -22,9 +22,9 @@ REMEMBERED = 1000  # events that are counted up instead of posted again; more ar
 UNREADABLE = "Unreadable"
 """The reason of an event about an object that cannot be read in full; no condition has it."""
 RECOVERED = "Recovered"
-"""The reason of an event about the end of what a condition said; no condition has it."""
+"""Reason of the event that an error which was reported earlier is over. No condition has this reason."""
 STATUS_RESTORED = "StatusRestored"
-"""The reason of an event about ids that somebody else changed in a status; no condition has it."""
+"""Reason of the event that another writer changed ids in the status. No condition has this reason."""
 _WANTED = frozenset(
     {
         Reason.PAYMENT_REQUIRED,

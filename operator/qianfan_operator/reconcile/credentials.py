@@ -228,12 +228,12 @@ class Credentials:
             return sum(secret.refusals > 0 for where, secret in self._secrets.items() if self.used(where))
 
     def _still(self, where: Where, account: Account) -> _Secret | None:
-        """Find a Secret if it still holds these keys. Needs the lock."""
+        """Return what is known of a Secret if it still holds these keys. The caller holds the lock."""
         secret = self._secrets.get(where)
         return secret if secret and secret.keys == account.keys else None
 
     def _refuse(self, secret: _Secret, words: str) -> None:
-        """Count a refusal. Needs the lock."""
+        """Count a refusal. The caller holds the lock."""
         secret.words = secret.words if secret.refusals else words
         secret.tried_at, secret.doubted = self._boot(), True
         secret.refused_at = secret.refused_at if secret.refusals else secret.tried_at
@@ -257,14 +257,14 @@ class Credentials:
                 self._lent = {lent for lent in self._lent if lent[0] != where[0]}
 
     def _drop(self, where: Where) -> None:
-        """Forget a Secret. Needs the lock."""
+        """Forget a Secret. The caller holds the lock."""
         known = self._secrets.get(where)
         if where[1] != SECRET_NAME or known is None or known.data is None:
             self._secrets.pop(where, None)
         self._replace(where, None)
 
     def _replace(self, where: Where, account: Account | None) -> None:
-        """Have a Secret stand for an account, or for none; connections that nobody uses are closed. Needs the lock."""
+        """Set the account of a Secret, or none; close unused connections. The caller holds the lock."""
         last = self._last.pop(where, None)
         if account is not None:
             self._last[where] = account
@@ -272,7 +272,7 @@ class Credentials:
             last.client.close()
 
     def _sweep(self) -> None:
-        """Forget what was read for an object that named another Secret, or went, in the meantime. Needs the lock."""
+        """Forget Secrets that no object names any more. The caller holds the lock."""
         if max(len(self._secrets), len(self._last)) > self._sweep_at:
             for where in [one for one in {**self._secrets, **self._last} if not self.used(one)]:
                 self._drop(where)
@@ -442,7 +442,7 @@ class Credentials:
             return secret
 
     def _take(self, where: Where, data: RedactedDict | None) -> _Secret:
-        """Take over a Secret as it is now; other keys begin with a clean record. Needs the lock."""
+        """Take over a Secret as it is now; other keys begin with a clean record. The caller holds the lock."""
         known = self._secrets.get(where)
         if known and known.data == data:
             return known

@@ -109,6 +109,7 @@ class GuardedCreates:
         )  # fmt: skip
         try:
             managed.write({**step.updates, "pending": pending}, summary, trying=True)
+            _make_sure(managed, ctx, pending)
         except KubeError:  # it may be written all the same
             self._hand_over(managed, account, pending, None)
             raise
@@ -271,6 +272,16 @@ class GuardedCreates:
             raise Conflict(f"{managed.key} has another intent; what was made besides is recorded after it")
         managed.write({"pending": kept}, _stalled(why))
         return False
+
+
+def _make_sure(managed: ManagedObject, ctx: ReconcileContext, pending: Pending) -> None:
+    """Raise KubeError unless the API server has kept the intent: a CRD or a webhook may drop fields silently."""
+    status = managed.resource.status
+    if status.pending and status.pending.nonce == pending.nonce:
+        return
+    ctx.unpaid.clear()  # nothing was sent, which is known here and nowhere else
+    ctx.unpaid.add(managed.kind.intends(status.model_copy(update={"pending": pending})))
+    raise KubeError(f"the API server dropped status.pending of {managed.key}; nothing is sent. Apply crds/ again")
 
 
 def _about(key: Key, landing: CreateResult) -> dict[str, Any]:

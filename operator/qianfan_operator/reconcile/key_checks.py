@@ -122,7 +122,7 @@ class KeyChecks:
         return self._credentials.known_account(record.secrets) not in {None, record.account}
 
     def _ask(self, where: Where) -> float | None:
-        """Make the call, if the Secret is to be checked."""
+        """Check the keys of a Secret, if they have not been checked yet."""
         account = self._credentials.unchecked(where)
         return self._ask_with(where, account) if account else None
 

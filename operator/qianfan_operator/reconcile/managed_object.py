@@ -308,7 +308,8 @@ class ManagedObject:
         self._noted.clear()
         self._take(raw, Source.OURS)
         if sent and (record := self._store.get(self.key)) is not None:
-            record.dropped = frozenset(missing(sent.to_dict(), self._written.to_dict()))
+            dropped = missing(sent.to_dict(), self._written.to_dict())
+            record.dropped = frozenset(path for path in dropped if path[0] != "pending")  # an intent is always written
         self._events.transition(self.resource, before.conditions)
 
     def _says_nothing_new(self, before: CommonStatus, after: CommonStatus) -> bool:

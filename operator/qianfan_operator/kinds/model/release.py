@@ -90,7 +90,7 @@ def _forgotten(ctx: ReconcileContext, account: Account, resource: QianfanModel) 
 
 
 def _misnamed(seen: Model, model: QianfanModel, left: Sequence[ModelVersion]) -> str:
-    """Say that the status names a version or, with none of the object's in it, a model that is not the object's."""
+    """Say that the version in the status, or the model, belongs to another object."""
     named = versions.named_by(model.status)
     current = [one for one in seen.versions if same((one.version_id, one.version_id_str), named)]
     if any(versions.is_foreign(one, model) for one in current):

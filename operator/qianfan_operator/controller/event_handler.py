@@ -13,7 +13,7 @@ from qianfan_operator.api.keys import Key
 from qianfan_operator.controller.workqueue import WorkQueue
 from qianfan_operator.kinds.interface import Kind
 from qianfan_operator.kube.decoder import UNREADABLE, readable
-from qianfan_operator.reconcile.backoff import LONG_WATCHED, Schedule
+from qianfan_operator.reconcile.backoff import LONG_WATCHED, Schedule, staggered
 from qianfan_operator.reconcile.credentials import Credentials
 from qianfan_operator.reconcile.key_checks import KeyChecks
 from qianfan_operator.reconcile.predicates import (
@@ -28,7 +28,6 @@ from qianfan_operator.reconcile.store import Source, Store, StoreEntry
 from qianfan_operator.telemetry.redacted import RedactedDict
 
 log = logging.getLogger(__name__)
-_AT_ONCE, _PAUSE, _SPREAD = 10, 0.02, 30.0  # how many are woken at once, seconds between the others, and at most in all
 
 
 class EventHandler:
@@ -111,7 +110,7 @@ class EventHandler:
             self._resume(key, record)
         elif anew or cured:
             record.failures = record.looks = 0
-            self._queue.add(key, 0.0, _lane(wishes))
+            self._queue.add(key, 0.0, _priority(wishes))
         elif record.altered:
             again = self._schedule.in_a_row(self._queue.now() - record.altered_at)
             self._queue.add(key, self._schedule.altered(record.altered_again if again else 0), Priority.RETRY)
@@ -142,7 +141,7 @@ class EventHandler:
     def _resume(self, key: Key, record: StoreEntry) -> None:
         """Ask for the first reconcile of this process over an object; what has no body is settled."""
         if record.handled or record.unreadable != record.reported:
-            self._queue.add(key, 0.0, _lane(record.handled))
+            self._queue.add(key, 0.0, _priority(record.handled))
         elif record.body is not None and record.following:
             self._queue.add(key, self._schedule.after_restart(self._schedule.poll_min), Priority.RETRY)
         elif record.body is not None:
@@ -178,11 +177,10 @@ class EventHandler:
         if not self._leading:
             return
         users = dict.fromkeys((*self._store.waited(key), *(self._store.outdated(key) if known else ())))
-        pause = min(_PAUSE, _SPREAD / max(1, len(users)))
-        for index, user in enumerate(users):
-            self._queue.add(user, max(0, index - _AT_ONCE) * pause, Priority.RETRY)
+        for user, after in staggered(users):
+            self._queue.add(user, after, Priority.RETRY)
 
 
-def _lane(wishes: Iterable[Hashable]) -> Priority:
+def _priority(wishes: Iterable[Hashable]) -> Priority:
     deleting = any(isinstance(wish, tuple) and wish[0] == "deleting" for wish in wishes)
     return Priority.DELETION if deleting else Priority.URGENT

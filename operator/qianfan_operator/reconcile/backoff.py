@@ -2,10 +2,21 @@
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
+from typing import TypeVar
+
+K = TypeVar("K")
 
 LONG_WATCHED = 32  # looks after which a wait grows no more, whatever the settings
+_AT_ONCE, _PAUSE, _ALL = 10, 0.02, 30.0  # how many are woken at once, seconds between the others, and at most in all
+
+
+def staggered(keys: Collection[K]) -> Iterator[tuple[K, float]]:
+    """Yield each of many keys that are woken together with its wait: a few at once, the others one after the other."""
+    pause = min(_PAUSE, _ALL / max(1, len(keys)))
+    for index, key in enumerate(keys):
+        yield key, max(0, index - _AT_ONCE) * pause
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from qianfan_operator.kinds.interface import (
 from qianfan_operator.kube.client import Conflict
 from qianfan_operator.reconcile.crd_guard import CrdGuard
 from qianfan_operator.reconcile.credentials import REFUSED_FOR, Access, Credentials
-from qianfan_operator.reconcile.key_checks import KeyChecks, Refused
+from qianfan_operator.reconcile.key_checks import KeyChecks, Refusal
 from qianfan_operator.reconcile.managed_object import ManagedObject
 from qianfan_operator.reconcile.ownership import Ownership, OwnershipUnknown
 from qianfan_operator.reconcile.policy import Blocker, Decision, Facts
@@ -204,8 +204,8 @@ class Gatherer:
         log.log(logging.INFO if single else logging.WARNING, "cloud call failed", extra=about)
         if error.reason is Reason.CREDENTIALS_INVALID and account:
             refused = self._checks.judge(managed.resource, account, error.words)
-            if refused is not Refused.KEYS:
-                blocker, why = _refused_call(managed, ctx, error, keys_taken=refused is Refused.CALL)
+            if refused is not Refusal.KEYS:
+                blocker, why = _refused_call(managed, ctx, error, keys_taken=refused is Refusal.CALL)
                 return replace(facts, blocker=blocker, blocker_cause=why)
             access = self._credentials.access(managed.resource)
             if access.blocker is Blocker.NONE:

@@ -14,7 +14,7 @@ from qianfan_operator.api.reasons import Reason
 from qianfan_operator.cloud.account import Account
 from qianfan_operator.cloud.errors import CloudError, Fate
 from qianfan_operator.kube.client import KubeError
-from qianfan_operator.reconcile.backoff import Schedule
+from qianfan_operator.reconcile.backoff import Schedule, staggered
 from qianfan_operator.reconcile.credentials import REFUSED_FOR, REREAD, Credentials, Where
 from qianfan_operator.reconcile.priorities import Priority
 from qianfan_operator.reconcile.store import Store, StoreEntry
@@ -27,7 +27,6 @@ Enqueue = Callable[[Key, float, Priority], None]
 
 SECRETS = "secrets"
 """The plural in the keys of checks."""
-_AT_ONCE, _PAUSE, _SPREAD = 10, 0.02, 30.0  # how many are woken at once, seconds between the others, at most in all
 _LOOKED_AT = 0.2  # seconds between two looks whether changed keys see what has ended
 _CHECKED = 0.3  # seconds in which a check is mostly answered, so that users of refused keys need not ask
 _REPLACED = 5.0  # seconds in which a Secret that went is mostly there again; nobody gains by hearing of it at once
@@ -35,7 +34,7 @@ _SAYS_NOTHING = frozenset({Fate.RETRY, Fate.WAIT})  # answers that tell nothing 
 _TRIES = 5  # of a check that is answered so
 
 
-class Refused(enum.Enum):
+class Refusal(enum.Enum):
     """What the cloud refuses, when it refuses a call as one of wrong keys."""
 
     KEYS = enum.auto()  # of all users of the Secret; or they were replaced meanwhile
@@ -52,10 +51,8 @@ class KeyChecks:
 
     def lead(self) -> None:
         """Have the Secrets checked that changed while another process led, one after the other if they are many."""
-        changed = self._credentials.unchecked_secrets()
-        pause = min(_PAUSE, _SPREAD / max(1, len(changed)))
-        for index, where in enumerate(changed):
-            self.changed(where, after=max(0, index - _AT_ONCE) * pause)
+        for where, after in staggered(self._credentials.unchecked_secrets()):
+            self.changed(where, after=after)
 
     def changed(self, where: Where, *, gone: bool = False, after: float = 0.0) -> None:
         """Have a changed Secret checked, and wake who waits for its keys; if it has none now, wake all its users."""
@@ -93,20 +90,20 @@ class KeyChecks:
         """Say how long a Secret is believed for one of its users: what is finished needs keys only to show new ones."""
         return self._schedule.resync if user.finished else REREAD
 
-    def judge(self, resource: Resource, account: Account, words: str) -> Refused:
+    def judge(self, resource: Resource, account: Account, words: str) -> Refusal:
         """Find out what a refusal is about that one object has met, with the words of the cloud, by a check.
 
         Its cause may be this object alone: a missing right, or a text in its spec. Others must not suffer from it.
         """
         where = self._credentials.refused(resource, account, words)
         if where is None:
-            return Refused.KEYS
+            return Refusal.KEYS
         if self._credentials.takes_keys(where, account) is None:
             again = self._ask_with(where, account)
             if again is not None:
                 self._enqueue(_key(where), again, Priority.RETRY)
         taken = self._credentials.takes_keys(where, account)
-        return Refused.UNKNOWN if taken is None else Refused.CALL if taken else Refused.KEYS
+        return Refusal.UNKNOWN if taken is None else Refusal.CALL if taken else Refusal.KEYS
 
     def look_at_ended(self, where: Where) -> None:
         """Have users that have ended looked at once if their keys are others than recorded: within a resync."""
@@ -166,16 +163,15 @@ class KeyChecks:
 
         `settled`: also those that wait for nothing, but not what is finished: it needs no keys.
         """
-        records = ((key, self._store.get(key)) for key in self._store.users_of(where))
+        records = {key: record for key in self._store.users_of(where) if (record := self._store.get(key))}
         woken = [
-            (key, record)
-            for key, record in records
-            if record and (record.body is not None or record.failures or (settled and not record.finished))
+            key
+            for key, record in records.items()
+            if record.body is not None or record.failures or (settled and not record.finished)
         ]
-        pause = min(_PAUSE, _SPREAD / max(1, len(woken)))
-        for index, (key, record) in enumerate(woken):
-            record.failures = 0
-            self._enqueue(key, after + max(0, index - _AT_ONCE) * pause, Priority.RETRY)
+        for key, wait in staggered(woken):
+            records[key].failures = 0
+            self._enqueue(key, after + wait, Priority.RETRY)
 
 
 def _key(where: Where) -> Key:
